@@ -1,0 +1,44 @@
+# Everything needs only python3 with venv and pip. `make demo` and `make test` set up a fresh machine.
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: demo test check verify bench install install-test clean
+
+demo: install
+	$(BIN)/pitmap demo demo
+
+test: install-test
+	$(PYTEST) -q -n 2 --dist worksteal -m "not verify"
+
+check: install-check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Training runs, full sizes and real data. Writes dated results to benchmarks/results.
+verify: install-test
+	$(PYTEST) -q -m verify
+
+bench: install-test
+	$(BIN)/python -m benchmarks
+
+install: .venv/installed
+install-test: .venv/installed-test
+install-check: .venv/installed-check
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
+.venv/installed-test: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
+	touch $@
+
+.venv/installed-check: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test,check]"
+	touch $@
+
+clean:
+	rm -rf .venv demo build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

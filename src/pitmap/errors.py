@@ -1,0 +1,54 @@
+"""The errors that pitmap raises on purpose.
+
+    PitmapError
+    ├── ProjectError    the project file, or what it names
+    ├── ImageError      a raster file, its bands, grid, scale or pixels
+    ├── LabelError      land-use layers, label rasters, reference data
+    ├── ModelError      a model file, or an image that does not fit it
+    ├── ProductError    a satellite product: archive, metadata, RPC, heights
+    └── OutputError     a file or folder that cannot be written
+
+Each says what was found, what was expected, and what to do; the command line prints it as one paragraph and exits
+with 1.
+"""
+
+
+class PitmapError(Exception):
+    """A problem that the user can mend.
+
+    Args:
+        found: What was found, as a sentence that names the file, field or value.
+        expected: What was expected instead, as a sentence. May be empty where ``found`` says it.
+        remedy: What to do about it, as a sentence.
+    """
+
+    def __init__(self, found: str, expected: str = "", remedy: str = "") -> None:
+        self.found, self.expected, self.remedy = found, expected, remedy
+        super().__init__(" ".join(part for part in (found, expected, remedy) if part))
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.found, self.expected, self.remedy)
+
+
+class ProjectError(PitmapError):
+    """The project file, or something it names, is not usable."""
+
+
+class ImageError(PitmapError):
+    """A raster cannot be read, or is not what the step needs."""
+
+
+class LabelError(PitmapError):
+    """Labels or reference data cannot be used."""
+
+
+class ModelError(PitmapError):
+    """A model file is damaged or does not fit the image."""
+
+
+class ProductError(PitmapError):
+    """A satellite product is incomplete, damaged or hostile."""
+
+
+class OutputError(PitmapError):
+    """A result cannot be written."""

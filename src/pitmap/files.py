@@ -1,0 +1,85 @@
+"""Whole files or none: results are written beside their final name and renamed when complete."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pitmap.errors import OutputError
+
+
+def make_folder(folder: Path) -> Path:
+    """Create a folder with its parents and check that it can be written to.
+
+    Raises:
+        OutputError: It cannot be created, or is not writable.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".pitmap-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"The folder {folder} cannot be written to ({error.strerror or error}).",
+            remedy="Choose another output folder, or change its permissions.",
+        ) from error
+    return folder
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` and rename it to ``path`` when the block ends well.
+
+    If the block raises, the temporary file is removed and ``path`` is left as it was.
+
+    Raises:
+        OutputError: The file cannot be written, for lack of room or of permission.
+    """
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        _remove(temporary)
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror or error}).",
+            remedy="Make room on the disk or choose another place; nothing was left behind under that name.",
+        ) from error
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+    for sidecar in (path.with_name(path.name + ".aux.xml"), path.with_name(path.name + "-journal")):
+        sidecar.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file, whole or not at all.
+
+    Raises:
+        OutputError: See ``replacing``.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys left as given; NaN is refused (undefined figures are None).
+
+    Raises:
+        OutputError: See ``replacing``.
+    """
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,0 +1,1 @@
+"""Imagery: from a satellite product to reflectance on a map grid."""

@@ -1,0 +1,1 @@
+"""A simulated mining landscape whose truth is known exactly."""

@@ -1,0 +1,1 @@
+"""Training: from samples to the best epoch's model."""
