@@ -1,0 +1,394 @@
+"""Land-use layers: reading vector files and burning their polygons on a grid; mapping the values of label rasters.
+
+A file's own values (text or numbers) become class codes through a mapping ``value -> code``. Values are compared as
+text, with whole numbers written without decimals, so that the integer 3, the text "3" and the number 3.0 are one value.
+"""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+from rasterio.features import rasterize
+
+from pitmap.errors import LabelError
+from pitmap.grid import Grid, Window
+from pitmap.legend import UNLABELLED, Legend
+
+DENSIFY_M = 1000.0
+"""Longest edge before reprojection. A straight edge of 1 km bends by about 2 cm between common projections."""
+
+_POINTS, _LINES = (0, 4), (1, 2, 5)  # shapely type ids
+
+
+@dataclass(frozen=True)
+class LandUseLayer:
+    """The features of one vector layer.
+
+    Attributes:
+        path: The file.
+        name: The layer in it.
+        field: The field that holds the values, or None where the whole layer is one class.
+        crs: Coordinate reference system, or None where the file has none.
+        geometries: Valid, non-empty, two-dimensional shapely geometries: polygons and points, single or multi.
+        values: The value of each feature as text, None where it is missing.
+        skipped: Number of features left out because their geometry is missing or empty.
+        repaired: Number of features whose geometry was invalid and was mended.
+    """
+
+    path: Path
+    name: str
+    field: str | None
+    crs: CRS | None
+    geometries: NDArray[np.object_]
+    values: tuple[str | None, ...]
+    skipped: int
+    repaired: int
+
+    def counts(self) -> dict[str, int]:
+        """Number of features for each value, features without a value left out."""
+        return dict(Counter(v for v in self.values if v is not None))
+
+
+def value_text(value: Any) -> str | None:
+    """A value as it is compared: text without surrounding blanks, whole numbers without decimals, None if missing."""
+    if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
+        return None
+    if isinstance(value, bool | np.bool_):
+        return str(int(value))
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            number = float(text) if "." in text else None
+        except ValueError:
+            return text
+        return str(int(number)) if number is not None and np.isfinite(number) and number == int(number) else text
+    if isinstance(value, int | np.integer):
+        return str(int(value))
+    if isinstance(value, float | np.floating):
+        return str(int(value)) if np.isfinite(value) and value == int(value) else repr(float(value))
+    return str(value)  # dates and anything else that a field may hold
+
+
+def class_codes(values: Mapping[Any, str | None] | None, legend: Legend) -> dict[str, int]:
+    """Turn ``value -> class key`` into ``value -> class code``.
+
+    Args:
+        values: Class key for each value; None leaves the value unlabelled. Where the whole argument is None, a file's
+            values are the codes, the keys or the names of the legend.
+        legend: The classes.
+
+    Raises:
+        LabelError: A key that the legend lacks.
+    """
+    if values is None:
+        by_name = {c.name: c.code for c in legend} | {c.key: c.code for c in legend}
+        return by_name | {str(c.code): c.code for c in legend}
+    unknown = {key for key in values.values() if key is not None and key not in legend.keys}
+    if unknown:
+        raise LabelError(
+            f"The values are mapped to class keys that the legend lacks: {_listed(unknown, legend.keys)}.",
+            f"The legend has {', '.join(legend.keys)}.",
+            "Correct the keys, or add the classes to the legend.",
+        )
+    codes = {}
+    for value, key in values.items():
+        if (text := value_text(value)) is not None:
+            codes[text] = UNLABELLED if key is None else legend[key].code
+    return codes
+
+
+def read_layer(path: Path, layer: str | None = None, field: str | None = None) -> LandUseLayer:
+    """Read a vector layer.
+
+    Geometries lose their Z, invalid ones are mended, missing and empty ones are left out; the layer counts both.
+
+    Args:
+        path: Any vector file that GDAL reads.
+        layer: Its layer; may be left out where the file has one layer with geometries.
+        field: The field with the values, text or number; None where the whole layer is one class.
+
+    Raises:
+        LabelError: The file cannot be read, has no such layer or field, no feature, or holds lines.
+    """
+    import pyogrio  # mapping and training import this module's neighbours without geopandas
+
+    path = Path(path)
+    if not path.exists() and not str(path).startswith("/vsi"):
+        raise LabelError(
+            f"There is no file {path}.", remedy="Check the path; relative paths start at the project file."
+        )
+    try:
+        layers = {str(n): g for n, g in pyogrio.list_layers(path)}
+        spatial = [n for n, g in layers.items() if g is not None]
+        name = _chosen_layer(path, layer, spatial)
+        fields = [str(f) for f in pyogrio.read_info(path, layer=name)["fields"]]
+        if field is not None and field not in fields:
+            raise LabelError(
+                f"Layer {name!r} of {path} has no field {field!r}{_nearest(field, fields)}.",
+                f"It has the fields {', '.join(fields)}." if fields else "It has no fields.",
+                "Give the name of the field that holds the land-use class.",
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # measures, curves and odd field types are of no concern here
+            frame = pyogrio.read_dataframe(path, layer=name, columns=[] if field is None else [field], force_2d=True)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+        raise LabelError(
+            f"{path} cannot be read as a vector file ({str(error).splitlines()[0].rstrip('.')}).",
+            "A layer in a format that GDAL reads, such as GeoPackage or Shapefile.",
+            "Check that the file is complete and is what its name says.",
+        ) from error
+    geometries = np.asarray(frame.geometry.values, dtype=object)
+    values = [""] * len(frame) if field is None else [value_text(v) for v in frame[field]]
+    present = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
+    geometries = geometries[present]
+    invalid = ~shapely.is_valid(geometries)
+    geometries[invalid] = [_polygonal_part(g) for g in shapely.make_valid(geometries[invalid])]
+    usable = ~shapely.is_empty(geometries)
+    types = shapely.get_type_id(geometries)
+    if (lines := int(np.isin(types, _LINES).sum())) > 0:
+        raise LabelError(
+            f"Layer {name!r} of {path} holds {lines} lines.",
+            "Polygons, or points: a line has no width, so the pixels that it covers are not defined.",
+            "Buffer the lines to their width on the ground, or leave them out.",
+        )
+    kept = [v for v, p in zip(values, present, strict=True) if p]
+    kept = [v for v, u in zip(kept, usable, strict=True) if u]
+    if not kept:
+        raise LabelError(f"Layer {name!r} of {path} holds no feature with a geometry.", "At least one polygon.")
+    crs = None if frame.crs is None else CRS.from_user_input(frame.crs)
+    skipped = int((~present).sum() + (~usable).sum())
+    return LandUseLayer(path, name, field, crs, geometries[usable], tuple(kept), skipped, int(invalid.sum()))
+
+
+@dataclass(frozen=True)
+class ProjectedLayer:
+    """The features of a layer in the CRS of a grid, each with its class code, ready to be burned block by block.
+
+    Attributes:
+        grid: The grid.
+        geometries: In the CRS of the grid, larger ones first, so that the smaller wins where they overlap.
+        codes: Class code of each geometry, 0 for those that are deliberately unlabelled.
+        all_touched: Whether every pixel that a polygon touches is burned, instead of those whose centre it holds.
+    """
+
+    grid: Grid
+    geometries: NDArray[np.object_]
+    codes: NDArray[np.uint8]
+    all_touched: bool
+    _tree: shapely.STRtree
+
+    def burn(self, window: Window | None = None) -> NDArray[np.uint8]:
+        """Class codes of a window (by default the whole grid), 0 where no feature lies: uint8, ``(height, width)``."""
+        window = window or self.grid.window
+        part = self.grid.crop(window)
+        hits = np.sort(self._tree.query(_frame(part), predicate="intersects"))
+        shapes = [(self.geometries[i], int(self.codes[i])) for i in hits]
+        if not shapes:
+            return np.zeros(part.shape, np.uint8)
+        return rasterize(
+            shapes, part.shape, fill=UNLABELLED, transform=part.transform, all_touched=self.all_touched, dtype="uint8"
+        )
+
+
+def project(layer: LandUseLayer, grid: Grid, values: Mapping[str, int], *, all_touched: bool = False) -> ProjectedLayer:
+    """Bring a layer to the CRS of a grid and give each feature its class code.
+
+    Args:
+        layer: What ``read_layer`` gave.
+        grid: The grid, with a CRS.
+        values: Class code for each value of the layer's field, 0 for values that are deliberately unlabelled. For a
+            layer without a field: one entry with any key.
+        all_touched: Burn every touched pixel.
+
+    Raises:
+        LabelError: Grid or layer without a CRS, values that the mapping lacks, or no feature on the grid.
+    """
+    codes = _feature_codes(layer, values)
+    if grid.crs is None:
+        raise LabelError(
+            f"{layer.path} cannot be laid over an image that has no coordinate reference system.",
+            "A vector layer needs an image with a CRS.",
+            "Assign the CRS with gdal_edit or QGIS, or give a label raster of the image's size.",
+        )
+    if layer.crs is None:
+        raise LabelError(
+            f"Layer {layer.name!r} of {layer.path} has no coordinate reference system.",
+            remedy="Set the layer's CRS (QGIS: Define Layer Projection) to the one that it was drawn in.",
+        )
+    geometries = layer.geometries
+    near = np.ones(len(geometries), np.bool_)
+    if not layer.crs.equals(grid.crs, ignore_axis_order=True):
+        near = _near(geometries, layer.crs, grid)
+        geometries = _reproject(geometries[near], layer.crs, grid.crs)
+    on_grid = shapely.intersects(geometries, _frame(grid)) if len(geometries) else np.zeros(0, np.bool_)
+    if not on_grid.any():
+        west, south, east, north = (
+            round(float(v), 4) for v in _lonlat(shapely.total_bounds(layer.geometries), layer.crs)
+        )
+        g_west, g_south, g_east, g_north = (round(float(v), 4) for v in _lonlat(np.array(grid.bounds), grid.crs))
+        raise LabelError(
+            f"Layer {layer.name!r} of {layer.path} lies entirely outside the image: it covers longitude {west} to "
+            f"{east} and latitude {south} to {north}, the image longitude {g_west} to {g_east} and latitude "
+            f"{g_south} to {g_north}.",
+            "A layer that overlaps the image.",
+            "Check the CRS of both files and that they show the same place.",
+        )
+    geometries, codes = geometries[on_grid], codes[near][on_grid]
+    # Stable, so that of two polygons of the same area the later one wins, as in the order of drawing.
+    order = np.argsort(-shapely.area(geometries), kind="stable")
+    geometries = geometries[order]
+    return ProjectedLayer(grid, geometries, codes[order], all_touched, shapely.STRtree(geometries))
+
+
+def burn(layer: LandUseLayer, grid: Grid, values: Mapping[str, int], *, all_touched: bool = False) -> NDArray[np.uint8]:
+    """Class codes of a layer on a grid: ``project`` and ``ProjectedLayer.burn`` in one.
+
+    Where polygons overlap the smaller one wins; a point burns one pixel.
+
+    Returns:
+        uint8, shape of the grid; 0 where no feature lies.
+
+    Raises:
+        LabelError: See ``project``.
+    """
+    return project(layer, grid, values, all_touched=all_touched).burn()
+
+
+def map_values(
+    array: NDArray, values: Mapping[str, int], covered: NDArray[np.bool_] | None = None, source: str = "The raster"
+) -> NDArray[np.uint8]:
+    """Class codes of a label raster.
+
+    Args:
+        array: The raster's own values, any numeric dtype, any shape.
+        values: Class code for each value. The value 0 means unlabelled unless the mapping says otherwise.
+        covered: Which pixels hold data; the others become 0 and their values are not looked at.
+        source: Subject of the error message.
+
+    Returns:
+        uint8, the shape of ``array``.
+
+    Raises:
+        LabelError: Values that the mapping lacks; all are listed.
+    """
+    known = {text: code for v, code in values.items() if (text := value_text(v)) is not None}
+    known.setdefault("0", UNLABELLED)
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8)
+    if covered is None:
+        covered = np.ones(array.shape, np.bool_)
+    if np.issubdtype(array.dtype, np.floating):
+        covered = covered & ~np.isnan(array)
+    if array.dtype.kind == "u" and array.dtype.itemsize <= 2:
+        present = np.flatnonzero(np.bincount(array[covered].ravel(), minlength=1))
+    else:
+        present = np.unique(array[covered])
+    texts = [value_text(v) or "" for v in present]
+    if missing := [t for t in texts if t not in known]:
+        raise _unmapped(source, missing, known)
+    codes = np.zeros(array.shape, np.uint8)
+    if len(present):
+        table = np.array([known[t] for t in texts], np.uint8)
+        codes[covered] = table[np.searchsorted(present, array[covered])]
+    return codes
+
+
+def _feature_codes(layer: LandUseLayer, values: Mapping[str, int]) -> NDArray[np.uint8]:
+    known = {text: code for v, code in values.items() if (text := value_text(v)) is not None}
+    if layer.field is None:
+        if len(values) != 1:
+            raise LabelError(
+                f"Layer {layer.name!r} of {layer.path} is read without a field, and {len(values)} classes are given.",
+                "Without a field the whole layer is one class.",
+                "Name the field that holds the classes, or give one class.",
+            )
+        return np.full(len(layer.geometries), next(iter(values.values())), np.uint8)
+    if missing := [v for v in layer.counts() if v not in known]:
+        raise _unmapped(f"Field {layer.field!r} of layer {layer.name!r} of {layer.path}", missing, known)
+    return np.array([UNLABELLED if v is None else known[v] for v in layer.values], np.uint8)
+
+
+def _unmapped(source: str, missing: Iterable[str], known: Mapping[str, int]) -> LabelError:
+    return LabelError(
+        f"{source} holds values that are mapped to no class: {_listed(missing, list(known))}.",
+        "Every value of the file is mapped to a class, or on purpose to none.",
+        "Add the values to label_values, with an empty class key for those that shall stay unlabelled.",
+    )
+
+
+def _listed(values: Iterable[str], known: list[str]) -> str:
+    return ", ".join(repr(v) + _nearest(v, known) for v in sorted(values, key=lambda v: (len(v), v)))
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    folded = {n.casefold(): n for n in names}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return f" (nearest: {folded[near[0]]!r})" if near else ""
+
+
+def _chosen_layer(path: Path, layer: str | None, layers: list[str]) -> str:
+    if layer is not None and layer not in layers:
+        raise LabelError(
+            f"{path} has no layer {layer!r}{_nearest(layer, layers)}.", f"It has the layers {', '.join(layers)}."
+        )
+    if not layers:
+        raise LabelError(f"{path} has no layer with geometries.", "A layer of polygons.")
+    if layer is None and len(layers) > 1:
+        raise LabelError(
+            f"{path} has {len(layers)} layers: {', '.join(layers)}.", remedy="Name the layer that shall be read."
+        )
+    return layer or layers[0]
+
+
+def _polygonal_part(geometry: shapely.Geometry) -> shapely.Geometry:
+    """What remains of a mended geometry: its polygons. A polygon that collapsed to a line covers no ground."""
+    parts = shapely.get_parts(geometry)
+    kept = parts[shapely.get_dimensions(parts) == 2]
+    return kept[0] if len(kept) == 1 else shapely.union_all(kept)
+
+
+def _frame(grid: Grid) -> shapely.Polygon:
+    return shapely.Polygon(
+        [grid.transform * c for c in ((0, 0), (grid.width, 0), (grid.width, grid.height), (0, grid.height))]
+    )
+
+
+def _near(geometries: NDArray[np.object_], crs: CRS, grid: Grid) -> NDArray[np.bool_]:
+    """Which features may touch the grid, by bounding boxes in the layer's CRS: saves reprojecting a whole country."""
+    to_layer = Transformer.from_crs(grid.crs, crs, always_xy=True)
+    x_min, y_min, x_max, y_max = to_layer.transform_bounds(*grid.bounds, densify_pts=51)
+    if not np.isfinite([x_min, y_min, x_max, y_max]).all() or x_min > x_max:  # beyond the projection, or date line
+        return np.ones(len(geometries), np.bool_)
+    margin_x, margin_y = 0.05 * (x_max - x_min), 0.05 * (y_max - y_min)
+    box = shapely.box(x_min - margin_x, y_min - margin_y, x_max + margin_x, y_max + margin_y)
+    near = np.zeros(len(geometries), np.bool_)
+    near[shapely.STRtree(geometries).query(box)] = True
+    return near
+
+
+def _reproject(geometries: NDArray[np.object_], crs: CRS, target: CRS) -> NDArray[np.object_]:
+    unit = crs.axis_info[0].unit_conversion_factor  # metres, or radians for degrees
+    edge = DENSIFY_M / (unit * 6_371_000.0 if crs.is_geographic else unit)
+    transformer = Transformer.from_crs(crs, target, always_xy=True)
+
+    def transform(xy: NDArray) -> NDArray:
+        return np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
+
+    moved = shapely.transform(shapely.segmentize(geometries, edge), transform)
+    finite = np.isfinite(shapely.bounds(moved)).all(axis=1)
+    moved[~finite] = shapely.Polygon()  # beyond the reach of the target projection, so not on the grid
+    return moved
+
+
+def _lonlat(bounds: NDArray, crs: CRS) -> tuple[float, float, float, float]:
+    return Transformer.from_crs(crs, CRS.from_epsg(4326), always_xy=True).transform_bounds(*bounds)
