@@ -6,6 +6,7 @@ Reading gives arrays in the file's own numbers together with a validity mask; wr
 
 from __future__ import annotations
 
+import json
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 import numpy as np
 import rasterio
+import rasterio.features
 import rasterio.shutil
 from affine import Affine
 from numpy.typing import NDArray
@@ -27,10 +30,10 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterioWindow
 
 from pitmap import __version__
-from pitmap.errors import ImageError, OutputError
+from pitmap.errors import ImageError, OutputError, PitmapError
 from pitmap.files import replacing
 from pitmap.grid import Grid, Window, blocks
-from pitmap.legend import UNLABELLED, Legend
+from pitmap.legend import MAX_CLASSES, UNLABELLED, LandCoverClass, Legend
 
 BLOCK = 512
 """Side of the internal tiles of written files, in pixels."""
@@ -246,6 +249,45 @@ def read_onto(path: Path, grid: Grid, band: int = 1) -> tuple[NDArray, NDArray[n
     return values, covered
 
 
+def code_polygons(path: Path, codes: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Polygons of the regions of equal code in band 1, along pixel edges, with their holes.
+
+    Pixels belong to one region where they share an edge (4-connectivity): that keeps every polygon valid, while regions
+    joined at corners would touch themselves. The raster is read line by line; memory grows with the number of polygons
+    of the codes asked for, not with the raster.
+
+    Args:
+        path: A raster of codes 0..255.
+        codes: The codes wanted, 1..255.
+
+    Yields:
+        Code, and a GeoJSON polygon in map coordinates ``x, y`` (``col, row`` for a raster without georeference).
+
+    Raises:
+        ImageError: The file cannot be read, or is not of type uint8.
+    """
+    info = describe(path)
+    if info.dtype != "uint8":
+        raise ImageError(f"{path} holds {info.dtype} pixels.", "Class codes of type uint8, as a map has them.")
+    # A virtual raster that turns all other codes into 0 keeps their polygons from being built at all.
+    table = ",".join(f"{value}:{value if value in codes else 0}" for value in range(256))
+    virtual = (
+        f'<VRTDataset rasterXSize="{info.grid.width}" rasterYSize="{info.grid.height}">'
+        f'<VRTRasterBand dataType="Byte" band="1"><ComplexSource><SourceFilename relativeToVRT="0">'
+        f"{escape(str(Path(path).absolute()))}</SourceFilename><SourceBand>1</SourceBand><LUT>{table}</LUT>"
+        "</ComplexSource></VRTRasterBand></VRTDataset>"
+    )
+    with rasterio.Env(**GDAL_OPTIONS), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            with rasterio.open(virtual) as source:
+                band = rasterio.band(source, 1)
+                for geometry, code in rasterio.features.shapes(band, band, 4, info.grid.transform):
+                    yield int(code), geometry
+        except _READ_ERRORS as error:
+            raise _unreadable(path, error) from error
+
+
 def read_reduced(path: Path, bands: Sequence[int | str] | None, longest_side: int) -> tuple[NDArray, NDArray[np.bool_]]:
     """A small version of a raster for pictures, from its overviews where it has them (nearest neighbour).
 
@@ -293,9 +335,58 @@ class Layout:
     overviews: str = "average"
 
 
+LEGEND_TAG = "PITMAP_LEGEND"
+"""Metadata item of land-cover rasters that holds the legend with its keys, as JSON."""
+
+
 def codes_layout(legend: Legend, tags: Mapping[str, str] | None = None) -> Layout:
     """The layout of land-cover codes: uint8, nodata 0, colours and names of the legend, mode overviews."""
-    return Layout(1, "uint8", UNLABELLED, ("land cover",), tags=tags or {}, legend=legend, overviews="mode")
+    tags = {LEGEND_TAG: json.dumps(legend.to_json(), ensure_ascii=False)} | dict(tags or {})
+    return Layout(1, "uint8", UNLABELLED, ("land cover",), tags=tags, legend=legend, overviews="mode")
+
+
+def read_legend(path: Path) -> Legend | None:
+    """The legend of a land-cover raster: from pitmap's own tag, else from GDAL's class names and the colour table.
+
+    Where only names are known they are the keys as well, and classes without a name are called ``class N``.
+
+    Returns:
+        None where the file names no classes.
+
+    Raises:
+        ImageError: The file cannot be opened, or its legend tag is damaged.
+    """
+    with _opened(path) as source:
+        if (text := source.tags().get(LEGEND_TAG)) is not None:
+            try:
+                return Legend.from_json(json.loads(text))
+            except (ValueError, TypeError, PitmapError) as error:
+                raise ImageError(
+                    f"The legend in the metadata of {path} cannot be read ({_first_line(error)}).",
+                    remedy=f"Remove the metadata item {LEGEND_TAG}, or make the map again.",
+                ) from error
+        try:
+            colours = source.colormap(1)
+        except ValueError:
+            colours = {}
+    sidecar = Path(f"{path}.aux.xml")
+    if not sidecar.exists():
+        return None
+    try:
+        found = ElementTree.parse(sidecar).findall("./PAMRasterBand[@band='1']/CategoryNames/Category")
+    except ElementTree.ParseError:
+        return None
+    names = [(element.text or "").strip() for element in found][1:]
+    while names and not names[-1]:
+        names.pop()
+    if not names or len(names) > MAX_CLASSES:
+        return None
+    names = [name or f"class {code}" for code, name in enumerate(names, start=1)]
+    keys = [name if names.count(name) == 1 else f"{name} {code}" for code, name in enumerate(names, start=1)]
+    return Legend(
+        LandCoverClass(code, key, name, "#{:02x}{:02x}{:02x}".format(*colours.get(code, (128, 128, 128))[:3]))
+        for code, (key, name) in enumerate(zip(keys, names, strict=True), start=1)
+    )
 
 
 class RasterWriter:
@@ -523,6 +614,7 @@ def _write_names(path: Path, legend: Legend) -> None:
 
 
 __all__ = [
-    "Layout", "RasterInfo", "RasterReader", "RasterWriter", "blocks", "codes_layout", "create_cog", "describe",
-    "open_raster", "read_codes", "read_onto", "read_reduced", "validity", "write_cog",
+    "LEGEND_TAG", "Layout", "RasterInfo", "RasterReader", "RasterWriter", "blocks", "code_polygons", "codes_layout",
+    "create_cog", "describe", "open_raster", "read_codes", "read_legend", "read_onto", "read_reduced", "validity",
+    "write_cog",
 ]  # fmt: skip
