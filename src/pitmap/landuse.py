@@ -123,30 +123,13 @@ def read_layer(path: Path, layer: str | None = None, field: str | None = None) -
     import pyogrio  # mapping and training import this module's neighbours without geopandas
 
     path = Path(path)
-    if not path.exists() and not str(path).startswith("/vsi"):
-        raise LabelError(
-            f"There is no file {path}.", remedy="Check the path; relative paths start at the project file."
-        )
+    name = _open_layer(path, layer, field)
     try:
-        layers = {str(n): g for n, g in pyogrio.list_layers(path)}
-        spatial = [n for n, g in layers.items() if g is not None]
-        name = _chosen_layer(path, layer, spatial)
-        fields = [str(f) for f in pyogrio.read_info(path, layer=name)["fields"]]
-        if field is not None and field not in fields:
-            raise LabelError(
-                f"Layer {name!r} of {path} has no field {field!r}{_nearest(field, fields)}.",
-                f"It has the fields {', '.join(fields)}." if fields else "It has no fields.",
-                "Give the name of the field that holds the land-use class.",
-            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # measures, curves and odd field types are of no concern here
             frame = pyogrio.read_dataframe(path, layer=name, columns=[] if field is None else [field], force_2d=True)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        raise LabelError(
-            f"{path} cannot be read as a vector file ({str(error).splitlines()[0].rstrip('.')}).",
-            "A layer in a format that GDAL reads, such as GeoPackage or Shapefile.",
-            "Check that the file is complete and is what its name says.",
-        ) from error
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError) as error:
+        raise _not_a_layer(path, error) from error
     geometries = np.asarray(frame.geometry.values, dtype=object)
     values = [""] * len(frame) if field is None else [value_text(v) for v in frame[field]]
     present = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
@@ -200,7 +183,23 @@ class ProjectedLayer:
         )
 
 
-def project(layer: LandUseLayer, grid: Grid, values: Mapping[str, int], *, all_touched: bool = False) -> ProjectedLayer:
+def check_layer(path: Path, layer: str | None = None, field: str | None = None) -> None:
+    """Check from the file's header alone that a layer and a field exist.
+
+    Raises:
+        LabelError: The file cannot be read, or has no such layer or field.
+    """
+    _open_layer(Path(path), layer, field)
+
+
+def project(
+    layer: LandUseLayer,
+    grid: Grid,
+    values: Mapping[str, int],
+    *,
+    all_touched: bool = False,
+    may_miss: bool = False,
+) -> ProjectedLayer:
     """Bring a layer to the CRS of a grid and give each feature its class code.
 
     Args:
@@ -209,6 +208,7 @@ def project(layer: LandUseLayer, grid: Grid, values: Mapping[str, int], *, all_t
         values: Class code for each value of the layer's field, 0 for values that are deliberately unlabelled. For a
             layer without a field: one entry with any key.
         all_touched: Burn every touched pixel.
+        may_miss: Whether a layer entirely outside the grid is accepted.
 
     Raises:
         LabelError: Grid or layer without a CRS, values that the mapping lacks, or no feature on the grid.
@@ -231,11 +231,11 @@ def project(layer: LandUseLayer, grid: Grid, values: Mapping[str, int], *, all_t
         near = _near(geometries, layer.crs, grid)
         geometries = _reproject(geometries[near], layer.crs, grid.crs)
     on_grid = shapely.intersects(geometries, _frame(grid)) if len(geometries) else np.zeros(0, np.bool_)
-    if not on_grid.any():
+    if not on_grid.any() and not may_miss:
         west, south, east, north = (
-            round(float(v), 4) for v in _lonlat(shapely.total_bounds(layer.geometries), layer.crs)
+            round(float(v), 4) for v in lonlat_bounds(shapely.total_bounds(layer.geometries), layer.crs)
         )
-        g_west, g_south, g_east, g_north = (round(float(v), 4) for v in _lonlat(np.array(grid.bounds), grid.crs))
+        g_west, g_south, g_east, g_north = (round(float(v), 4) for v in lonlat_bounds(grid.bounds, grid.crs))
         raise LabelError(
             f"Layer {layer.name!r} of {layer.path} lies entirely outside the image: it covers longitude {west} to "
             f"{east} and latitude {south} to {north}, the image longitude {g_west} to {g_east} and latitude "
@@ -262,6 +262,42 @@ def burn(layer: LandUseLayer, grid: Grid, values: Mapping[str, int], *, all_touc
         LabelError: See ``project``.
     """
     return project(layer, grid, values, all_touched=all_touched).burn()
+
+
+def burn_layers(path: Path, codes: Mapping[str, int], grid: Grid, *, all_touched: bool = False) -> NDArray[np.uint8]:
+    """Class codes of a file with one layer a class, on a grid; over all layers the smaller polygon wins.
+
+    Args:
+        path: A vector file.
+        codes: Layer name to class code.
+        grid: The grid, with a CRS.
+        all_touched: Burn every touched pixel.
+
+    Returns:
+        uint8, shape of the grid; 0 where no feature lies.
+
+    Raises:
+        LabelError: A layer is missing, or lies outside the grid together with all others.
+    """
+    parts = []
+    for number, (name, code) in enumerate(codes.items()):
+        layer = read_layer(path, name)
+        last = number == len(codes) - 1 and not any(len(p.geometries) for p in parts)
+        parts.append(project(layer, grid, {name: code}, all_touched=all_touched, may_miss=not last))
+    geometries = np.concatenate([p.geometries for p in parts])
+    all_codes = np.concatenate([p.codes for p in parts])
+    order = np.argsort(-shapely.area(geometries), kind="stable")
+    tree = shapely.STRtree(geometries[order])
+    return ProjectedLayer(grid, geometries[order], all_codes[order], all_touched, tree).burn()
+
+
+def covered(path: Path, grid: Grid) -> NDArray[np.bool_]:
+    """Which pixels have their centre in a feature of the only layer of a file: boolean, ``(height, width)``.
+
+    Raises:
+        LabelError: The file cannot be read or laid over the grid.
+    """
+    return project(read_layer(path), grid, {"": 1}, may_miss=True).burn() > 0
 
 
 def map_values(
@@ -301,6 +337,41 @@ def map_values(
         table = np.array([known[t] for t in texts], np.uint8)
         codes[covered] = table[np.searchsorted(present, array[covered])]
     return codes
+
+
+def _open_layer(path: Path, layer: str | None, field: str | None) -> str:
+    """The name of the layer that is meant, after checking that file, layer and field exist."""
+    import pyogrio  # mapping and training import this module's neighbours without geopandas
+
+    if not path.exists() and not str(path).startswith("/vsi"):
+        raise LabelError(
+            f"There is no file {path}.", remedy="Check the path; relative paths start at the project file."
+        )
+    try:
+        name = _chosen_layer(path, layer, [str(n) for n, g in pyogrio.list_layers(path) if g is not None])
+        fields = [str(f) for f in pyogrio.read_info(path, layer=name)["fields"]]
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+        raise _not_a_layer(path, error) from error
+    if field is not None and field not in fields:
+        raise LabelError(
+            f"Layer {name!r} of {path} has no field {field!r}{_nearest(field, fields)}.",
+            f"It has the fields {', '.join(fields)}." if fields else "It has no fields.",
+            "Give the name of the field that holds the land-use class.",
+        )
+    return name
+
+
+def _not_a_layer(path: Path, error: Exception) -> LabelError:
+    return LabelError(
+        f"{path} cannot be read as a vector file ({str(error).splitlines()[0].rstrip('.')}).",
+        "A layer in a format that GDAL reads, such as GeoPackage or Shapefile.",
+        "Check that the file is complete and is what its name says.",
+    )
+
+
+def lonlat_bounds(bounds: NDArray | tuple[float, ...], crs: CRS) -> tuple[float, float, float, float]:
+    """West, south, east and north in degrees of bounds ``x_min, y_min, x_max, y_max`` in a CRS."""
+    return Transformer.from_crs(crs, CRS.from_epsg(4326), always_xy=True).transform_bounds(*bounds)
 
 
 def _feature_codes(layer: LandUseLayer, values: Mapping[str, int]) -> NDArray[np.uint8]:
@@ -352,7 +423,7 @@ def _chosen_layer(path: Path, layer: str | None, layers: list[str]) -> str:
 
 def _polygonal_part(geometry: shapely.Geometry) -> shapely.Geometry:
     """What remains of a mended geometry: its polygons. A polygon that collapsed to a line covers no ground."""
-    parts = shapely.get_parts(geometry)
+    parts: NDArray[np.object_] = np.asarray(shapely.get_parts(geometry), dtype=object)
     kept = parts[shapely.get_dimensions(parts) == 2]
     return kept[0] if len(kept) == 1 else shapely.union_all(kept)
 
@@ -388,7 +459,3 @@ def _reproject(geometries: NDArray[np.object_], crs: CRS, target: CRS) -> NDArra
     finite = np.isfinite(shapely.bounds(moved)).all(axis=1)
     moved[~finite] = shapely.Polygon()  # beyond the reach of the target projection, so not on the grid
     return moved
-
-
-def _lonlat(bounds: NDArray, crs: CRS) -> tuple[float, float, float, float]:
-    return Transformer.from_crs(crs, CRS.from_epsg(4326), always_xy=True).transform_bounds(*bounds)

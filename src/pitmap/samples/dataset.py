@@ -1,0 +1,210 @@
+"""The sample set on disk, and reading patches of it for training.
+
+A sample set is a folder:
+
+    samples.json            scenes, patches, band statistics, legend, audit
+    patches.gpkg            footprints of the patches, for QGIS
+    labels/<scene>.tif      land-cover codes
+    splits/<scene>.tif      1 training, 2 validation, 3 test
+    pixels/<scene>.npy      the selected bands, (band, row, col), in the image's own numbers
+
+The pixels lie uncompressed, so that reading a patch is a copy out of a memory-mapped file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from pitmap.errors import ProjectError
+from pitmap.legend import UNLABELLED, Legend
+from pitmap.raster import read_codes, validity
+from pitmap.samples.patches import Patch
+from pitmap.samples.split import Split
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SampleScene:
+    """A scene of a sample set.
+
+    Attributes:
+        name: Unique; names the files.
+        site: Its site.
+        image: Path of the image, relative to the project folder where it lies below it.
+        shape: Rows and columns.
+        scales: One a band; the quantity is ``DN x scale + offset``.
+        offsets: One a band.
+        nodata: The value that marks invalid pixels, or None (see ``raster.validity``).
+        pixel_size_m: Ground size of a pixel, None without CRS.
+        group: For ``split = "groups"``.
+    """
+
+    name: str
+    site: str
+    image: str
+    shape: tuple[int, int]
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    nodata: float | None
+    pixel_size_m: float | None
+    group: str
+
+
+class SampleSet:
+    """A sample set that ``build`` wrote.
+
+    Args:
+        folder: The folder with ``samples.json``.
+
+    Raises:
+        ProjectError: There is no complete sample set of this version.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            self.content: dict[str, Any] = json.loads((folder / "samples.json").read_text(encoding="utf-8"))
+            complete = self.content["format"] == FORMAT
+        except (OSError, ValueError, KeyError, TypeError):
+            complete = False
+        if not complete:
+            raise ProjectError(
+                f"There is no sample set of this version of pitmap in {folder}.",
+                remedy="Run `pitmap sample` on the project first.",
+            )
+        self.legend = Legend.from_json(self.content["legend"])
+        self.bands: list[str] = self.content["bands"]
+        self.patch: int = self.content["patch"]
+        self.mean = np.array(self.content["mean"])
+        self.std = np.array(self.content["std"])
+        self.random_split: bool = self.content["split"]["kind"] == "random"
+        self.scenes = [
+            SampleScene(
+                **{**s, "shape": tuple(s["shape"]), "scales": tuple(s["scales"]), "offsets": tuple(s["offsets"])}
+            )
+            for s in self.content["scenes"]
+        ]
+        self.patches = [Patch(scene, row, col, Split(split)) for scene, row, col, split in self.content["patches"]]
+
+    @cached_property
+    def pixels(self) -> list[NDArray]:
+        """The scenes' bands, ``(band, height, width)`` each, memory-mapped."""
+        return [np.load(self.folder / "pixels" / f"{s.name}.npy", mmap_mode="r") for s in self.scenes]
+
+    @cached_property
+    def codes(self) -> list[NDArray[np.uint8]]:
+        """The scenes' land-cover codes, ``(height, width)`` each; 0 where unlabelled or without data."""
+        return [read_codes(self.folder / "labels" / f"{s.name}.tif") for s in self.scenes]
+
+    @cached_property
+    def splits(self) -> list[NDArray[np.uint8]]:
+        """The scenes' ``Split`` rasters, ``(height, width)`` each."""
+        return [read_codes(self.folder / "splits" / f"{s.name}.tif") for s in self.scenes]
+
+    def targets(self, scene: int, split: Split) -> NDArray[np.uint8]:
+        """Codes of a scene on the ground of one split, 0 elsewhere."""
+        return np.where(self.splits[scene] == split, self.codes[scene], UNLABELLED).astype(np.uint8)
+
+    def class_pixels(self, split: Split) -> NDArray[np.int64]:
+        """Labelled pixels of each class on the ground of a split, ``(class,)``."""
+        counts = np.zeros(len(self.legend) + 1, np.int64)
+        for scene in range(len(self.scenes)):
+            counts += np.bincount(self.targets(scene, split).ravel(), minlength=len(counts))
+        return counts[1:]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Patches as they are read, before normalisation.
+
+    Attributes:
+        pixels: ``(N, band, patch, patch)`` in the images' own numbers.
+        valid: ``(N, patch, patch)`` bool.
+        target: ``(N, patch, patch)`` int64 channel numbers; -1 is ignored.
+        scale: ``(N, band)`` float64.
+        offset: ``(N, band)`` float64.
+    """
+
+    pixels: torch.Tensor
+    valid: torch.Tensor
+    target: torch.Tensor
+    scale: torch.Tensor
+    offset: torch.Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same on another device; float64 stays on the processor where the device lacks it."""
+        return Batch(
+            self.pixels.to(device, non_blocking=True),
+            self.valid.to(device, non_blocking=True),
+            self.target.to(device, non_blocking=True),
+            self.scale,
+            self.offset,
+        )
+
+    def pin_memory(self) -> Batch:
+        """The same in page-locked memory, for copies to a GPU."""
+        return Batch(*(getattr(self, n).pin_memory() for n in ("pixels", "valid", "target", "scale", "offset")))
+
+
+class PatchDataset(Dataset[tuple[NDArray, NDArray[np.bool_], NDArray[np.uint8], int]]):
+    """The patches of one split.
+
+    Under splits of the ground only the labels on the split's own ground count; under the random split all labels of a
+    patch do.
+
+    Args:
+        samples: The sample set.
+        split: Which patches.
+    """
+
+    def __init__(self, samples: SampleSet, split: Split) -> None:
+        self.samples, self.split = samples, split
+        self.patches = [p for p in samples.patches if p.split == split]
+        self._dtype = np.result_type(*(a.dtype for a in samples.pixels))
+
+    def __len__(self) -> int:
+        return len(self.patches)
+
+    def __getitem__(self, index: int) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.uint8], int]:
+        """Pixels ``(band, patch, patch)``, validity ``(patch, patch)``, codes ``(patch, patch)`` and the scene."""
+        p, side = self.patches[index], self.samples.patch
+        scene = self.samples.scenes[p.scene]
+        rows, cols = slice(p.row, p.row + side), slice(p.col, p.col + side)
+        source = self.samples.pixels[p.scene][:, rows, cols]
+        height, width = source.shape[1:]
+        codes = self.samples.codes[p.scene][rows, cols]
+        if not self.samples.random_split:
+            codes = codes * (self.samples.splits[p.scene][rows, cols] == self.split)
+        if (height, width) == (side, side):
+            pixels = np.array(source, self._dtype)
+            return pixels, validity(pixels, scene.nodata), codes, p.scene
+        pixels = np.zeros((len(source), side, side), self._dtype)
+        pixels[:, :height, :width] = source
+        valid = np.zeros((side, side), np.bool_)
+        valid[:height, :width] = validity(pixels[:, :height, :width], scene.nodata)
+        target = np.zeros((side, side), np.uint8)
+        target[:height, :width] = codes
+        return pixels, valid, target, p.scene
+
+    def collate(self, items: list[tuple[NDArray, NDArray[np.bool_], NDArray[np.uint8], int]]) -> Batch:
+        """Stack patches into a batch."""
+        pixels, valid, codes, scenes = zip(*items, strict=True)
+        target = torch.from_numpy(np.stack(codes)).to(torch.int64) - 1
+        target[~torch.from_numpy(np.stack(valid))] = -1
+        return Batch(
+            torch.from_numpy(np.stack(pixels)),
+            torch.from_numpy(np.stack(valid)),
+            target,
+            torch.tensor([self.samples.scenes[s].scales for s in scenes], dtype=torch.float64),
+            torch.tensor([self.samples.scenes[s].offsets for s in scenes], dtype=torch.float64),
+        )

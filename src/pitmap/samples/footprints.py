@@ -1,0 +1,64 @@
+"""Footprints of patches as a GeoPackage that QGIS opens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+from numpy.typing import NDArray
+from shapely.geometry import Polygon
+
+from pitmap.files import replacing
+from pitmap.legend import Legend
+from pitmap.project import Scene
+from pitmap.samples.patches import Patch
+
+
+def write_footprints(
+    path: Path, legend: Legend, scenes: list[Scene], patches: list[Patch], class_pixels: list[NDArray], patch: int
+) -> None:
+    """Write one polygon a patch with site, scene, row, col, split, labelled pixels and class shares.
+
+    Scenes without CRS have footprints in pixel coordinates (x = column, y = -row). Each coordinate system has a layer
+    of its own: ``patches``, ``patches_2`` and so on.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    systems: dict[str, list[int]] = {}
+    for i, p in enumerate(patches):
+        crs = scenes[p.scene].info.grid.crs
+        systems.setdefault("" if crs is None else crs.to_wkt(), []).append(i)
+    with replacing(path) as temporary:
+        for number, (crs, members) in enumerate(systems.items(), start=1):
+            rows = []
+            for i in members:
+                p, scene = patches[i], scenes[patches[i].scene]
+                counts = np.asarray(class_pixels[i], np.float64)
+                total = counts.sum()
+                rows.append(
+                    {
+                        "site": scene.site.name,
+                        "scene": scene.name,
+                        "row": p.row,
+                        "col": p.col,
+                        "split": p.split.label,
+                        "labelled": int(total),
+                        **{
+                            f"share_{k}": float(n / total) if total else 0.0
+                            for k, n in zip(legend.keys, counts, strict=True)
+                        },
+                        "geometry": _footprint(scene, p, patch),
+                    }
+                )
+            frame = gpd.GeoDataFrame(rows, geometry="geometry", crs=crs or None)
+            layer = "patches" if number == 1 else f"patches_{number}"
+            frame.to_file(temporary, layer=layer, driver="GPKG", mode="w" if number == 1 else "a")
+
+
+def _footprint(scene: Scene, p: Patch, patch: int) -> Polygon:
+    corners = [(p.col, p.row), (p.col + patch, p.row), (p.col + patch, p.row + patch), (p.col, p.row + patch)]
+    if scene.info.grid.crs is None:
+        return Polygon([(c, -r) for c, r in corners])
+    return Polygon([scene.info.grid.transform * corner for corner in corners])

@@ -1,0 +1,121 @@
+"""Patches: squares of pixels on a regular grid that covers every labelled pixel of a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pitmap.grid import Window, origins
+from pitmap.samples.split import USED, Split
+
+PATCH_MULTIPLE = 32
+"""Patch sides are multiples of it, the largest total stride of the networks."""
+
+LARGEST_DEFAULT = 512
+"""Side of a patch in Chen et al. (2022)."""
+
+
+class Patch(NamedTuple):
+    """A patch of a scene for one split.
+
+    The patch may reach beyond a scene that is smaller; what lies outside is invalid and unlabelled.
+    """
+
+    scene: int
+    row: int
+    col: int
+    split: Split
+
+
+def default_patch(shapes: list[tuple[int, int]]) -> int:
+    """512, or the shorter side of the largest image, rounded up, where every image is smaller than that."""
+    side = max(min(shape) for shape in shapes)
+    return min(LARGEST_DEFAULT, -(-side // PATCH_MULTIPLE) * PATCH_MULTIPLE)
+
+
+def windows(shape: tuple[int, int], patch: int, stride: int) -> Iterator[Window]:
+    """Windows of all patches of a scene, row by row; the last ones shift inwards, small scenes have one, cut off."""
+    height, width = shape
+    for row in origins(height, patch, stride):
+        for col in origins(width, patch, stride):
+            yield Window(row, col, min(patch, height - row), min(patch, width - col))
+
+
+def ground_patches(
+    scene: int, codes: NDArray[np.uint8], split: NDArray[np.uint8], patch: int, stride: int
+) -> list[Patch]:
+    """Patches of a scene for a split of the ground: each one for every split that it has labelled pixels of.
+
+    Training, validation and test patches can lie over the same pixels; each counts the labels of its own split only.
+    Those for validation and test do not overlap more than the scene's size makes them.
+
+    Args:
+        scene: Index of the scene.
+        codes: Labels, ``(height, width)``.
+        split: ``Split`` of each pixel, ``(height, width)``.
+        patch: Side in pixels.
+        stride: Distance in pixels.
+    """
+    labelled = np.where(codes > 0, split, Split.NONE)
+    return [
+        Patch(scene, window.row, window.col, s)
+        for s in USED
+        for window in windows(codes.shape, patch, stride if s == Split.TRAINING else patch)
+        if (labelled[window.slices] == s).any()
+    ]
+
+
+def random_patches(
+    all_codes: list[NDArray[np.uint8]], patch: int, stride: int, shares: tuple[float, float, float], seed: int
+) -> list[Patch]:
+    """The paper's protocol: labelled patches of all scenes, divided at random.
+
+    Overlapping patches then put the same ground on both sides.
+
+    Args:
+        all_codes: Labels of each scene.
+        patch: Side in pixels.
+        stride: Distance in pixels.
+        shares: Of training, validation and test; without a test share the validation patches are the test patches too.
+        seed: Of the order.
+    """
+    found = [
+        (scene, window)
+        for scene, codes in enumerate(all_codes)
+        for window in windows(codes.shape, patch, stride)
+        if codes[window.slices].any()
+    ]
+    order = np.random.default_rng(seed).permutation(len(found))
+    first_validation = max(1, round(shares[0] * len(found)))
+    first_test = round((shares[0] + shares[1]) * len(found)) if shares[2] > 0 else len(found)
+    patches = []
+    for place, index in enumerate(order.tolist()):
+        scene, window = found[index]
+        if place < first_validation:
+            splits = [Split.TRAINING]
+        elif place < first_test:
+            splits = [Split.VALIDATION] if shares[2] > 0 else [Split.VALIDATION, Split.TEST]
+        else:
+            splits = [Split.TEST]
+        patches += [Patch(scene, window.row, window.col, s) for s in splits]
+    return sorted(patches)
+
+
+def cover(shape: tuple[int, int], patches: list[Patch], patch: int) -> dict[Split, NDArray[np.bool_]]:
+    """Which pixels of a scene lie in patches of each split.
+
+    Args:
+        shape: Of the scene.
+        patches: Those of the scene.
+        patch: Side in pixels.
+
+    Returns:
+        A boolean array ``(height, width)`` for training, validation and test.
+    """
+    covered = {s: np.zeros(shape, np.bool_) for s in USED}
+    for p in patches:
+        covered[p.split][p.row : p.row + patch, p.col : p.col + patch] = True
+    return covered
