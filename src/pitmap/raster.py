@@ -195,6 +195,16 @@ def describe(path: Path) -> RasterInfo:
         return _info(path, source)
 
 
+def read_rpcs(path: Path) -> Any | None:
+    """The RPC that GDAL finds in a file or beside it, a ``rasterio.rpc.RPC``, or None.
+
+    Raises:
+        ImageError: The file cannot be opened.
+    """
+    with _opened(path) as source:
+        return source.rpcs
+
+
 def read_codes(path: Path, window: Window | None = None) -> NDArray:
     """Band 1 of a raster as it stands, ``(height, width)``.
 
@@ -615,6 +625,6 @@ def _write_names(path: Path, legend: Legend) -> None:
 
 __all__ = [
     "LEGEND_TAG", "Layout", "RasterInfo", "RasterReader", "RasterWriter", "blocks", "code_polygons", "codes_layout",
-    "create_cog", "describe", "open_raster", "read_codes", "read_legend", "read_onto", "read_reduced", "validity",
-    "write_cog",
+    "create_cog", "describe", "open_raster", "read_codes", "read_legend", "read_onto", "read_reduced", "read_rpcs",
+    "validity", "write_cog",
 ]  # fmt: skip
