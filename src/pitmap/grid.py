@@ -63,7 +63,7 @@ class Grid:
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """``(x_min, y_min, x_max, y_max)`` of the outer pixel corners."""
-        xs, ys = zip(*(self.transform * c for c in self._corners()), strict=True)
+        xs, ys = zip(*(_apply(self.transform, *corner) for corner in self._corners()), strict=True)
         return min(xs), min(ys), max(xs), max(ys)
 
     def _corners(self) -> list[tuple[int, int]]:
@@ -71,8 +71,9 @@ class Grid:
 
     def crop(self, window: Window) -> Grid:
         """The grid of a window of this one."""
-        transform = self.transform * Affine.translation(window.col, window.row)
-        return Grid(self.crs, transform, window.height, window.width)
+        x, y = _apply(self.transform, window.col, window.row)
+        t = self.transform
+        return Grid(self.crs, Affine(t.a, t.b, x, t.d, t.e, y), window.height, window.width)
 
     def same_as(self, other: Grid, tolerance: float = 1e-3) -> bool:
         """Whether both grids have the same pixels, to ``tolerance`` of a pixel at every corner."""
@@ -86,7 +87,7 @@ class Grid:
         return all(
             abs(value - corner[axis]) < tolerance
             for corner in self._corners()
-            for axis, value in enumerate(inverse * (other.transform * corner))
+            for axis, value in enumerate(_apply(inverse, *_apply(other.transform, *corner)))
         )
 
     def pixel_centres(self, rows: NDArray, cols: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -149,6 +150,12 @@ class Grid:
             return np.repeat(along_cols, window.height, axis=0)
         weight = ((every_row - rows[upper]) / (rows[upper + 1] - rows[upper]))[:, None]
         return along_cols[upper] * (1 - weight) + along_cols[upper + 1] * weight
+
+
+def _apply(transform: Affine, col: float, row: float) -> tuple[float, float]:
+    """Map coordinates ``x, y`` of a point in pixels; ``*`` is deprecated from affine 3.0 on and ``@`` new in it."""
+    t = transform
+    return t.a * col + t.b * row + t.c, t.d * col + t.e * row + t.f
 
 
 def origins(length: int, size: int, stride: int) -> list[int]:

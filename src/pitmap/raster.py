@@ -281,8 +281,10 @@ def code_polygons(path: Path, codes: Sequence[int]) -> Iterator[tuple[int, dict[
         raise ImageError(f"{path} holds {info.dtype} pixels.", "Class codes of type uint8, as a map has them.")
     # A virtual raster that turns all other codes into 0 keeps their polygons from being built at all.
     table = ",".join(f"{value}:{value if value in codes else 0}" for value in range(256))
+    geotransform = ", ".join(repr(float(value)) for value in info.grid.transform.to_gdal())
     virtual = (
         f'<VRTDataset rasterXSize="{info.grid.width}" rasterYSize="{info.grid.height}">'
+        f"<GeoTransform>{geotransform}</GeoTransform>"
         f'<VRTRasterBand dataType="Byte" band="1"><ComplexSource><SourceFilename relativeToVRT="0">'
         f"{escape(str(Path(path).absolute()))}</SourceFilename><SourceBand>1</SourceBand><LUT>{table}</LUT>"
         "</ComplexSource></VRTRasterBand></VRTDataset>"
@@ -292,7 +294,7 @@ def code_polygons(path: Path, codes: Sequence[int]) -> Iterator[tuple[int, dict[
         try:
             with rasterio.open(virtual) as source:
                 band = rasterio.band(source, 1)
-                for geometry, code in rasterio.features.shapes(band, band, 4, info.grid.transform):
+                for geometry, code in rasterio.features.shapes(band, band, connectivity=4):
                     yield int(code), geometry
         except _READ_ERRORS as error:
             raise _unreadable(path, error) from error
