@@ -1,0 +1,290 @@
+"""Mine polygons from a land-cover map: areas and perimeters on the ellipsoid, and how sure the network was."""
+
+from __future__ import annotations
+
+import sqlite3
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+import shapely
+import shapely.geometry
+from numpy.typing import NDArray
+from pyproj import CRS, Geod, Transformer
+from rasterio.features import rasterize
+
+from pitmap.errors import ImageError, LabelError
+from pitmap.files import replacing
+from pitmap.grid import Grid, blocks
+from pitmap.legend import LandCoverClass, Legend
+from pitmap.raster import code_polygons, describe, open_raster, read_legend
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+LAYER = "mines"
+
+LONGEST_EDGE = 32
+"""Edges are cut to this many pixels before they are taken to the ellipsoid: a long straight edge of a map projection, a
+parallel above all, is no geodesic."""
+
+IMAGE_TAG = "PITMAP_IMAGE"
+"""Metadata item of a map: file name of the image that it was made from."""
+
+_FIXED_TIME = "2000-01-01T00:00:00.000Z"
+"""Time of change stored in the GeoPackage, so that the same mines give the same bytes."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Size of polygons.
+
+    Attributes:
+        area_m2: Area on the WGS 84 ellipsoid, float64 ``(polygon,)``.
+        perimeter_m: Length of all rings on the ellipsoid, along pixel edges, float64 ``(polygon,)``.
+    """
+
+    area_m2: NDArray[np.float64]
+    perimeter_m: NDArray[np.float64]
+
+
+def measure(polygons: NDArray[np.object_], crs: CRS, longest_edge: float) -> Measures:
+    """Areas and perimeters of polygons on the WGS 84 ellipsoid, holes taken out.
+
+    Args:
+        polygons: shapely polygons in map coordinates ``x, y``.
+        crs: Their coordinate reference system, projected or geographic.
+        longest_edge: Edges are cut to this length, in units of the CRS, before they are taken to the ellipsoid.
+    """
+    to_geographic = Transformer.from_crs(crs, CRS.from_epsg(4326), always_xy=True)
+    geod = Geod(ellps="WGS84")
+    areas, perimeters = np.zeros(len(polygons)), np.zeros(len(polygons))
+    for index, polygon in enumerate(polygons):
+        rings = [polygon.exterior, *polygon.interiors]
+        for ring in rings:
+            x, y = shapely.get_coordinates(shapely.segmentize(ring, longest_edge)).T
+            area, perimeter = geod.polygon_area_perimeter(*to_geographic.transform(x, y))
+            areas[index] += abs(area) if ring is rings[0] else -abs(area)
+            perimeters[index] += perimeter
+    return Measures(areas, perimeters)
+
+
+def mean_probabilities(
+    polygons: NDArray[np.object_], codes: Sequence[int], probabilities: Path, grid: Grid
+) -> NDArray[np.float64]:
+    """Mean probability of its own class over the pixels of each polygon, read block by block.
+
+    Args:
+        polygons: Disjoint shapely polygons along pixel edges, in map coordinates.
+        codes: Class code of each polygon.
+        probabilities: Raster with one band a class, in the order of the codes, that states its scale.
+        grid: Grid of the map, which the probabilities must share.
+
+    Returns:
+        float64 ``(polygon,)``, NaN where no pixel has a probability.
+
+    Raises:
+        ImageError: The probabilities have another grid or lack a class, or cannot be read.
+    """
+    codes = np.asarray(codes, np.int64)
+    total, count = np.zeros(len(polygons) + 1), np.zeros(len(polygons) + 1)
+    tree = shapely.STRtree(polygons)
+    info = describe(probabilities)
+    with open_raster(probabilities, range(1, info.bands + 1)) as reader:
+        if not info.grid.same_as(grid) or codes.max(initial=0) > info.bands:
+            raise ImageError(
+                f"{probabilities} has {info.grid.height} x {info.grid.width} pixels and {info.bands} bands.",
+                f"The grid of the map ({grid.height} x {grid.width} pixels), and a band for each class.",
+                "Give the probabilities that were written together with the map.",
+            )
+        for window in blocks(grid.shape, 1024):
+            part = grid.crop(window)
+            hits = np.sort(tree.query(shapely.box(*part.bounds), predicate="intersects"))
+            if not len(hits):
+                continue
+            shapes = [(polygons[i], int(i) + 1) for i in hits]
+            index = rasterize(shapes, part.shape, fill=0, transform=part.transform, dtype="int32")
+            pixels, valid = reader.read(window)
+            inside = valid & (index > 0)
+            polygon, (rows, cols) = index[inside], np.nonzero(inside)
+            band = codes[polygon - 1] - 1
+            values = pixels[band, rows, cols] * np.asarray(info.scales)[band] + np.asarray(info.offsets)[band]
+            total += np.bincount(polygon, values, len(total))
+            count += np.bincount(polygon, minlength=len(count))
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)[1:]
+
+
+def extract_mines(
+    map_path: Path,
+    out_gpkg: Path,
+    *,
+    classes: Sequence[str] = ("OPM",),
+    minimum_mapping_unit_m2: float = 0.0,
+    minimum_mapping_unit_pixels: int = 0,
+    probabilities: Path | None = None,
+    legend: Legend | None = None,
+    attributes: Mapping[str, str] | None = None,
+) -> gpd.GeoDataFrame:
+    """Write the polygons of the mine classes of a map to the layer ``mines`` of a GeoPackage.
+
+    A polygon is a region of pixels of one class that share edges; two regions that touch at a corner are two mines.
+    Edges follow the pixels, so that the polygons hold exactly the map's pixels. Holes are kept whatever their size: the
+    minimum mapping unit applies to the area of whole polygons, without their holes. The layer carries a style with the
+    legend's colours that QGIS applies on opening.
+
+    Columns: ``id`` (1 is the largest), ``class``, ``name``, ``pixels``; for maps with a CRS ``area_m2``, ``area_ha``
+    and ``perimeter_m`` on the WGS 84 ellipsoid; ``mean_probability`` where probabilities are given; ``attributes``.
+    Without a CRS the geometry is in pixel coordinates, x = column and y = row. Without a mine the layer is empty.
+
+    Args:
+        map_path: Land-cover codes, uint8.
+        out_gpkg: The file.
+        classes: Keys of the classes that are mines.
+        minimum_mapping_unit_m2: Polygons with a smaller area are left out; without effect on a map without a CRS.
+        minimum_mapping_unit_pixels: Polygons with fewer pixels are left out.
+        probabilities: Class probabilities on the map's grid, one band a class.
+        legend: The map's classes, by default those stored in it.
+        attributes: Further columns, each with one value for all polygons; by default ``image``, where the map names it.
+
+    Returns:
+        The layer as a table, in the order of ``id``.
+
+    Raises:
+        ImageError: A raster cannot be read, or map and probabilities do not fit together.
+        LabelError: The map's classes are not known, or lack one of ``classes``.
+        OutputError: The file cannot be written.
+    """
+    import geopandas as gpd
+    import pyogrio
+
+    map_path, out_gpkg = Path(map_path), Path(out_gpkg)
+    chosen = _chosen_classes(map_path, classes, legend)
+    info = describe(map_path)
+    grid = info.grid
+    if attributes is None:
+        attributes = {"image": info.tags[IMAGE_TAG]} if IMAGE_TAG in info.tags else {}
+    found = [(code, shapely.geometry.shape(polygon)) for code, polygon in code_polygons(map_path, sorted(chosen))]
+    codes = np.array([code for code, _ in found], np.int64)
+    polygons = np.array([polygon for _, polygon in found], dtype=object)
+    pixels = np.rint(shapely.area(polygons) / abs(grid.transform.determinant)).astype(np.int64)
+
+    keep = pixels >= minimum_mapping_unit_pixels
+    codes, polygons, pixels = codes[keep], polygons[keep], pixels[keep]
+    columns: dict[str, Any] = {"pixels": pixels}
+    if grid.crs is not None:
+        pixel = abs(grid.transform.determinant) ** 0.5
+        measures = measure(polygons, grid.crs, LONGEST_EDGE * pixel)
+        keep = measures.area_m2 >= minimum_mapping_unit_m2
+        codes, polygons = codes[keep], polygons[keep]
+        columns = {
+            "pixels": pixels[keep],
+            "area_m2": measures.area_m2[keep],
+            "area_ha": measures.area_m2[keep] / 10_000,
+            "perimeter_m": measures.perimeter_m[keep],
+        }
+    if probabilities is not None:
+        columns["mean_probability"] = mean_probabilities(polygons, codes.tolist(), Path(probabilities), grid)
+
+    # Largest first; among equals from north to south and west to east, so that an id does not depend on the machine.
+    size = columns.get("area_m2", columns["pixels"])
+    bounds = shapely.bounds(polygons).reshape(-1, 4)
+    order = np.lexsort((bounds[:, 0], -bounds[:, 3], -size))
+    described = {
+        "id": np.arange(1, len(order) + 1),
+        "class": [chosen[int(code)].key for code in codes[order]],
+        "name": [chosen[int(code)].name for code in codes[order]],
+        **{name: values[order] for name, values in columns.items()},
+        **{name: [value] * len(order) for name, value in attributes.items()},
+    }
+    mines = gpd.GeoDataFrame(described, geometry=polygons[order], crs=None if grid.crs is None else grid.crs.to_wkt())
+    for name in ("class", "name", *attributes):
+        mines[name] = mines[name].astype(object)  # an empty list would become a column of numbers
+
+    with replacing(out_gpkg) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
+        try:
+            pyogrio.write_dataframe(mines, temporary, layer=LAYER, driver="GPKG", geometry_type="Polygon")
+            _add_style(temporary, list(chosen.values()))
+        except (pyogrio.errors.DataSourceError, pyogrio.errors.GeometryError, sqlite3.Error) as error:
+            raise OSError(str(error).splitlines()[0].rstrip(".")) from error
+    return mines
+
+
+def _chosen_classes(map_path: Path, classes: Sequence[str], legend: Legend | None) -> dict[int, LandCoverClass]:
+    """The mine classes by code."""
+    legend = legend or read_legend(map_path)
+    if legend is None:
+        raise LabelError(
+            f"{map_path} does not say what its codes mean.",
+            "A map of `pitmap map`, which holds its legend, or a legend given with it.",
+            "Give the project file whose classes the map has.",
+        )
+    if unknown := [key for key in classes if key not in legend.keys]:
+        raise LabelError(
+            f"The legend of {map_path} has no class {', '.join(unknown)}.",
+            f"It has {', '.join(legend.keys)}.",
+            "Name the classes that are mines by their keys.",
+        )
+    return {legend[key].code: legend[key] for key in classes}
+
+
+def _add_style(path: Path, classes: Sequence[LandCoverClass]) -> None:
+    """Store a QGIS style as the layer's default, and fix the times of change."""
+    with closing(sqlite3.connect(path)) as database, database:
+        geometry = database.execute(
+            "SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", (LAYER,)
+        ).fetchone()[0]
+        # The columns that QGIS itself creates and looks for.
+        database.execute(
+            "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), "
+            "f_table_schema TEXT(256), f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), "
+            "styleQML TEXT, styleSLD TEXT, useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), "
+            "update_time DATETIME)"
+        )
+        database.execute(
+            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, "
+            "styleQML, styleSLD, useAsDefault, description, owner, update_time) "
+            "VALUES ('', '', ?, ?, 'legend', ?, '', 1, 'Colours of the land-cover legend', '', ?)",
+            (LAYER, geometry, _qgis_style(classes), _FIXED_TIME),
+        )
+        database.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description) "
+            "VALUES ('layer_styles', 'attributes', 'layer_styles', '')"
+        )
+        database.execute("UPDATE gpkg_contents SET last_change = ?", (_FIXED_TIME,))
+
+
+def _qgis_style(classes: Sequence[LandCoverClass]) -> str:
+    """A categorised fill: the class colour, half transparent, with an outline of the full colour."""
+    categories = "".join(
+        f'<category render="true" symbol="{index}" value={quoteattr(c.key)} label={quoteattr(c.name)}/>'
+        for index, c in enumerate(classes)
+    )
+    symbols = "".join(
+        f'<symbol type="fill" name="{index}" alpha="1" clip_to_extent="1" force_rhr="0">'
+        '<layer class="SimpleFill" enabled="1" locked="0" pass="0"><Option type="Map">'
+        + "".join(
+            f'<Option type="QString" name="{name}" value="{value}"/>'
+            for name, value in (
+                ("color", ",".join(map(str, (*c.rgb, 90)))),
+                ("style", "solid"),
+                ("outline_color", ",".join(map(str, (*c.rgb, 255)))),
+                ("outline_style", "solid"),
+                ("outline_width", "0.5"),
+                ("outline_width_unit", "MM"),
+            )
+        )
+        + "</Option></layer></symbol>"
+        for index, c in enumerate(classes)
+    )
+    return (
+        '<!DOCTYPE qgis PUBLIC "http://mrcc.com/qgis.dtd" "SYSTEM">\n'
+        '<qgis version="3.22" styleCategories="Symbology">'
+        '<renderer-v2 type="categorizedSymbol" attr="class" symbollevels="0" enableorderby="0" forceraster="0">'
+        f"<categories>{categories}</categories><symbols>{symbols}</symbols></renderer-v2></qgis>\n"
+    )

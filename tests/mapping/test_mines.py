@@ -1,0 +1,218 @@
+import sqlite3
+from pathlib import Path
+from xml.etree import ElementTree
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import pytest
+from affine import Affine
+from pyproj import CRS, Geod
+from shapely.geometry import Polygon
+
+from pitmap.errors import ImageError, LabelError, OutputError
+from pitmap.grid import Grid
+from pitmap.legend import DEFAULT_LEGEND
+from pitmap.mapping.mines import extract_mines, measure
+from pitmap.raster import Layout, codes_layout, write_cog
+
+UTM = Grid(CRS.from_epsg(32633), Affine(4, 0, 500_000, 0, -4, 5_600_000), 20, 24)
+MINE = DEFAULT_LEGEND["OPM"].code
+DUMP = DEFAULT_LEGEND["WDA"].code
+
+
+def write_map(path: Path, codes: np.ndarray, grid: Grid, tags: dict[str, str] | None = None) -> Path:
+    write_cog(path, codes.astype(np.uint8), grid, codes_layout(DEFAULT_LEGEND, tags))
+    return path
+
+
+def two_pits_and_a_dump() -> np.ndarray:
+    codes = np.full(UTM.shape, 6, np.uint8)
+    codes[2:9, 3:11] = MINE  # 7 x 8 with a hole of 2 x 3
+    codes[4:6, 5:8] = 2
+    codes[9:12, 11:13] = MINE  # touches the first only at a corner
+    codes[15:18, 0:5] = DUMP
+    codes[0, 23] = MINE
+    codes[19, 0:4] = 0
+    return codes
+
+
+def test_polygons_against_hand_computed_ones(tmp_path: Path):
+    mines = extract_mines(write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM), tmp_path / "mines.gpkg")
+    assert list(mines["id"]) == [1, 2, 3]
+    assert list(mines["pixels"]) == [7 * 8 - 2 * 3, 6, 1]
+    x, y = 500_000 + 4 * 3, 5_600_000 - 4 * 2
+    hx, hy = 500_000 + 4 * 5, 5_600_000 - 4 * 4
+    expected = Polygon(
+        [(x, y), (x + 32, y), (x + 32, y - 28), (x, y - 28)],
+        [[(hx, hy), (hx + 12, hy), (hx + 12, hy - 8), (hx, hy - 8)]],
+    )
+    assert mines.geometry[0].equals(expected)
+    assert mines.geometry.is_valid.all()
+    # On the central meridian of UTM a length on the ellipsoid is the length on the map divided by 0.9996.
+    assert mines["area_m2"][0] == pytest.approx(50 * 16 / 0.9996**2, rel=1e-5)
+    assert mines["perimeter_m"][0] == pytest.approx((2 * (32 + 28) + 2 * (12 + 8)) / 0.9996, rel=1e-5)
+    assert mines["area_ha"][0] == mines["area_m2"][0] / 10_000
+    assert set(mines["class"]) == {"OPM"}
+    assert set(mines["name"]) == {"open-pit mine"}
+
+
+def test_the_file_holds_the_same_table(tmp_path: Path):
+    source = write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM, {"PITMAP_IMAGE": "gf2.tif"})
+    mines = extract_mines(source, tmp_path / "mines.gpkg", classes=("OPM", "WDA"))
+    read = gpd.read_file(tmp_path / "mines.gpkg", layer="mines")
+    assert read.crs == UTM.crs
+    assert list(read.columns) == [
+        "id", "class", "name", "pixels", "area_m2", "area_ha", "perimeter_m", "image", "geometry"
+    ]  # fmt: skip
+    assert list(read["class"]) == ["OPM", "WDA", "OPM", "OPM"]
+    assert list(read["id"]) == [1, 2, 3, 4]
+    assert set(read["image"]) == {"gf2.tif"}
+    assert all(a.equals(b) for a, b in zip(read.geometry, mines.geometry, strict=True))
+
+
+def test_minimum_mapping_unit_applies_to_polygons_not_to_holes(tmp_path: Path):
+    source = write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM)
+    mines = extract_mines(source, tmp_path / "mines.gpkg", minimum_mapping_unit_m2=100)  # the hole has 96 m2
+    assert list(mines["pixels"]) == [50]
+    assert len(mines.geometry[0].interiors) == 1
+    assert list(extract_mines(source, tmp_path / "px.gpkg", minimum_mapping_unit_pixels=6)["pixels"]) == [50, 6]
+
+
+@pytest.mark.parametrize(
+    ("epsg", "transform"),
+    [
+        (3857, Affine(10, 0, 1_800_000, 0, -10, 6_600_000)),
+        (4326, Affine(1e-4, 0, 16.2, 0, -1e-4, 50.9)),
+        (32633, Affine(3, 1, 580_000, 1, -3, 5_640_000)),
+    ],
+)
+def test_areas_are_those_of_the_ellipsoid_in_any_crs(tmp_path: Path, epsg: int, transform: Affine):
+    grid = Grid(CRS.from_epsg(epsg), transform, 300, 400)
+    codes = np.full(grid.shape, 6, np.uint8)
+    codes[10:290, 20:390] = MINE
+    codes[100:200, 100:300] = 4
+    mines = extract_mines(write_map(tmp_path / "map.tif", codes, grid), tmp_path / "mines.gpkg")
+    assert mines["area_m2"][0] == pytest.approx(grid.pixel_areas_m2()[codes == MINE].sum(), rel=1e-6)
+
+
+def test_perimeter_follows_the_parallel():
+    # A cell of 10 degrees: its northern edge is the parallel, not the geodesic between its corners.
+    cell = np.array([Polygon([(0, 40), (10, 40), (10, 50), (0, 50)])], dtype=object)
+    a, f = 6378137.0, 1 / 298.257223563
+    e2 = f * (2 - f)
+
+    def parallel(latitude: float) -> float:
+        phi = np.radians(latitude)
+        return np.radians(10) * a * np.cos(phi) / np.sqrt(1 - e2 * np.sin(phi) ** 2)
+
+    meridian = Geod(ellps="WGS84").line_length([0, 0], [40, 50])
+    measures = measure(cell, CRS.from_epsg(4326), 0.01)
+    assert measures.perimeter_m[0] == pytest.approx(parallel(40) + parallel(50) + 2 * meridian, rel=1e-7)
+
+
+def test_mean_probability_is_that_of_the_own_class(tmp_path: Path):
+    codes = two_pits_and_a_dump()
+    probabilities = np.zeros((7, *UTM.shape), np.uint16)
+    probabilities[MINE - 1] = np.arange(480).reshape(UTM.shape) * 10
+    probabilities[DUMP - 1] = 9000
+    probabilities[:, 2, 3] = 65535
+    write_cog(tmp_path / "p.tif", probabilities, UTM, Layout(7, "uint16", 65535, scale=1e-4))
+    mines = extract_mines(
+        write_map(tmp_path / "map.tif", codes, UTM), tmp_path / "mines.gpkg", classes=["OPM", "WDA"],
+        probabilities=tmp_path / "p.tif",
+    )  # fmt: skip
+    first = np.zeros(UTM.shape, bool)
+    first[2:9, 3:11] = True
+    first[4:6, 5:8] = first[2, 3] = False
+    assert mines["mean_probability"][0] == pytest.approx(probabilities[MINE - 1][first].mean() * 1e-4)
+    assert mines["mean_probability"][1] == pytest.approx(0.9)
+
+
+def test_probabilities_of_another_grid_are_refused(tmp_path: Path):
+    write_cog(tmp_path / "p.tif", np.zeros((7, 20, 23), np.uint16), UTM.crop(UTM.window._replace(width=23)),
+              Layout(7, "uint16", 65535, scale=1e-4))  # fmt: skip
+    source = write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM)
+    with pytest.raises(ImageError, match="20 x 23 pixels"):
+        extract_mines(source, tmp_path / "mines.gpkg", probabilities=tmp_path / "p.tif")
+    assert not (tmp_path / "mines.gpkg").exists()
+
+
+def test_a_map_without_crs_gives_pixels(tmp_path: Path):
+    grid = Grid(None, Affine.identity(), 20, 24)
+    source = write_map(tmp_path / "map.tif", two_pits_and_a_dump(), grid)
+    mines = extract_mines(source, tmp_path / "mines.gpkg", minimum_mapping_unit_m2=1e9)
+    assert not {"area_m2", "area_ha", "perimeter_m"} & set(mines.columns)
+    assert mines.geometry[0].bounds == (3, 2, 11, 9)
+    read = gpd.read_file(tmp_path / "mines.gpkg", layer="mines")
+    assert read.crs is None or read.crs.name.startswith("Undefined")
+    assert list(read["pixels"]) == [50, 6, 1]
+
+
+def test_no_mine_is_an_empty_layer(tmp_path: Path):
+    source = write_map(tmp_path / "map.tif", np.full(UTM.shape, 6), UTM, {"PITMAP_IMAGE": "gf2.tif"})
+    assert len(extract_mines(source, tmp_path / "mines.gpkg")) == 0
+    info = pyogrio.read_info(tmp_path / "mines.gpkg", layer="mines")
+    assert info["features"] == 0
+    assert info["geometry_type"] == "Polygon"
+    assert dict(zip(info["fields"], info["dtypes"], strict=True)) == {
+        "id": "int64", "class": "object", "name": "object", "pixels": "int64", "area_m2": "float64",
+        "area_ha": "float64", "perimeter_m": "float64", "image": "object",
+    }  # fmt: skip
+
+
+def test_regions_of_noise_keep_every_pixel_and_are_valid(tmp_path: Path):
+    codes = np.random.default_rng(0).choice([1, 6], UTM.shape).astype(np.uint8)
+    mines = extract_mines(write_map(tmp_path / "map.tif", codes, UTM), tmp_path / "mines.gpkg")
+    assert mines["pixels"].sum() == (codes == 1).sum()
+    assert mines.geometry.is_valid.all()
+    assert list(mines["pixels"]) == sorted(mines["pixels"], reverse=True)
+
+
+def test_the_layer_carries_the_legends_colour(tmp_path: Path):
+    extract_mines(write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM), tmp_path / "mines.gpkg")
+    with sqlite3.connect(tmp_path / "mines.gpkg") as database:
+        table, column, style, default = database.execute(
+            "SELECT f_table_name, f_geometry_column, styleQML, useAsDefault FROM layer_styles"
+        ).fetchone()
+        assert database.execute(
+            "SELECT count(*) FROM gpkg_geometry_columns WHERE table_name = ? AND column_name = ?", (table, column)
+        ).fetchone() == (1,)
+    assert default == 1
+    root = ElementTree.fromstring(style.split("\n", 1)[1])
+    assert root.find(".//category").attrib["value"] == "OPM"
+    assert root.find(".//Option[@name='outline_color']").attrib["value"] == "215,25,28,255"
+
+
+def test_the_same_map_gives_the_same_bytes(tmp_path: Path):
+    source = write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        extract_mines(source, tmp_path / name / "mines.gpkg")
+    assert (tmp_path / "a" / "mines.gpkg").read_bytes() == (tmp_path / "b" / "mines.gpkg").read_bytes()
+
+
+def test_unknown_classes_and_legends_are_refused(tmp_path: Path):
+    source = write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM)
+    with pytest.raises(LabelError, match="no class PIT"):
+        extract_mines(source, tmp_path / "mines.gpkg", classes=["PIT"])
+    write_cog(tmp_path / "bare.tif", two_pits_and_a_dump(), UTM, Layout(1, "uint8", 0))
+    with pytest.raises(LabelError, match="does not say what its codes mean"):
+        extract_mines(tmp_path / "bare.tif", tmp_path / "mines.gpkg")
+    assert len(extract_mines(tmp_path / "bare.tif", tmp_path / "ok.gpkg", legend=DEFAULT_LEGEND)) == 3
+    write_cog(tmp_path / "float.tif", np.ones(UTM.shape, np.float32), UTM, Layout(1, "float32"))
+    with pytest.raises(ImageError, match="float32"):
+        extract_mines(tmp_path / "float.tif", tmp_path / "mines.gpkg", legend=DEFAULT_LEGEND)
+    assert not (tmp_path / "mines.gpkg").exists()
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("pitmap.mapping.mines._add_style", full)
+    source = write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(OutputError, match="disk is full"):
+        extract_mines(source, tmp_path / "mines.gpkg")
+    assert set(tmp_path.iterdir()) == before
