@@ -1,0 +1,52 @@
+"""Normalisation of pixels to what the networks are fed with, the same in training and in mapping."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+
+def gain_and_bias(scale: ArrayLike, offset: ArrayLike, mean: ArrayLike, std: ArrayLike) -> tuple[Tensor, Tensor]:
+    """Fold the image's scaling and the training statistics into one factor and one summand per band.
+
+    With reflectance = DN x scale + offset, the network sees (reflectance - mean) / std = DN x gain + bias. A band
+    without spread over the training pixels (std 0) tells nothing and becomes 0.
+
+    Args:
+        scale: Of the image, per band or one for all.
+        offset: Of the image, per band or one for all.
+        mean: Of the valid training pixels, per band, in the unit of the scaled values.
+        std: Likewise.
+
+    Returns:
+        ``gain`` and ``bias``, float32, each (bands,), computed in float64.
+
+    Raises:
+        ValueError: A value is not finite, or a standard deviation is negative.
+    """
+    scale, offset, mean, std = np.broadcast_arrays(
+        *(np.atleast_1d(np.asarray(v, np.float64)) for v in (scale, offset, mean, std))
+    )
+    if not all(np.isfinite(v).all() for v in (scale, offset, mean, std)) or (std < 0).any():
+        raise ValueError(f"Scale {scale}, offset {offset}, mean {mean} and std {std} must be finite, and std >= 0.")
+    inverse = np.divide(1.0, std, out=np.zeros_like(std), where=std > 0)
+    gain, bias = scale * inverse, (offset - mean) * inverse
+    return torch.tensor(gain, dtype=torch.float32), torch.tensor(bias, dtype=torch.float32)
+
+
+def normalise(pixels: Tensor, valid: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+    """Scale the bands of images; pixels without data become 0, the mean of the training pixels.
+
+    Args:
+        pixels: (N, bands, H, W) of any real dtype, also uint16; values without data may be NaN.
+        valid: (N, H, W), bool.
+        gain: (bands,), float32.
+        bias: (bands,), float32.
+
+    Returns:
+        ``pixels x gain + bias``, float32, (N, bands, H, W), on the device of ``pixels``; exactly 0 where not valid.
+    """
+    scaled = torch.addcmul(bias[:, None, None], pixels.to(torch.float32), gain[:, None, None])
+    return torch.where(valid[:, None], scaled, 0.0)
