@@ -1,0 +1,101 @@
+"""Recipes: named sets of training settings, and what the project file says beside them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from pitmap.project import TrainingSection
+
+WIDTH_ON_PROCESSOR = 16
+WIDTH_ON_GPU = 64
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a network is trained.
+
+    Attributes:
+        name: ``robust`` or ``paper``.
+        width: Channels of the first stage.
+        epochs: Passes over the training patches at most; 0 derives them from ``steps``.
+        steps: Optimiser steps that ``epochs = 0`` aims at, within ``EPOCH_RANGE``.
+        batch: Patches a step.
+        accumulate: Steps whose gradients are added before the weights change.
+        learning_rate: Of Adam, at its highest.
+        weight_decay: Decoupled (AdamW); 0 is plain Adam.
+        schedule: ``constant``, or ``cosine`` to zero after a warm-up.
+        loss: ``cross_entropy``, ``dice_cross_entropy`` or ``focal``.
+        class_weights: ``none``, ``inverse`` or ``median`` frequency.
+        label_smoothing: Share of the target that is spread over all classes.
+        augmentation: The eight flips and rotations, and shifts of the patches.
+        jitter: Brightness and contrast a band, in standard deviations.
+        averaging: Decay of the moving average of the weights that is validated and kept; 0 keeps the weights themselves.
+        early_stopping: Epochs without a better score after which training ends; 0 never.
+        monitor: ``loss`` (least) or ``miou`` (highest) on validation ground chooses the epoch.
+        precision: ``auto``, ``float32`` or ``bf16``.
+    """
+
+    name: str
+    width: int
+    epochs: int
+    steps: int
+    batch: int
+    accumulate: int
+    learning_rate: float
+    weight_decay: float
+    schedule: Literal["constant", "cosine"]
+    loss: Literal["cross_entropy", "dice_cross_entropy", "focal"]
+    class_weights: Literal["none", "inverse", "median"]
+    label_smoothing: float
+    augmentation: bool
+    jitter: float
+    averaging: float
+    early_stopping: int
+    monitor: Literal["loss", "miou"]
+    precision: Literal["auto", "float32", "bf16"]
+
+    def epochs_for(self, batches: int) -> int:
+        """Epochs for a number of batches an epoch."""
+        if self.epochs:
+            return self.epochs
+        per_epoch = max(1, batches // self.accumulate)
+        return min(max(round(self.steps / per_epoch), EPOCH_RANGE[0]), EPOCH_RANGE[1])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for the model file."""
+        return asdict(self)
+
+
+EPOCH_RANGE = (20, 300)
+
+RECIPES = {
+    # Chen et al. (2022), section IV: Adam at 1e-4, cross-entropy, 20 epochs, the epoch of least validation loss. Batch
+    # size and augmentation are not stated there; the patch count suggests no augmentation.
+    "paper": Recipe(
+        name="paper", width=64, epochs=20, steps=0, batch=4, accumulate=1, learning_rate=1e-4, weight_decay=0.0,
+        schedule="constant", loss="cross_entropy", class_weights="none", label_smoothing=0.0, augmentation=False,
+        jitter=0.0, averaging=0.0, early_stopping=0, monitor="loss", precision="float32",
+    ),
+    # Found by experiment on real images with few labels: benchmarks/results, "robust recipe".
+    "robust": Recipe(
+        name="robust", width=0, epochs=0, steps=600, batch=4, accumulate=1, learning_rate=2e-3, weight_decay=1e-2,
+        schedule="cosine", loss="dice_cross_entropy", class_weights="none", label_smoothing=0.0, augmentation=True,
+        jitter=0.2, averaging=0.98, early_stopping=0, monitor="miou", precision="auto",
+    ),
+}  # fmt: skip
+
+
+def resolve(section: TrainingSection, on_gpu: bool) -> Recipe:
+    """The recipe of a project file; each field that the file sets wins over it.
+
+    Args:
+        section: ``[training]``.
+        on_gpu: Decides the default width of ``robust``.
+    """
+    recipe = RECIPES[section.recipe]
+    written = {
+        name: value for name in Recipe.__dataclass_fields__ if (value := getattr(section, name, None)) is not None
+    }  # fmt: skip
+    recipe = replace(recipe, **written)
+    return recipe if recipe.width else replace(recipe, width=WIDTH_ON_GPU if on_gpu else WIDTH_ON_PROCESSOR)
