@@ -1,0 +1,430 @@
+"""Orthorectification: an image in sensor geometry onto a map grid, block by block in constant memory.
+
+For every pixel of the grid: its longitude and latitude, the ellipsoidal height there, and the image position by the
+camera model. A camera model is smooth in all three, terrain is not. So heights are taken at every pixel, and the model
+is evaluated on a lattice at three heights and interpolated: linearly in position, as a parabola in height. The lattice
+is refined until the interpolation is within ``TOLERANCE`` of the model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from affine import Affine
+from numpy.typing import ArrayLike, NDArray
+from pyproj import CRS, Transformer
+from pyproj.aoi import AreaOfInterest
+from pyproj.database import query_utm_crs_info
+from shapely import Polygon
+from shapely.ops import transform as transform_geometry
+
+from pitmap.errors import ProductError
+from pitmap.grid import Grid, Window, blocks
+from pitmap.imagery.heights import WGS84, Heights
+from pitmap.imagery.resample import MARGIN, Kernel, resample
+
+TOLERANCE = 0.05
+"""Pixels by which interpolated image positions may differ from the camera model."""
+BLOCK = 1024
+"""Side of the blocks of the result, in pixels."""
+
+Floats = NDArray[np.float64]
+Float32s = NDArray[np.float32]
+
+
+class CameraModel(Protocol):
+    """What maps the ground to an image: ``Rpc``, or ``MapModel`` for an image that lies on a map already."""
+
+    def project(self, lon: ArrayLike, lat: ArrayLike, height: ArrayLike) -> tuple[Floats, Floats]:
+        """Row and column, (0, 0) at the centre of the upper left pixel; degrees, metres above the ellipsoid."""
+
+
+@dataclass(frozen=True)
+class MapModel:
+    """The camera model of an image on a map: heights have no part in it."""
+
+    grid: Grid
+
+    def project(self, lon: ArrayLike, lat: ArrayLike, height: ArrayLike) -> tuple[Floats, Floats]:
+        """Row and column of geographic positions."""
+        lon, lat, _ = np.broadcast_arrays(lon, lat, height)
+        x, y = Transformer.from_crs(WGS84, self.grid.crs, always_xy=True).transform(lon, lat)
+        col, row = ~self.grid.transform * (np.asarray(x), np.asarray(y))
+        return np.asarray(row - 0.5), np.asarray(col - 0.5)
+
+
+class Positions(NamedTuple):
+    """Image positions of the pixels of a window.
+
+    ``rows`` and ``cols`` (float32, ``(height, width)``) count from the pixel ``row``, ``col`` of the image; NaN where
+    the heights do not reach.
+    """
+
+    row: int
+    col: int
+    rows: Float32s
+    cols: Float32s
+
+
+class OrthoMap:
+    """Image positions of the pixels of a map grid.
+
+    Args:
+        grid: The grid of the result.
+        image: The pixels of the image (only their number is used).
+        model: Camera model of the image.
+        heights: Ellipsoidal heights.
+        area: The ground that the image shows at most, longitude and latitude. A camera model can map ground far away
+            into the image; beyond the area there is none. By default everywhere.
+        tolerance: Largest error of the interpolation, in image pixels.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        image: Grid,
+        model: CameraModel,
+        heights: Heights,
+        area: Polygon | None = None,
+        tolerance: float = TOLERANCE,
+    ) -> None:
+        self.grid, self.image, self.model, self.heights = grid, image, model, heights
+        self.area, self.tolerance = area, tolerance
+        self._to_geographic = Transformer.from_crs(grid.crs, WGS84, always_xy=True)
+
+    def exact(self, rows: ArrayLike, cols: ArrayLike) -> tuple[Floats, Floats]:
+        """Image ``row, col`` of pixels of the grid (broadcast indices), without interpolation; NaN without height."""
+        lon, lat = self._geographic(np.asarray(rows, np.float64), np.asarray(cols, np.float64))
+        return self.model.project(lon, lat, self.heights.at(lon, lat))
+
+    def _geographic(self, rows: Floats, cols: Floats) -> tuple[Floats, Floats]:
+        return self._to_geographic.transform(*self.grid.pixel_centres(*np.broadcast_arrays(rows, cols)))
+
+    def positions(self, window: Window) -> Positions:
+        """Image positions of the pixels of a window of the grid; all NaN where the image cannot be.
+
+        Raises:
+            ProductError: The camera model is not smooth there.
+        """
+        if self.area is not None and not self._ground(window).intersects(self.area):
+            return _nowhere(window)
+        spacing = 256
+        while spacing >= 1:
+            if (found := self._interpolated(window, spacing)) is not None:
+                return found
+            spacing //= 4
+        raise ProductError(
+            "The camera model cannot be followed from one pixel to the next.",
+            "An RPC that is smooth over the image and the heights of its ground.",
+            "Check that heights, RPC and image belong together.",
+        )
+
+    def _ground(self, window: Window) -> Polygon:
+        """A window in longitude and latitude."""
+        steps = np.linspace(0, 1, 5)
+        rows = window.row - 0.5 + window.height * np.concatenate([0 * steps, steps, 0 * steps + 1, steps[::-1]])
+        cols = window.col - 0.5 + window.width * np.concatenate([steps, 0 * steps + 1, steps[::-1], 0 * steps])
+        lon, lat = self._geographic(rows, cols)
+        if not np.isfinite([lon, lat]).all():
+            return Polygon()
+        assert self.area is not None
+        centre = self.area.centroid.x
+        return Polygon(zip(centre + np.remainder(lon - centre + 180, 360) - 180, lat, strict=True)).buffer(0)
+
+    def _interpolated(self, window: Window, spacing: int) -> Positions | None:
+        """Positions from a lattice of nodes at a spacing, or None where they miss the tolerance."""
+        down, across = (_Axis(n, spacing) for n in (window.height, window.width))
+        rows, cols = window.row + down.nodes[:, None], window.col + across.nodes[None, :]
+        lon, lat = self._geographic(rows, cols)
+        surface_rows, surface_cols = self.heights.image_positions(lon, lat)
+        base_row, base_col = math.floor(surface_rows.min()), math.floor(surface_cols.min())
+        # Positions relative to a nearby pixel, for single precision to hold a thousandth of a pixel.
+        height = self.heights.sample(
+            _spread(surface_rows - base_row, down, across),
+            _spread(surface_cols - base_col, down, across),
+            (base_row, base_col),
+        )
+        known = np.isfinite(height)
+        if not known.any():
+            return _nowhere(window)
+        low, high = float(height[known].min()), float(height[known].max())
+        middle, half = (low + high) / 2, max((high - low) / 2, 0.5)
+        exact = self.model.project(lon, lat, middle + half * np.array([-1.0, 0.0, 1.0])[:, None, None])
+        # Far outside the image positions can be anything; they stay outside.
+        row_levels, col_levels = (np.nan_to_num(v, nan=-1e6).clip(-1e6, 1e6) for v in exact)
+        if self._error(window, down, across, (low, middle, high), (row_levels, col_levels), half) > self.tolerance:
+            return None
+        row, col = (math.floor(max(float(v.min()), -1.0)) for v in (row_levels, col_levels))
+        t = (height - np.float32(middle)) / np.float32(half)
+        return Positions(
+            row, col, _parabola(row_levels - row, t, down, across), _parabola(col_levels - col, t, down, across)
+        )
+
+    def _error(
+        self,
+        window: Window,
+        down: _Axis,
+        across: _Axis,
+        levels: tuple[float, ...],
+        image: tuple[Floats, Floats],
+        half: float,
+    ) -> float:
+        """Distance of the interpolation from the model half way between nodes, where it is largest."""
+        rows, cols = down.halves, across.halves
+        lon, lat = self._geographic(window.row + rows[:, None], window.col + cols[None, :])
+        worst = 0.0
+        for level in (levels[0] * 0.75 + levels[2] * 0.25, levels[0] * 0.25 + levels[2] * 0.75):
+            t = (level - levels[1]) / half
+            true = self.model.project(lon, lat, level)
+            inside = np.ones(lon.shape, np.bool_)
+            for exact, length in zip(true, self.image.shape, strict=True):
+                inside &= (exact > -0.1 * length) & (exact < 1.1 * length)
+            if not inside.any():
+                continue
+            for v, exact in zip(image, true, strict=True):
+                at_level = v[1] + t * (v[2] - v[0]) / 2 + t * t * (v[0] + v[2] - 2 * v[1]) / 2
+                guess = down.weights_at(rows) @ at_level @ across.weights_at(cols).T
+                worst = max(worst, float(np.abs(guess - exact)[inside].max()))
+        return worst
+
+
+def _nowhere(window: Window) -> Positions:
+    nothing = np.full((window.height, window.width), np.nan, np.float32)
+    return Positions(0, 0, nothing, nothing)
+
+
+class _Axis:
+    """Nodes along one side of a window, and the linear interpolation between them."""
+
+    def __init__(self, length: int, spacing: int) -> None:
+        count = max(2, math.ceil((length - 1) / spacing) + 1)
+        self.nodes = np.linspace(0, max(length - 1, 1), count)
+        self.halves = (self.nodes[1:] + self.nodes[:-1]) / 2
+        self.weights = self.weights_at(np.arange(length)).astype(np.float32)
+
+    def weights_at(self, places: Floats | NDArray[np.int_]) -> Floats:
+        """Matrix ``(place, node)``."""
+        return np.stack([np.interp(places, self.nodes, unit) for unit in np.eye(len(self.nodes))], axis=1)
+
+
+def _spread(nodes: Floats, down: _Axis, across: _Axis) -> Float32s:
+    """Node values at every pixel."""
+    spread: Float32s = down.weights @ nodes.astype(np.float32) @ across.weights.T
+    return spread
+
+
+def _parabola(levels: Floats, t: Float32s, down: _Axis, across: _Axis) -> Float32s:
+    """The parabola through node values at t = -1, 0, 1 (axis 0), at every pixel's own t."""
+    low, middle, high = levels
+    result = _spread((low + high - 2 * middle) / 2, down, across)
+    result *= t
+    result += _spread((high - low) / 2, down, across)
+    result *= t
+    result += _spread(middle, down, across)
+    return result
+
+
+class Source(Protocol):
+    """Pixels of an image by window, as ``pitmap.raster.RasterReader`` gives them."""
+
+    @property
+    def grid(self) -> Grid:
+        """The pixels of the image."""
+
+    def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]:
+        """Bands and validity of a window."""
+
+
+class Block(NamedTuple):
+    """A finished block: resampled values ``(band, row, col)`` float32, validity, and where it lies."""
+
+    window: Window
+    values: Float32s
+    valid: NDArray[np.bool_]
+    extra: NDArray | None
+
+
+def orthorectify(
+    source: Source,
+    mapping: OrthoMap,
+    kernel: Kernel = "bilinear",
+    block: int = BLOCK,
+    mark: Callable[[NDArray], NDArray[np.bool_]] | None = None,
+) -> Iterator[Block]:
+    """Blocks of an image on a map grid, in constant memory.
+
+    Where the grid is coarser than the image by 1.5 or more, every pixel is the mean of several positions, so that none
+    of the image is left out.
+
+    Args:
+        source: The image.
+        mapping: Grid, camera model and heights.
+        kernel: ``bilinear`` or ``cubic``.
+        block: Side of the blocks in pixels of the grid.
+        mark: Given source pixels ``(band, row, col)``, which of them carry a flag (saturation). The flags come back in
+            ``Block.extra``, by nearest neighbour, None where a block has none.
+
+    Yields:
+        The blocks, row by row, each pixel once.
+    """
+    parts = _reduction(mapping)
+    maps = [_shifted(mapping, parts, i, j) for i in range(parts) for j in range(parts)]
+
+    def locate(window: Window) -> list[Positions]:
+        return [m.positions(window) for m in maps]
+
+    # While one block is resampled, the positions of the next are found.
+    with ThreadPoolExecutor(1) as ahead:
+        queue: list[tuple[Window, Future[list[Positions]]]] = []
+        windows = blocks(mapping.grid.shape, block)
+        while True:
+            while len(queue) < 2 and (window := next(windows, None)) is not None:
+                queue.append((window, ahead.submit(locate, window)))
+            if not queue:
+                return
+            window, future = queue.pop(0)
+            yield _resampled(source, window, future.result(), kernel, mark)
+
+
+def _shifted(mapping: OrthoMap, parts: int, i: int, j: int) -> OrthoMap:
+    """The map of the centres of one of ``parts`` x ``parts`` cells of every pixel."""
+    if parts == 1:
+        return mapping
+    shift = Affine.translation((j + 0.5) / parts - 0.5, (i + 0.5) / parts - 0.5)
+    grid = Grid(mapping.grid.crs, mapping.grid.transform * shift, *mapping.grid.shape)
+    return OrthoMap(grid, mapping.image, mapping.model, mapping.heights, mapping.area, mapping.tolerance)
+
+
+def _reduction(mapping: OrthoMap) -> int:
+    """How many positions a side a pixel of the grid needs, from the step of image positions at the image's centre."""
+    rows, cols = mapping.grid.height // 2 + np.array([0, 1, 0]), mapping.grid.width // 2 + np.array([0, 0, 1])
+    lon, lat = mapping._geographic(rows.astype(np.float64), cols.astype(np.float64))
+    level = float(np.median(mapping.heights.values))
+    r, c = mapping.model.project(lon, lat, level)
+    area = abs((r[1] - r[0]) * (c[2] - c[0]) - (r[2] - r[0]) * (c[1] - c[0]))
+    return int(np.clip(round(math.sqrt(area)), 1, 16)) if np.isfinite(area) else 1
+
+
+def _resampled(
+    source: Source, window: Window, found: list[Positions], kernel: Kernel, mark: Callable[[NDArray], NDArray] | None
+) -> Block:
+    shape = window.height, window.width
+    read = _source_window(found, source.grid)
+    if read is None:
+        bands = len(source.read(Window(0, 0, 1, 1))[0])
+        return Block(window, np.zeros((bands, *shape), np.float32), np.zeros(shape, np.bool_), None)
+    pixels, usable = source.read(read)
+    total: Float32s | None = None
+    count = np.zeros(shape, np.uint16)
+    flags: NDArray | None = None
+    marked = None if mark is None else mark(pixels) & usable
+    if marked is not None and not marked.any():
+        marked = None
+    image = pixels.astype(np.float32)
+    for position in found:
+        rows = position.rows + np.float32(position.row - read.row)
+        cols = position.cols + np.float32(position.col - read.col)
+        part, known = resample(image, usable, rows, cols, kernel)
+        if len(found) > 1:
+            part *= known
+        total = part if total is None else total + part
+        count += known
+        if marked is not None:
+            nearest = _nearest(marked, rows, cols)
+            flags = nearest if flags is None else flags | nearest
+    assert total is not None
+    if len(found) > 1:
+        total /= np.maximum(count, 1)
+    valid = count * 2 > len(found)
+    return Block(window, total, valid, None if flags is None else flags & valid)
+
+
+def _nearest(flags: NDArray, rows: Float32s, cols: Float32s) -> NDArray:
+    height, width = flags.shape[-2:]
+    known = np.isfinite(rows) & np.isfinite(cols)
+    r = np.clip(np.rint(np.where(known, rows, 0)), 0, height - 1).astype(np.intp)
+    c = np.clip(np.rint(np.where(known, cols, 0)), 0, width - 1).astype(np.intp)
+    return flags[..., r, c]
+
+
+def _source_window(found: list[Positions], image: Grid) -> Window | None:
+    """The pixels of the image that positions need; None where there are none."""
+    top, left, bottom, right = math.inf, math.inf, -math.inf, -math.inf
+    for position in found:
+        inside = (position.rows > -1 - position.row) & (position.rows < image.height - position.row)
+        inside &= (position.cols > -1 - position.col) & (position.cols < image.width - position.col)
+        if not inside.any():
+            continue
+        rows, cols = position.rows[inside], position.cols[inside]
+        top, bottom = min(top, position.row + float(rows.min())), max(bottom, position.row + float(rows.max()))
+        left, right = min(left, position.col + float(cols.min())), max(right, position.col + float(cols.max()))
+    if top > bottom:
+        return None
+    first_row, first_col = max(math.floor(top) - MARGIN, 0), max(math.floor(left) - MARGIN, 0)
+    last_row = min(math.ceil(bottom) + MARGIN + 1, image.height)
+    last_col = min(math.ceil(right) + MARGIN + 1, image.width)
+    return Window(first_row, first_col, last_row - first_row, last_col - first_col)
+
+
+def utm_zone(lon: float, lat: float) -> CRS:
+    """The WGS 84 / UTM zone of a place.
+
+    Raises:
+        ProductError: It lies near a pole, where there is none.
+    """
+    area = AreaOfInterest(lon, lat, lon, lat)
+    if not (found := query_utm_crs_info(datum_name="WGS 84", area_of_interest=area)):
+        raise ProductError(f"There is no UTM zone at {lat:.2f} N.", remedy="Give --crs.")
+    # On the border of two zones both contain the place; the norm is the zone that begins there.
+    return CRS.from_epsg(max(int(info.code) for info in found))
+
+
+def grid_of(
+    area: Polygon, crs: CRS, resolution: float, extent: tuple[float, float, float, float] | None = None
+) -> Grid:
+    """A north-up grid whose pixel corners lie on multiples of the resolution.
+
+    Args:
+        area: Ground to cover, longitude and latitude.
+        crs: Of the result.
+        resolution: Pixel size in units of ``crs``.
+        extent: ``(x_min, y_min, x_max, y_max)`` in ``crs``, instead of the bounds of the area.
+
+    Raises:
+        ProductError: The extent is empty, or the grid would have more than 4e9 pixels.
+    """
+    to_map = Transformer.from_crs(WGS84, crs, always_xy=True)
+    bounds = extent or transform_geometry(to_map.transform, area.segmentize(area.length / 200)).bounds
+    left, bottom = (math.floor(v / resolution + 1e-9) for v in bounds[:2])
+    right, top = (math.ceil(v / resolution - 1e-9) for v in bounds[2:])
+    height, width = top - bottom, right - left
+    if height <= 0 or width <= 0 or height * width > 4e9:
+        raise ProductError(
+            f"The extent {', '.join(f'{v:g}' for v in bounds)} at a resolution of {resolution:g} makes {height} x "
+            f"{width} pixels.",
+            "x_min, y_min, x_max, y_max in the units of the CRS, and a resolution in the same units.",
+        )
+    return Grid(crs, Affine(resolution, 0, left * resolution, 0, -resolution, top * resolution), height, width)
+
+
+def footprint(model: CameraModel, image: Grid, height: float) -> Polygon:
+    """The ground that an image shows at a height, longitude and latitude.
+
+    Args:
+        model: An ``Rpc``.
+        image: Its pixels.
+        height: Metres above the ellipsoid.
+    """
+    locate = model.locate  # type: ignore[attr-defined]
+    steps = np.linspace(0, 1, 9)
+    rows = np.concatenate([0 * steps, steps, 0 * steps + 1, steps[::-1]]) * image.height - 0.5
+    cols = np.concatenate([steps, 0 * steps + 1, steps[::-1], 0 * steps]) * image.width - 0.5
+    lon, lat = locate(rows, cols, height)
+    # Longitudes on both sides of the antimeridian are continued beyond it.
+    lon = lon[0] + np.remainder(lon - lon[0] + 180, 360) - 180
+    return Polygon(zip(lon, lat, strict=True)).buffer(0)
