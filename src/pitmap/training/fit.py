@@ -159,7 +159,7 @@ def train(
 
     torch.manual_seed(training.seed)
     network = build(training.network, len(samples.bands), len(samples.legend), recipe.width, **training.options)
-    network = network.to(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     class_pixels = samples.class_pixels(Split.TRAINING)
     module = Segmentation(network, recipe, samples.mean, samples.std, class_pixels, total_steps, training.seed)
     device = torch.device(training.device)

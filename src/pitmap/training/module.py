@@ -113,9 +113,7 @@ class Segmentation(lightning.LightningModule):
         labelled = batch.target != IGNORED
         number = int(labelled.sum())
         if number:
-            loss = make_loss("cross_entropy" if self.recipe.loss == "cross_entropy" else self.recipe.loss, None, 0.0)(
-                logits.float(), batch.target
-            )
+            loss = make_loss(self.recipe.loss, None, 0.0)(logits.float(), batch.target)
             self.sums += torch.tensor([float(loss) * number, number], dtype=torch.float64)
             k = len(self.counts)
             cells = logits.argmax(dim=1)[labelled] * k + batch.target[labelled]
@@ -137,7 +135,7 @@ class Segmentation(lightning.LightningModule):
             }
         )
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """Adam, or AdamW with weight decay on convolution kernels; cosine or constant learning rate a step."""
         recipe = self.recipe
         kernels = [p for p in self.network.parameters() if p.ndim > 1]

@@ -30,7 +30,7 @@ class Recipe:
         label_smoothing: Share of the target that is spread over all classes.
         augmentation: The eight flips and rotations, and shifts of the patches.
         jitter: Brightness and contrast a band, in standard deviations.
-        averaging: Decay of the moving average of the weights that is validated and kept; 0 keeps the weights themselves.
+        averaging: Decay of the moving average of the weights that is validated and kept; 0 keeps the last weights.
         early_stopping: Epochs without a better score after which training ends; 0 never.
         monitor: ``loss`` (least) or ``miou`` (highest) on validation ground chooses the epoch.
         precision: ``auto``, ``float32`` or ``bf16``.
