@@ -41,6 +41,8 @@ BLOCK = 512
 GDAL_OPTIONS: dict[str, Any] = {"GDAL_CACHEMAX": 128 * 2**20, "GDAL_NUM_THREADS": "ALL_CPUS"}
 """Bounded block cache: GDAL's default of 5 % of the memory would grow with the machine."""
 
+_TILING = ("tiled", "blockxsize", "blockysize", "compress", "zstd_level")
+
 _READ_ERRORS = (RasterioError, rasterio._err.CPLE_BaseError, OSError)
 
 
@@ -475,6 +477,29 @@ def create_cog(path: Path, grid: Grid, layout: Layout) -> Iterator[RasterWriter]
         _write_names(path, layout.legend)
 
 
+@contextmanager
+def create_plain(path: Path, grid: Grid, layout: Layout) -> Iterator[RasterWriter]:
+    """Write a GeoTIFF in uncompressed strips, window by window, as level-1 products are delivered.
+
+    Args:
+        path: The file, ending in ``.tif`` or ``.tiff``.
+        grid: Its pixels.
+        layout: Its bands and metadata.
+
+    Raises:
+        OutputError: The disk is full or not writable.
+    """
+    profile = {k: v for k, v in _profile(grid, layout).items() if k not in _TILING}
+    with replacing(path) as temporary, rasterio.Env(**GDAL_OPTIONS), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            with rasterio.open(temporary, "w", **profile) as target:
+                _write_metadata(target, layout)
+                yield RasterWriter(target, path)
+        except _READ_ERRORS as error:
+            raise _unwritable(path, error) from error
+
+
 def write_cog(path: Path, pixels: NDArray, grid: Grid, layout: Layout) -> None:
     """Write a whole array as a cloud-optimised GeoTIFF.
 
@@ -627,6 +652,6 @@ def _write_names(path: Path, legend: Legend) -> None:
 
 __all__ = [
     "LEGEND_TAG", "Layout", "RasterInfo", "RasterReader", "RasterWriter", "blocks", "code_polygons", "codes_layout",
-    "create_cog", "describe", "open_raster", "read_codes", "read_legend", "read_onto", "read_reduced", "read_rpcs",
-    "validity", "write_cog",
+    "create_cog", "create_plain", "describe", "open_raster", "read_codes", "read_legend", "read_onto", "read_reduced",
+    "read_rpcs", "validity", "write_cog",
 ]  # fmt: skip

@@ -26,6 +26,7 @@ from shapely.ops import transform as transform_geometry
 from pitmap.errors import ProductError
 from pitmap.grid import Grid, Window, blocks
 from pitmap.imagery.heights import WGS84, Heights
+from pitmap.imagery.lattice import Axis, parabola, spread
 from pitmap.imagery.resample import MARGIN, Kernel, resample
 
 TOLERANCE = 0.05
@@ -138,15 +139,15 @@ class OrthoMap:
 
     def _interpolated(self, window: Window, spacing: int) -> Positions | None:
         """Positions from a lattice of nodes at a spacing, or None where they miss the tolerance."""
-        down, across = (_Axis(n, spacing) for n in (window.height, window.width))
+        down, across = (Axis(n, spacing) for n in (window.height, window.width))
         rows, cols = window.row + down.nodes[:, None], window.col + across.nodes[None, :]
         lon, lat = self._geographic(rows, cols)
         surface_rows, surface_cols = self.heights.image_positions(lon, lat)
         base_row, base_col = math.floor(surface_rows.min()), math.floor(surface_cols.min())
         # Positions relative to a nearby pixel, for single precision to hold a thousandth of a pixel.
         height = self.heights.sample(
-            _spread(surface_rows - base_row, down, across),
-            _spread(surface_cols - base_col, down, across),
+            spread(surface_rows - base_row, down, across),
+            spread(surface_cols - base_col, down, across),
             (base_row, base_col),
         )
         known = np.isfinite(height)
@@ -162,14 +163,14 @@ class OrthoMap:
         row, col = (math.floor(max(float(v.min()), -1.0)) for v in (row_levels, col_levels))
         t = (height - np.float32(middle)) / np.float32(half)
         return Positions(
-            row, col, _parabola(row_levels - row, t, down, across), _parabola(col_levels - col, t, down, across)
+            row, col, parabola(row_levels - row, t, down, across), parabola(col_levels - col, t, down, across)
         )
 
     def _error(
         self,
         window: Window,
-        down: _Axis,
-        across: _Axis,
+        down: Axis,
+        across: Axis,
         levels: tuple[float, ...],
         image: tuple[Floats, Floats],
         half: float,
@@ -196,37 +197,6 @@ class OrthoMap:
 def _nowhere(window: Window) -> Positions:
     nothing = np.full((window.height, window.width), np.nan, np.float32)
     return Positions(0, 0, nothing, nothing)
-
-
-class _Axis:
-    """Nodes along one side of a window, and the linear interpolation between them."""
-
-    def __init__(self, length: int, spacing: int) -> None:
-        count = max(2, math.ceil((length - 1) / spacing) + 1)
-        self.nodes = np.linspace(0, max(length - 1, 1), count)
-        self.halves = (self.nodes[1:] + self.nodes[:-1]) / 2
-        self.weights = self.weights_at(np.arange(length)).astype(np.float32)
-
-    def weights_at(self, places: Floats | NDArray[np.int_]) -> Floats:
-        """Matrix ``(place, node)``."""
-        return np.stack([np.interp(places, self.nodes, unit) for unit in np.eye(len(self.nodes))], axis=1)
-
-
-def _spread(nodes: Floats, down: _Axis, across: _Axis) -> Float32s:
-    """Node values at every pixel."""
-    spread: Float32s = down.weights @ nodes.astype(np.float32) @ across.weights.T
-    return spread
-
-
-def _parabola(levels: Floats, t: Float32s, down: _Axis, across: _Axis) -> Float32s:
-    """The parabola through node values at t = -1, 0, 1 (axis 0), at every pixel's own t."""
-    low, middle, high = levels
-    result = _spread((low + high - 2 * middle) / 2, down, across)
-    result *= t
-    result += _spread((high - low) / 2, down, across)
-    result *= t
-    result += _spread(middle, down, across)
-    return result
 
 
 class Source(Protocol):
