@@ -33,10 +33,21 @@ def spread(nodes: Floats, down: Axis, across: Axis) -> Float32s:
 
 def parabola(levels: Floats, t: Float32s, down: Axis, across: Axis) -> Float32s:
     """The parabola through node values at t = -1, 0, 1 (axis 0), at every pixel's own t."""
+    return evaluate(parabola_terms(levels, down, across), t)
+
+
+def parabola_terms(levels: Floats, down: Axis, across: Axis) -> tuple[Float32s, Float32s, Float32s]:
+    """The three terms, at every pixel, of the parabola through node values at t = -1, 0, 1 (axis 0)."""
     low, middle, high = levels
-    result = spread((low + high - 2 * middle) / 2, down, across)
+    terms = middle, (high - low) / 2, (low + high - 2 * middle) / 2
+    constant, linear, quadratic = (spread(term, down, across) for term in terms)
+    return constant, linear, quadratic
+
+
+def evaluate(terms: tuple[Float32s, Float32s, Float32s], t: Float32s) -> Float32s:
+    """The value of ``parabola_terms`` at every pixel's own t."""
+    result = terms[2] * t
+    result += terms[1]
     result *= t
-    result += spread((high - low) / 2, down, across)
-    result *= t
-    result += spread(middle, down, across)
+    result += terms[0]
     return result

@@ -1,0 +1,546 @@
+"""A GF-2 PMS level-1A product of a simulated landscape, whose geometry and radiometry are known exactly.
+
+A rigorous pushbroom camera looks at the terrain: every pixel's line of sight is followed down to the relief (elevation
+plus geoid), the reflectance there becomes radiance and then a 10-bit number, and the RPC are fitted to the camera as
+the ground segment does it. What is written has the layout of a real delivery: TIFFs without georeference, XML and
+RPB, in a tar.gz.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from affine import Affine
+from numpy.typing import ArrayLike, NDArray
+from pyproj import CRS, Transformer
+
+from pitmap.files import make_folder, replacing, write_text
+from pitmap.grid import Grid, Window
+from pitmap.imagery.gaofen import BEIJING
+from pitmap.imagery.heights import WGS84, undulation
+from pitmap.imagery.lattice import Axis, evaluate, parabola_terms, spread
+from pitmap.imagery.radiometry import (
+    SATURATED_DN,
+    Part,
+    coefficients,
+    reflectance_scaling,
+    sun_position,
+)
+from pitmap.imagery.rpc import IDENTITY, ImageAffine, Rpc, apply_affine, format_rpb, polynomial_terms
+from pitmap.raster import Layout, create_plain, write_cog
+
+Floats = NDArray[np.float64]
+Float32s = NDArray[np.float32]
+
+PIXEL_SIZE_M = {"mss": 3.24, "pan": 0.81}
+"""Ground sampling of GF-2 at nadir."""
+HEIGHT_TOLERANCE_M = 0.01
+"""To which a line of sight is followed to the ground: 3 mm across at a view angle of 16 degrees."""
+ALTITUDE_M = 631_000.0
+HEADING = 192.0
+"""Azimuth of the descending orbit, along which rows increase, in degrees."""
+PAN_WEIGHTS = (0.15, 0.25, 0.30, 0.30)
+"""Share of blue, green, red and near infrared in the panchromatic band."""
+TALL_FRAME = 0.043
+"""The frame that the printed corners describe is taller than the image by this share, as in real GF-2 products."""
+
+
+class Landscape(Protocol):
+    """Ground truth: reflectance ``(4, H, W)`` float32, elevation above the geoid ``(H, W)`` in metres, their grid."""
+
+    @property
+    def reflectance(self) -> NDArray[np.float32]:
+        """Blue, green, red, near infrared, 0..1."""
+
+    @property
+    def elevation(self) -> NDArray[np.float32]:
+        """Orthometric heights in metres."""
+
+    @property
+    def grid(self) -> Grid:
+        """North-up grid in a projected CRS in metres."""
+
+
+@dataclass(frozen=True)
+class ProductOptions:
+    """How the product is taken.
+
+    Attributes:
+        camera: ``PMS1`` or ``PMS2``.
+        day: UTC date; the year decides the coefficients.
+        solar_time: Local solar time of the acquisition.
+        roll: Roll of the satellite in degrees; the view angle on the ground is a little larger.
+        shape: Rows and columns of the multispectral image; by default enough to show the whole landscape. Beyond the
+            landscape the ground goes on as its mirror image.
+        pan: Whether a panchromatic image is taken.
+        pan_tilt: Disagreement of the panchromatic RPC with the multispectral one, in PAN pixels: for rows and for
+            columns, the change from top to bottom, from left to right, and at the upper left. Real products disagree by
+            up to 11.
+        noise_dn: Standard deviation of the sensor's noise.
+        fill_columns: Black columns at the left edge, as real scenes have 15 to 20.
+        dem_posting_m: Spacing of the elevation model.
+        declare_datum: Whether the model's CRS says that its heights are above EGM96.
+        archive: Whether the product is packed as tar.gz, or stays a folder.
+        seed: Of the noise.
+    """
+
+    camera: str = "PMS1"
+    day: date = date(2018, 4, 16)
+    solar_time: time = time(11, 0)
+    roll: float = 15.0
+    shape: tuple[int, int] | None = None
+    pan: bool = True
+    pan_tilt: ImageAffine = ((-6.0, 9.0, 3.0), (2.0, -4.0, 1.0))
+    noise_dn: float = 0.0
+    fill_columns: int = 16
+    dem_posting_m: float = 12.0
+    declare_datum: bool = True
+    archive: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SimulatedProduct:
+    """What was written, and the truth behind it.
+
+    Attributes:
+        path: The tar.gz, or the folder.
+        dem: Elevation model with heights above EGM96.
+        name: Scene name.
+        cameras: The rigorous camera of each image.
+        rpcs: The RPC written for each image.
+        time: UTC.
+        solar_zenith: As printed in the XML.
+    """
+
+    path: Path
+    dem: Path
+    name: str
+    cameras: dict[Part, Pushbroom]
+    rpcs: dict[Part, Rpc]
+    time: datetime
+    solar_zenith: float
+
+
+@dataclass(frozen=True)
+class Pushbroom:
+    """A line camera on a circular orbit, rolled to the side: the rigorous model behind the RPC.
+
+    Attributes:
+        lon: Longitude of the ground at the centre of the frame.
+        lat: Latitude.
+        height: Ellipsoidal height there, metres.
+        roll: Degrees; positive looks to the left of the flight, as seen from above.
+        heading: Azimuth of the flight on the ground.
+        rows: Image size.
+        cols: Image size.
+        pixel_size_m: Ground sampling at nadir.
+    """
+
+    lon: float
+    lat: float
+    height: float
+    roll: float
+    heading: float
+    rows: int
+    cols: int
+    pixel_size_m: float
+
+    @cached_property
+    def _frame(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Position of the satellite at the middle row, and its axes: along the flight, to its left, and up (ECEF)."""
+        ground = np.array(_TO_ECEF.transform(self.lon, self.lat, self.height))
+        east, north, up = _local_axes(self.lon, self.lat)
+        heading = math.radians(self.heading)
+        along = math.sin(heading) * east + math.cos(heading) * north
+        left = np.cross(up, along)
+        # Sine rule in the triangle of Earth's centre, ground and satellite: the view angle on the ground.
+        radius = float(np.linalg.norm(ground))
+        incidence = math.asin(math.sin(math.radians(self.roll)) * (radius + ALTITUDE_M) / radius)
+        towards = math.cos(incidence) * up - math.sin(incidence) * left
+        b = float(ground @ towards)
+        distance = -b + math.sqrt(b * b + (radius + ALTITUDE_M) ** 2 - radius**2)
+        satellite = ground + distance * towards
+        zenith = satellite / np.linalg.norm(satellite)
+        along = along - (along @ zenith) * zenith
+        along /= np.linalg.norm(along)
+        return satellite, along, np.cross(zenith, along), zenith
+
+    def rays(self, row: Floats, col: Floats) -> tuple[Floats, Floats]:
+        """Origin and direction of lines of sight, ECEF metres, ``(..., 3)``; (0, 0) is the upper left pixel centre."""
+        satellite, along, left, up = self._frame
+        ground = np.array(_TO_ECEF.transform(self.lon, self.lat, self.height))
+        look = (ground - satellite) / np.linalg.norm(ground - satellite)
+        # Angles of the middle line of sight in the orbital frame: roll, and the pitch that meets the ground point.
+        roll, pitch = math.atan2(look @ left, -(look @ up)), math.atan2(look @ along, -(look @ up))
+        across = roll + (np.asarray(col) - (self.cols - 1) / 2) * self.pixel_size_m / ALTITUDE_M
+        turn = (np.asarray(row) - (self.rows - 1) / 2) * self.pixel_size_m / np.linalg.norm(ground)
+        turn, across = np.broadcast_arrays(turn, across)
+        cos, sin = np.cos(turn)[..., None], np.sin(turn)[..., None]
+        # The orbit turns position and axes about its normal, which is the left axis.
+        radial, forward = cos * up + sin * along, cos * along - sin * up
+        direction = -radial + np.tan(across)[..., None] * left + math.tan(pitch) * forward
+        origin = np.linalg.norm(satellite) * radial
+        return origin, direction / np.linalg.norm(direction, axis=-1, keepdims=True)
+
+    def locate(self, row: ArrayLike, col: ArrayLike, height: ArrayLike) -> tuple[Floats, Floats]:
+        """Longitude and latitude of image positions at ellipsoidal heights, to a millimetre."""
+        row, col, height = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (row, col, height)))
+        origin, direction = self.rays(row, col)
+        vertical = -(direction * origin).sum(-1) / np.linalg.norm(origin, axis=-1)
+        distance = (np.linalg.norm(origin, axis=-1) - np.linalg.norm(self._ground_point)) / vertical
+        for _ in range(8):
+            point = origin + distance[..., None] * direction
+            lon, lat, found = _TO_GEODETIC.transform(point[..., 0], point[..., 1], point[..., 2])
+            distance = distance + (found - height) / vertical
+        return np.asarray(lon), np.asarray(lat)
+
+    @property
+    def _ground_point(self) -> Floats:
+        return np.array(_TO_ECEF.transform(self.lon, self.lat, self.height))
+
+
+_TO_ECEF = Transformer.from_crs(CRS.from_epsg(4979), CRS.from_epsg(4978), always_xy=True)
+_TO_GEODETIC = Transformer.from_crs(CRS.from_epsg(4978), CRS.from_epsg(4979), always_xy=True)
+
+
+def _local_axes(lon: float, lat: float) -> tuple[Floats, Floats, Floats]:
+    """East, north and up in ECEF."""
+    a, b = math.radians(lon), math.radians(lat)
+    east = np.array([-math.sin(a), math.cos(a), 0.0])
+    up = np.array([math.cos(b) * math.cos(a), math.cos(b) * math.sin(a), math.sin(b)])
+    return east, np.cross(up, east), up
+
+
+def fit_rpc(camera: Pushbroom, heights: tuple[float, float], tilt: ImageAffine = IDENTITY) -> Rpc:
+    """The RPC nearest to a camera, by iterated least squares over a lattice of its image and of heights.
+
+    Tao and Hu (2001), A comprehensive study of the rational function model, Photogrammetric Engineering and Remote
+    Sensing 67: unknown are 20 numerator and 19 denominator coefficients a coordinate; a small ridge keeps the
+    denominators, which a smooth camera does not need, from wandering.
+
+    Args:
+        camera: The rigorous model.
+        heights: Lowest and highest ellipsoidal height for which it must hold, metres.
+        tilt: Wrong on purpose: an affine of the image positions that the RPC is to give.
+    """
+    rows, cols = np.linspace(-0.5, camera.rows - 0.5, 15), np.linspace(-0.5, camera.cols - 0.5, 15)
+    row, col, height = (v.ravel() for v in np.meshgrid(rows, cols, np.linspace(*heights, 7), indexing="ij"))
+    lon, lat = camera.locate(row, col, height)
+    row, col = apply_affine(tilt, row, col)
+
+    def normal(values: Floats) -> tuple[float, float, Floats]:
+        # Rounded to what an RPB file holds, so that the file is as good as the fit.
+        low, high = float(values.min()), float(values.max())
+        offset, scale = round((low + high) / 2, 12), round(max((high - low) / 2, 1e-6), 12)
+        return offset, scale, (values - offset) / scale
+
+    (lon_offset, lon_scale, x), (lat_offset, lat_scale, y), (h_offset, h_scale, z) = map(normal, (lon, lat, height))
+    terms = polynomial_terms(x, y, z)
+    (line_offset, line_scale, line), (sample_offset, sample_scale, sample) = map(normal, (row, col))
+    line_top, line_bottom = _fit_ratio(terms, line)
+    sample_top, sample_bottom = _fit_ratio(terms, sample)
+    return Rpc(
+        line_offset, sample_offset, lat_offset, lon_offset, h_offset,
+        line_scale, sample_scale, lat_scale, lon_scale, h_scale,
+        line_top, line_bottom, sample_top, sample_bottom,
+    )  # fmt: skip
+
+
+def _fit_ratio(terms: Floats, target: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    weight = np.ones_like(target)
+    ridge = 1e-7 * np.eye(39)
+    for _ in range(4):
+        # numerator - target x denominator = 0, divided by the denominator of the round before.
+        design = np.concatenate([terms, -target * terms[1:]]).T * weight[:, None]
+        solution = np.linalg.lstsq(
+            np.concatenate([design, ridge]), np.concatenate([target * weight, np.zeros(39)]), rcond=None
+        )[0]
+        bottom = np.concatenate([[1.0], solution[20:]])
+        weight = 1 / (bottom @ terms)
+    return tuple(solution[:20].tolist()), tuple(bottom.tolist())
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A landscape that goes on beyond its edges as its mirror image, with its geoid.
+
+    Attributes:
+        elevation: Orthometric heights, ``(1, H, W)``.
+        grid: Its pixels.
+        level: Mean ellipsoidal height, metres.
+    """
+
+    elevation: torch.Tensor
+    grid: Grid
+    level: float = field(default=0.0)
+
+    @classmethod
+    def of(cls, landscape: Landscape) -> Ground:
+        """The ground of a landscape."""
+        elevation = np.ascontiguousarray(landscape.elevation, np.float32)[None]
+        grid = landscape.grid
+        ground = cls(torch.from_numpy(elevation), grid)
+        lon, lat = ground.geographic(np.array(grid.height / 2), np.array(grid.width / 2))
+        return cls(ground.elevation, grid, float(elevation.mean() + undulation(lon, lat)))
+
+    def geographic(self, row: Floats, col: Floats) -> tuple[Floats, Floats]:
+        """Longitude and latitude of positions on the grid, (0, 0) at the centre of the upper left pixel."""
+        return Transformer.from_crs(self.grid.crs, WGS84, always_xy=True).transform(*self.grid.pixel_centres(row, col))
+
+    def positions(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+        """The reverse of ``geographic``."""
+        x, y = Transformer.from_crs(WGS84, self.grid.crs, always_xy=True).transform(lon, lat)
+        col, row = ~self.grid.transform * (np.asarray(x), np.asarray(y))
+        return row - 0.5, col - 0.5
+
+    def sample(self, image: torch.Tensor, row: Float32s, col: Float32s) -> Float32s:
+        """Bilinear values of an image on the grid, mirrored at its outer edges, ``(band, height, width)``."""
+        # Normalised as grid_sample wants them: -1 and 1 are the outer edges.
+        x = torch.from_numpy(col) * (2 / self.grid.width) + (1 / self.grid.width - 1)
+        y = torch.from_numpy(row) * (2 / self.grid.height) + (1 / self.grid.height - 1)
+        values = torch.nn.functional.grid_sample(
+            image[None], torch.stack([x, y], dim=-1)[None], padding_mode="reflection", align_corners=False
+        )
+        return values[0].numpy()
+
+
+def ground_of_pixels(camera: Pushbroom, ground: Ground, window: Window) -> tuple[Float32s, Float32s]:
+    """Where the lines of sight of a window of pixels meet the relief: rows and columns of the landscape's grid.
+
+    Lines of sight are exact at the nodes of a lattice at three heights, and interpolated between; the height at which
+    they meet the ground is found by stepping to the height of the ground last met.
+    """
+    down, across = Axis(window.height, 128), Axis(window.width, 128)
+    rows, cols = window.row + down.nodes[:, None], window.col + across.nodes[None, :]
+    lowest, highest = float(ground.elevation.min()), float(ground.elevation.max())
+    half = max((highest - lowest) / 2, 1.0) + 1.0
+    geoid = undulation(*camera.locate(rows, cols, ground.level))
+    middle = (lowest + highest) / 2 + float(geoid.mean())
+    at_levels = [ground.positions(*camera.locate(rows, cols, middle + t * half)) for t in (-1.0, 0.0, 1.0)]
+    row_levels, col_levels = (np.stack([level[axis] for level in at_levels]) for axis in (0, 1))
+    above = spread(geoid - middle, down, across)
+    t = np.zeros((window.height, window.width), np.float32)
+    row_terms, col_terms = parabola_terms(row_levels, down, across), parabola_terms(col_levels, down, across)
+    for _ in range(60):
+        height = ground.sample(ground.elevation, evaluate(row_terms, t), evaluate(col_terms, t))[0] + above
+        change = height / np.float32(half) - t
+        t += change
+        if np.abs(change).max() * half < HEIGHT_TOLERANCE_M:
+            break
+    return evaluate(row_terms, t), evaluate(col_terms, t)
+
+
+def write_product(
+    folder: Path,
+    landscape: Landscape,
+    options: ProductOptions | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> SimulatedProduct:
+    """Take a picture of a landscape and deliver it.
+
+    Args:
+        folder: Where the product and ``dem.tif`` are written.
+        landscape: The ground.
+        options: How it is taken.
+        progress: Called with the share done, 0..1.
+
+    Raises:
+        OutputError: The folder cannot be written to.
+    """
+    options = options or ProductOptions()
+    ground = Ground.of(landscape)
+    lon, lat = (float(v) for v in ground.geographic(np.array(ground.grid.height / 2), np.array(ground.grid.width / 2)))
+    taken = _acquisition_time(options, lon)
+    zenith, azimuth = (float(f"{v:.6g}") for v in sun_position(taken, lon, lat))
+    rows, cols = options.shape or _covering_shape(ground.grid, ground, options)
+    name = _scene_name(options.camera, lon, lat, taken)
+    images = _images(landscape, options.pan)
+    # Columns of PAN are four to one, rows not quite, as in real products.
+    sizes: dict[Part, tuple[int, int]] = {"mss": (rows, cols), "pan": (4 * rows - round(12 * rows / 6908), 4 * cols)}
+    total = sum(sizes[part][0] * sizes[part][1] for part in images)
+    make_folder(folder)
+    cameras: dict[Part, Pushbroom] = {}
+    rpcs: dict[Part, Rpc] = {}
+    with tempfile.TemporaryDirectory(prefix=".pitmap-", dir=folder) as work:
+        delivery = Path(work) / name
+        delivery.mkdir()
+        done = 0
+        for part, reflectance in images.items():
+            camera = Pushbroom(lon, lat, ground.level, options.roll, HEADING, *sizes[part], PIXEL_SIZE_M[part])
+            tilt = _tilt(options.pan_tilt, camera) if part == "pan" else IDENTITY
+            rpc = fit_rpc(camera, _height_range(ground), tilt)
+            stem = f"{name}-{part.upper()}{options.camera[-1]}"
+            write_text(delivery / f"{stem}.rpb", format_rpb(rpc))
+            write_text(delivery / f"{stem}.xml", _metadata(part, options, taken, camera, rpc, zenith, azimuth))
+            used = coefficients("GF2", options.camera, taken.year, part=part)
+            scaling = reflectance_scaling(used, zenith, taken.date())
+            image = Grid(None, Affine.identity(), *sizes[part])
+            rng = np.random.default_rng([options.seed, part == "pan"])
+            scale, offset = (np.array(v, np.float32)[:, None, None] for v in (scaling.scale, scaling.offset))
+            fill = options.fill_columns * (4 if part == "pan" else 1)
+            with create_plain(delivery / f"{stem}.tiff", image, Layout(len(reflectance), "uint16")) as writer:
+                for window in _strips(sizes[part]):
+                    row, col = ground_of_pixels(camera, ground, window)
+                    dn = (ground.sample(reflectance, row, col) - offset) / scale
+                    if options.noise_dn:
+                        dn += rng.normal(0, options.noise_dn, dn.shape).astype(np.float32)
+                    dn = np.clip(np.rint(dn), 1, SATURATED_DN).astype(np.uint16)
+                    dn[:, :, : max(0, fill - window.col)] = 0
+                    writer.write(dn, window)
+                    done += window.height * window.width
+                    if progress is not None:
+                        progress(done / total * 0.9)
+            cameras[part], rpcs[part] = camera, rpc
+        dem = folder / "dem.tif"
+        _write_dem(dem, ground, list(cameras.values()), options)
+        path = _deliver(delivery, folder, options.archive)
+    if progress is not None:
+        progress(1.0)
+    return SimulatedProduct(path, dem, name, cameras, rpcs, taken, zenith)
+
+
+def _images(landscape: Landscape, pan: bool) -> dict[Part, torch.Tensor]:
+    mss = np.ascontiguousarray(landscape.reflectance, np.float32)
+    images: dict[Part, torch.Tensor] = {"mss": torch.from_numpy(mss)}
+    if pan:
+        images["pan"] = torch.from_numpy(np.tensordot(np.array(PAN_WEIGHTS, np.float32), mss, 1)[None])
+    return images
+
+
+def _strips(shape: tuple[int, int]) -> list[Window]:
+    """Windows in which an image is taken: uncompressed strips want whole rows."""
+    height, width = shape
+    rows = max(1, 2**21 // width)
+    return [Window(row, 0, min(rows, height - row), width) for row in range(0, height, rows)]
+
+
+def _height_range(ground: Ground) -> tuple[float, float]:
+    low, high = float(ground.elevation.min()), float(ground.elevation.max())
+    shift = ground.level - float(ground.elevation.mean())
+    return low + shift - 500.0, high + shift + 500.0
+
+
+def _acquisition_time(options: ProductOptions, lon: float) -> datetime:
+    local = datetime.combine(options.day, options.solar_time, UTC)
+    # Whole seconds, as the XML has them; the solar noon of a place moves with its longitude.
+    return (local - timedelta(hours=lon / 15)).replace(microsecond=0)
+
+
+def _covering_shape(grid: Grid, ground: Ground, options: ProductOptions) -> tuple[int, int]:
+    """Rows and columns of a frame that shows the whole landscape with a margin."""
+    heading = math.radians(HEADING)
+    x0, y0, x1, y1 = grid.bounds
+    dx, dy = (x1 - x0) / 2, (y1 - y0) / 2
+    along = abs(dx * math.sin(heading)) + abs(dy * math.cos(heading))
+    across = abs(dx * math.cos(heading)) + abs(dy * math.sin(heading))
+    relief = float(ground.elevation.max() - ground.elevation.min()) * math.tan(math.radians(abs(options.roll) + 5))
+    margin = relief + 40 * PIXEL_SIZE_M["mss"] + grid.transform.a
+    rows, cols = (math.ceil(2 * (side + margin) / PIXEL_SIZE_M["mss"]) for side in (along, across))
+    return rows, cols + 2 * options.fill_columns
+
+
+def _tilt(tilt: ImageAffine, camera: Pushbroom) -> ImageAffine:
+    (a, b, c), (d, e, f) = tilt
+    h, w = camera.rows, camera.cols
+    return (1 + a / h, b / w, c), (d / h, 1 + e / w, f)
+
+
+def _scene_name(camera: str, lon: float, lat: float, taken: datetime) -> str:
+    place = f"{'E' if lon >= 0 else 'W'}{abs(lon):.1f}_{'N' if lat >= 0 else 'S'}{abs(lat):.1f}"
+    return f"GF2_{camera}_{place}_{taken:%Y%m%d}_L1A{_PRODUCT_ID:010d}"
+
+
+_PRODUCT_ID = 9000001
+
+
+def _metadata(
+    part: Part, options: ProductOptions, taken: datetime, camera: Pushbroom, rpc: Rpc, zenith: float, azimuth: float
+) -> str:
+    """The XML of an image, with the elements, the time zones and the taller frame of a real one."""
+    beijing = taken + BEIJING
+    incidence, towards = rpc.viewing_angles((camera.rows - 1) / 2, (camera.cols - 1) / 2)
+    bottom = (camera.rows - 1) * (1 + (TALL_FRAME if part == "mss" else TALL_FRAME / 3))
+    right = camera.cols - 1
+    lon, lat = camera.locate(np.array([0.0, 0.0, bottom, bottom]), np.array([0.0, right, right, 0.0]), camera.height)
+    clock = "%Y-%m-%d %H:%M:%S"
+    mss = part == "mss"
+    elements: list[tuple[str, object]] = [
+        ("SatelliteID", "GF2"), ("SensorID", options.camera), ("ReceiveTime", taken.strftime(clock)),
+        ("OrbitID", 1), ("ProduceType", "STANDARD"), ("SceneID", 1), ("ProductID", _PRODUCT_ID),
+        ("ProductLevel", "LEVEL1A"), ("ProductQuality", None), ("ProductQualityReport", None),
+        ("ProductFormat", "GEOTIFF"), ("ProduceTime", (beijing + timedelta(hours=5)).strftime(clock)),
+        ("Bands", "1,2,3,4" if mss else "5"), ("ScenePath", 1), ("SceneRow", 1), ("SatPath", 1), ("SatRow", 1),
+        ("SceneCount", 1), ("SceneShift", 1), ("StartTime", (beijing - timedelta(seconds=2)).strftime(clock)),
+        ("EndTime", (beijing + timedelta(seconds=1)).strftime(clock)), ("CenterTime", beijing.strftime(clock)),
+        ("ImageGSD", PIXEL_SIZE_M[part]), ("WidthInPixels", camera.cols), ("HeightInPixels", camera.rows),
+        ("WidthInMeters", None), ("HeightInMeters", None), ("CloudPercent", 0), ("QualityInfo", ""),
+        ("PixelBits", ""), ("ValidPixelBits", ""), ("RollViewingAngle", 0), ("PitchViewingAngle", 0),
+        ("RollSatelliteAngle", f"{options.roll:.6g}"), ("PitchSatelliteAngle", 0), ("YawSatelliteAngle", 0),
+        ("SolarAzimuth", f"{azimuth:.6g}"), ("SolarZenith", f"{zenith:.6g}"),
+        ("SatelliteAzimuth", f"{towards:.6g}"), ("SatelliteZenith", f"{90 - incidence:.6g}"),
+        ("GainMode", "G2,G1,G1,G2" if mss else "G2"), ("IntegrationTime", 0.0004812 if mss else 0.0001203),
+        ("IntegrationLevel", "S5,S4,S5,S3" if mss else "S4"), ("MapProjection", None), ("EarthEllipsoid", "WGS84"),
+        ("ZoneNo", None), ("ResamplingKernel", None), ("HeightMode", None), ("MtfCorrection", "LAB"),
+        ("RelativeCorrectionData", ""),
+    ]  # fmt: skip
+    corners = ("TopLeft", "TopRight", "BottomRight", "BottomLeft")
+    for corner, x, y in zip(corners, lon, lat, strict=True):
+        elements += [(f"{corner}Latitude", f"{y:.6g}"), (f"{corner}Longitude", f"{x:.6g}")]
+    elements += [(f"{corner}Map{axis}", None) for corner in corners for axis in "XY"]
+    lines = [f"    <{key} />" if value is None else f"    <{key}>{value}</{key}>" for key, value in elements]
+    head = '<?xml version="1.0" encoding="UTF-8" ?>'
+    return "\n".join([head, "<ProductMetaData>", *lines, "</ProductMetaData>", ""])
+
+
+def _write_dem(path: Path, ground: Ground, cameras: list[Pushbroom], options: ProductOptions) -> None:
+    """Elevation above EGM96 of everything the images show, with a margin."""
+    rows = np.array([0, 0, 1, 1])
+    cols = np.array([0, 1, 1, 0])
+    low, high = _height_range(ground)
+    xs, ys = [], []
+    to_map = Transformer.from_crs(WGS84, ground.grid.crs, always_xy=True)
+    for camera in cameras:
+        for height in (low + 500, high - 500):
+            x, y = to_map.transform(*camera.locate(rows * camera.rows, cols * camera.cols, height))
+            xs += list(x)
+            ys += list(y)
+    step = options.dem_posting_m
+    margin = 10 * step
+    left, top = math.floor((min(xs) - margin) / step) * step, math.ceil((max(ys) + margin) / step) * step
+    width, height = math.ceil((max(xs) + margin - left) / step), math.ceil((top - min(ys) + margin) / step)
+    crs = ground.grid.crs
+    assert crs is not None
+    if options.declare_datum:
+        crs = CRS.from_user_input(f"EPSG:{crs.to_epsg()}+5773")
+    grid = Grid(crs, Affine(step, 0, left, 0, -step, top), height, width)
+    x, y = grid.pixel_centres(np.arange(height)[:, None], np.arange(width)[None, :])
+    col, row = ~ground.grid.transform * (x, y)
+    elevation = ground.sample(ground.elevation, (row - 0.5).astype(np.float32), (col - 0.5).astype(np.float32))
+    write_cog(path, elevation, grid, Layout(1, "float32", -32768.0, ("elevation above EGM96, m",)))
+
+
+def _deliver(delivery: Path, folder: Path, archive: bool) -> Path:
+    """Pack the members, or move them to their place."""
+    if archive:
+        path = folder / f"{delivery.name}.tar.gz"
+        with replacing(path) as temporary, tarfile.open(temporary, "w:gz", compresslevel=1) as tar:
+            for member in sorted(delivery.iterdir()):
+                tar.add(member, arcname=member.name)
+        return path
+    path = folder / delivery.name
+    if path.exists():
+        shutil.rmtree(path)
+    delivery.replace(path)
+    return path
