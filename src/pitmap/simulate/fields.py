@@ -1,0 +1,186 @@
+"""What grows between the works of man: parcels on the plain, terraced fields, woods, scrub and rock on the hills."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pitmap.simulate.noise import Field, fractal, refined
+from pitmap.simulate.spectra import Canvas, Material, hundredths
+from pitmap.simulate.terrain import NODE
+
+_KEYS = 2**20
+_ROWS_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Season:
+    """How fields and woods stand.
+
+    Attributes:
+        cereal: Share of parcels under winter cereal.
+        crop: Share of parcels under other crops.
+        orchard: Share of parcels with fruit trees; the rest lies fallow.
+        greenness: Shift of the tint of parcels, -1 (senescent) to 1 (lush).
+    """
+
+    cereal: float
+    crop: float
+    orchard: float
+    greenness: float
+
+
+SPRING = Season(cereal=0.55, crop=0.17, orchard=0.08, greenness=0.1)
+AUTUMN = Season(cereal=0.2, crop=0.3, orchard=0.1, greenness=-0.45)
+
+
+def season_of(month: int) -> Season:
+    """The season of a month on the North China Plain: winter wheat is green in spring, harvest is over in autumn."""
+    return SPRING if 3 <= month <= 8 else AUTUMN
+
+
+def _mixed(*numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A key 0 .. ``_KEYS`` - 1 from integers, scrambled so that neighbours do not resemble each other."""
+    key = np.zeros(1, np.uint64)
+    with np.errstate(over="ignore"):
+        for number in numbers:
+            key = (key ^ number.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+            key ^= key >> np.uint64(29)
+    return (key >> np.uint64(20)).astype(np.int64) % _KEYS
+
+
+class _Parcels:
+    """Parcels of a plain: rows of blocks, each cut into strips, on slightly bent coordinates."""
+
+    def __init__(self, extent_m: float, rng: np.random.Generator) -> None:
+        self.angle = np.radians(rng.normal(0, 7))
+        self.waves = [(rng.uniform(300, 1500), rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)) for _ in range(4)]
+        reach = 1.6 * extent_m + 600
+        self.breaks = np.cumsum(rng.uniform(70, 210, int(2 * reach / 70))) - reach
+        count = len(self.breaks) + 1
+        self.length, self.offset = rng.uniform(110, 330, count), rng.uniform(0, 330, count)
+        self.strip = rng.choice([9.0, 14.0, 20.0, 30.0, 45.0, 90.0], _KEYS, p=[0.12, 0.22, 0.26, 0.22, 0.12, 0.06])
+        self.lengthwise = rng.random(_KEYS) < 0.7
+        self.edge = rng.random(_KEYS)
+
+    def at(self, down_m: NDArray, right_m: NDArray) -> tuple[NDArray[np.int64], NDArray, NDArray]:
+        """Key of the parcel, distance to the border of its block, and what that border is like (0..1)."""
+        c, s = np.cos(self.angle), np.sin(self.angle)
+        u, v = right_m * c + down_m * s, down_m * c - right_m * s
+        for wavelength, direction, phase in self.waves:
+            bend = (
+                0.03
+                * wavelength
+                * np.sin((right_m * np.cos(direction) + down_m * np.sin(direction)) * (2 * np.pi / wavelength) + phase)
+            )
+            u, v = u + bend * np.sin(direction), v + bend * np.cos(direction)
+        row = np.searchsorted(self.breaks, v)
+        x = (u + self.offset[row]) / self.length[row]
+        col = np.floor(x).astype(np.int64)
+        across = (x - col) * self.length[row]
+        block = _mixed(row, col)
+        top = self.breaks[np.maximum(row - 1, 0)]
+        height = self.breaks[np.minimum(row, len(self.breaks) - 1)] - top
+        down = v - top
+        strip = np.floor(np.where(self.lengthwise[block], down, across) / self.strip[block]).astype(np.int64)
+        border = np.minimum(np.minimum(across, self.length[row] - across), np.minimum(down, height - down))
+        return _mixed(row, col, strip), border, self.edge[block]
+
+
+def cover(canvas: Canvas, hills: Field, bare_m2: float, season: Season, rng: np.random.Generator) -> None:
+    """Cover all open ground of the canvas.
+
+    Args:
+        canvas: Changed in place; no open cell is left.
+        hills: Hilliness 0..1 on the node lattice.
+        bare_m2: Area of bare soil wanted, in whole parcels.
+        season: How fields stand.
+        rng: Source of randomness.
+    """
+    rows, cols = canvas.shape
+    parcels = _Parcels(max(rows, cols) * canvas.cell_m, rng)
+    pixels = (rows // 2, cols // 2)
+    ground = refined(hills, NODE.bit_length() - 2, pixels)
+    patches = fractal(pixels, rng, 64, roughness=0.65)
+    stands = fractal(pixels, rng, 128, 4, roughness=0.6)
+    wildness = ground + np.float32(0.13) * fractal(pixels, rng, 64, 2, roughness=0.5)
+    keys = np.empty(canvas.shape, np.int32)
+    fielded = np.empty(canvas.shape, bool)
+    border = np.empty(canvas.shape, np.float16)
+    edge = np.empty(canvas.shape, np.float16)
+    right = np.arange(cols)[None, :] * canvas.cell_m
+    for top in range(0, rows, _ROWS_AT_ONCE):
+        part = slice(top, min(rows, top + _ROWS_AT_ONCE))
+        half = slice(part.start // 2, part.stop // 2)
+        down = np.arange(part.start, part.stop)[:, None] * canvas.cell_m
+        flat_key, distance, kind = parcels.at(down, right)
+        wild = wildness[half].repeat(2, 0).repeat(2, 1)
+        tier = canvas.elevation[part] / np.float32(3.5)
+        hill_key = _mixed(
+            np.floor(tier).astype(np.int64),
+            np.floor((right + 0.4 * down) / 130 + 0 * tier).astype(np.int64),
+            np.full((1, 1), 7),
+        )
+        terraced = (wild > 0.3) & (wild <= 0.5)
+        keys[part] = np.where(terraced, hill_key, flat_key)
+        border[part] = np.where(terraced, (tier % 1) * 6, np.minimum(distance, 100))
+        edge[part] = np.where(terraced, 0.5, kind)
+        fielded[part] = wild <= 0.5
+    open_ground = canvas.material == Material.OPEN
+    fielded &= open_ground
+    size = np.bincount(keys[fielded], minlength=_KEYS) * canvas.cell_m**2
+    bare = _bare_parcels(size, bare_m2, rng)
+    kinds, tones, tints = _parcel_tables(season, rng)
+    kinds[bare] = np.where(rng.random(len(bare)) < 0.7, Material.TILLED, Material.GRADED)
+    for top in range(0, rows, _ROWS_AT_ONCE):
+        part = slice(top, min(rows, top + _ROWS_AT_ONCE))
+        half = slice(part.start // 2, part.stop // 2)
+        key = keys[part]
+        material, tone, tint = kinds[key], tones[key], tints[key]
+        bare_here = np.isin(material, (Material.TILLED, Material.GRADED))
+        patch = patches[half].repeat(2, 0).repeat(2, 1)
+        material[(border[part] < 1.6) & (edge[part] < 0.5) & ~bare_here] = Material.TRACK
+        material[(border[part] < 3.5) & (edge[part] > 0.7) & (patch > 0.2) & ~bare_here] = Material.TREES
+        wild = ~fielded[part]
+        material[wild] = _natural(patch, stands[half].repeat(2, 0).repeat(2, 1))[wild]
+        tone[wild] = 0
+        tint[wild] = hundredths(season.greenness * 0.6)
+        here = open_ground[part]
+        canvas.material[part][here] = material[here]
+        canvas.tone[part][here] = tone[here]
+        canvas.tint[part][here] = tint[here]
+
+
+def _bare_parcels(size: NDArray, wanted_m2: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Keys of parcels that lie bare: at random among those of ordinary size, until the area is reached."""
+    candidates = np.flatnonzero((size > 700) & (size < max(0.35 * wanted_m2, 1500)) & (size < 30000))
+    chosen, total = [], 0.0
+    for key in rng.permutation(candidates):
+        if total + size[key] <= 1.05 * wanted_m2:
+            chosen.append(key)
+            total += size[key]
+        if total >= 0.97 * wanted_m2:
+            break
+    return np.array(chosen, np.int64)
+
+
+def _parcel_tables(season: Season, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
+    """Material, tone and tint by parcel key."""
+    fallow = 1 - season.cereal - season.crop - season.orchard
+    choice = rng.choice(
+        [Material.CEREAL, Material.CROP, Material.ORCHARD, Material.FALLOW], _KEYS,
+        p=[season.cereal, season.crop, season.orchard, fallow],
+    ).astype(np.uint8)  # fmt: skip
+    tint = rng.uniform(-1, 1, _KEYS)
+    shift = np.where(np.isin(choice, (Material.CEREAL, Material.CROP)), season.greenness, 0.3 * season.greenness)
+    return choice, hundredths(rng.uniform(-1, 1, _KEYS)), hundredths(tint + shift)
+
+
+def _natural(patch: Field, stand: Field) -> NDArray[np.uint8]:
+    """Wood, scrub, grass and rock by two noises."""
+    mixed = stand + np.float32(0.5) * patch
+    return np.select(
+        [mixed > 0.7, mixed > -0.35, mixed > -1.35], [Material.WOOD, Material.SHRUB, Material.GRASS], Material.OUTCROP
+    ).astype(np.uint8)
