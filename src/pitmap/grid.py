@@ -97,6 +97,19 @@ class Grid:
         y = t.d * (cols + 0.5) + t.e * (rows + 0.5) + t.f
         return np.asarray(x, np.float64), np.asarray(y, np.float64)
 
+    def pixel_indices(self, x: NDArray, y: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Row and column of the pixels that hold points ``x, y``; outside the grid where the points are.
+
+        Points without finite coordinates get -1, -1.
+        """
+        x, y, inverse = np.asarray(x, np.float64), np.asarray(y, np.float64), ~self.transform
+        col = inverse.a * x + inverse.b * y + inverse.c
+        row = inverse.d * x + inverse.e * y + inverse.f
+        finite = np.isfinite(col) & np.isfinite(row)
+        limit = 2.0**31  # far beyond any raster, and safe to turn into an integer
+        row, col = (np.floor(np.clip(np.where(finite, v, -1.0), -limit, limit)).astype(np.int64) for v in (row, col))
+        return row, col
+
     @cached_property
     def pixel_size_m(self) -> float | None:
         """Ground size of the centre pixel in metres (square root of its ellipsoidal area), None without a CRS."""

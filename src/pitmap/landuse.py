@@ -279,7 +279,7 @@ def burn_layers(path: Path, codes: Mapping[str, int], grid: Grid, *, all_touched
     Raises:
         LabelError: A layer is missing, or lies outside the grid together with all others.
     """
-    parts = []
+    parts: list[ProjectedLayer] = []
     for number, (name, code) in enumerate(codes.items()):
         layer = read_layer(path, name)
         last = number == len(codes) - 1 and not any(len(p.geometries) for p in parts)
@@ -429,9 +429,10 @@ def _polygonal_part(geometry: shapely.Geometry) -> shapely.Geometry:
 
 
 def _frame(grid: Grid) -> shapely.Polygon:
-    return shapely.Polygon(
-        [grid.transform * c for c in ((0, 0), (grid.width, 0), (grid.width, grid.height), (0, grid.height))]
+    x, y = grid.pixel_centres(
+        np.array([0, 0, grid.height, grid.height]) - 0.5, np.array([0, grid.width, grid.width, 0]) - 0.5
     )
+    return shapely.Polygon(np.column_stack([x, y]))
 
 
 def _near(geometries: NDArray[np.object_], crs: CRS, grid: Grid) -> NDArray[np.bool_]:

@@ -149,7 +149,7 @@ def figures_of(result):
 
 def test_unbiased_variance_right_and_interval_covers_in_simulation():
     areas = POPULATION.sum(axis=(1, 2)) * 1000
-    legend, draws = legend_of(3), 1200
+    legend, draws = legend_of(3), 600
     # The whole population as its own sample gives the true values.
     true = np.array([e.value for e in figures_of(estimate_counts(POPULATION * 1e6, areas, legend))])
     samples = simulate(POPULATION, [200, 300, 300, 200], draws, seed=11)
@@ -159,10 +159,10 @@ def test_unbiased_variance_right_and_interval_covers_in_simulation():
     covered = np.array([[e.lower <= t <= e.upper for e, t in zip(row, true, strict=True)] for row in rows])
     spread = values.std(axis=0, ddof=1)
     assert (np.abs(values.mean(axis=0) - true) < 4 * spread / np.sqrt(draws) + 0.05 * spread).all()
-    np.testing.assert_allclose(np.sqrt((errors**2).mean(axis=0)), spread, rtol=0.09)
-    # 1200 draws: the standard error of a coverage of 95 % is 0.6 points.
-    assert (covered.mean(axis=0) > 0.925).all()
-    assert (covered.mean(axis=0) < 0.972).all()
+    np.testing.assert_allclose(np.sqrt((errors**2).mean(axis=0)), spread, rtol=0.12)
+    # 600 draws: the standard error of a coverage of 95 % is 0.9 points.
+    assert (covered.mean(axis=0) > 0.915).all()
+    assert (covered.mean(axis=0) < 0.98).all()
 
 
 def test_a_sample_that_is_the_population_gives_its_figures():

@@ -1,0 +1,72 @@
+"""GeoPackages with several layers, plain tables, and styles that QGIS applies on opening."""
+
+from __future__ import annotations
+
+import sqlite3
+import warnings
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pitmap.files import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FIXED_TIME = "2000-01-01T00:00:00.000Z"
+"""Time of change stored in the file, so that the same content gives the same bytes."""
+
+
+def write_layers(path: Path, layers: Mapping[str, pd.DataFrame], styles: Mapping[str, str] | None = None) -> None:
+    """Write a GeoPackage, whole or not at all.
+
+    Args:
+        path: The file.
+        layers: Name to table; a GeoDataFrame becomes a layer, a DataFrame a table without geometry.
+        styles: QML text by layer name, stored as the default style of the layer.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    import geopandas as gpd
+    import pyogrio
+
+    with replacing(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
+        try:
+            for name, frame in layers.items():
+                spatial = isinstance(frame, gpd.GeoDataFrame)
+                # An empty layer has no geometry to take its type from.
+                kind = {"geometry_type": "Unknown"} if spatial and frame.empty else {}
+                pyogrio.write_dataframe(frame, temporary, layer=name, driver="GPKG", append=temporary.exists(), **kind)
+            _add_styles(temporary, styles or {})
+        except (pyogrio.errors.DataSourceError, pyogrio.errors.GeometryError, sqlite3.Error) as error:
+            raise OSError(str(error).splitlines()[0].rstrip(".")) from error
+
+
+def _add_styles(path: Path, styles: Mapping[str, str]) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        if styles:
+            # The columns that QGIS itself creates and looks for.
+            database.execute(
+                "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), "
+                "f_table_schema TEXT(256), f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), "
+                "styleQML TEXT, styleSLD TEXT, useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), "
+                "update_time DATETIME)"
+            )
+            database.execute(
+                "INSERT INTO gpkg_contents (table_name, data_type, identifier, description) "
+                "VALUES ('layer_styles', 'attributes', 'layer_styles', '')"
+            )
+        for name, qml in styles.items():
+            (geometry,) = database.execute(
+                "SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", (name,)
+            ).fetchone()
+            database.execute(
+                "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
+                "styleName, styleQML, styleSLD, useAsDefault, description, owner, update_time) "
+                "VALUES ('', '', ?, ?, 'pitmap', ?, '', 1, '', '', ?)",
+                (name, geometry, qml, _FIXED_TIME),
+            )
+        database.execute("UPDATE gpkg_contents SET last_change = ?", (_FIXED_TIME,))
