@@ -1,0 +1,131 @@
+"""Batches of tiles: read ahead in a thread, mapped, kept as parts of the map."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pitmap.grid import Window
+from pitmap.legend import UNLABELLED
+from pitmap.mapping.inference import NO_PROBABILITY, Predictor
+from pitmap.mapping.masks import Cover
+from pitmap.mapping.partial import PartialMap
+from pitmap.mapping.tiles import Tile
+from pitmap.raster import RasterReader
+
+READ_AHEAD = 2
+"""Batches read while one is mapped."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class _Pixels(NamedTuple):
+    """A batch as it is read."""
+
+    pixels: NDArray  # (N, bands, H, W)
+    valid: NDArray[np.bool_]  # (N, H, W), what the network sees
+    mapped: NDArray[np.bool_]  # (N, H, W), what gets a code
+
+
+def read_tile(reader: RasterReader, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Pixels of a window that may reach beyond the bottom and right of the image, where they are invalid.
+
+    Returns:
+        ``(band, height, width)`` in the file's dtype and a mask ``(height, width)``.
+
+    Raises:
+        ImageError: The pixels cannot be read.
+    """
+    height, width = reader.grid.shape
+    inside = Window(
+        window.row, window.col, min(window.height, height - window.row), min(window.width, width - window.col)
+    )
+    pixels, valid = reader.read(inside)
+    if inside == window:
+        return pixels, valid
+    beyond = ((0, window.height - inside.height), (0, window.width - inside.width))
+    return np.pad(pixels, ((0, 0), *beyond)), np.pad(valid, beyond)
+
+
+def _read_batch(reader: RasterReader, wanted: Cover, batch: Sequence[Tile]) -> _Pixels:
+    pixels, valid = zip(*(read_tile(reader, tile.read) for tile in batch), strict=True)
+    mapped = np.zeros_like(np.stack(valid))
+    for index, tile in enumerate(batch):
+        if (seen := valid[index][tile.kept]).any():
+            mapped[index][tile.kept] = seen & wanted(tile.keep)
+    return _Pixels(np.stack(pixels), np.stack(valid), mapped)
+
+
+def map_batches(
+    reader: RasterReader,
+    predictor: Predictor,
+    wanted: Cover,
+    batches: Sequence[Sequence[Tile]],
+    partial: PartialMap,
+    *,
+    probabilities: bool,
+    progress: Callable[[float], None] | None = None,
+) -> int:
+    """Map the batches that are not finished yet and keep each as a part.
+
+    A part holds ``codes<n>`` and ``probabilities<n>`` of the kept pixels of its n-th tile; a batch without a pixel to
+    map has no probabilities.
+
+    Args:
+        reader: The image.
+        predictor: The network.
+        wanted: Which pixels are to be mapped.
+        batches: All batches. A batch is always mapped as a whole: its size may change the last bit of a logit.
+        partial: Where the parts are kept.
+        probabilities: Whether to keep probabilities.
+        progress: Called with the finished share of the tiles.
+
+    Returns:
+        How many tiles were finished before.
+    """
+    tiles = sum(len(batch) for batch in batches)
+    missing = [index for index in range(len(batches)) if not partial.has(index)]
+    done = resumed = tiles - sum(len(batches[index]) for index in missing)
+    if progress:
+        progress(done / tiles)
+    reads = _ahead(lambda index: _read_batch(reader, wanted, batches[index]), missing)
+    for index, (pixels, valid, mapped) in zip(missing, reads, strict=True):
+        if mapped.any():
+            codes, shares = predictor.predict(pixels, valid, probabilities=probabilities)
+            codes[~mapped] = UNLABELLED
+        else:
+            codes, shares = np.zeros(valid.shape, np.uint8), None
+        parts: dict[str, NDArray] = {}
+        for n, tile in enumerate(batches[index]):
+            rows, cols = tile.kept
+            parts[f"codes{n}"] = codes[n, rows, cols]
+            if shares is not None:
+                kept = shares[n, :, rows, cols]
+                parts[f"probabilities{n}"] = np.where(mapped[n, rows, cols], kept, np.uint16(NO_PROBABILITY))
+        partial.save(index, parts)
+        done += len(batches[index])
+        if progress:
+            progress(done / tiles)
+    return resumed
+
+
+def _ahead(read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """The results of ``read`` in order, made in one thread while the caller works on the one before."""
+    with ThreadPoolExecutor(1) as thread:
+        pending: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                pending.append(thread.submit(read, item))
+                if len(pending) > READ_AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

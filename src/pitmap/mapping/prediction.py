@@ -1,0 +1,306 @@
+"""A land-cover map of a whole image, tile by tile, equal to one pass over the image at once.
+
+The image is read ahead in a thread, tiles are mapped in batches, and each finished batch is kept in a hidden folder
+beside the map until the map is complete: a killed run resumes there. Memory depends on the size of a tile only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from pitmap import __version__
+from pitmap.errors import OutputError, PitmapError, ProjectError
+from pitmap.files import make_folder
+from pitmap.legend import UNLABELLED
+from pitmap.mapping.assembly import assemble
+from pitmap.mapping.batches import map_batches
+from pitmap.mapping.fit import ImageReading, fit_image
+from pitmap.mapping.inference import (
+    Precision,
+    Predictor,
+    choose_device,
+    choose_precision,
+    choose_tile,
+    keep_freed_memory,
+)
+from pitmap.mapping.masks import wanted_ground
+from pitmap.mapping.mines import IMAGE_TAG
+from pitmap.mapping.partial import PartialMap
+from pitmap.mapping.tiles import TilePlan, round_up
+from pitmap.networks.model_file import ModelCard, load_model
+from pitmap.networks.normalise import gain_and_bias
+from pitmap.networks.reach import tile_geometry
+from pitmap.raster import RasterInfo, open_raster
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """How an image is mapped.
+
+    Attributes:
+        bands: Bands by number (from 1) or name, in the model's order; by default those with the model's names, or all.
+        scale: Reflectance is ``DN x scale + offset``; one number or one a band; by default the file's own.
+        offset: Likewise; 0 where only a scale is given.
+        nodata: Overrides the file's nodata value.
+        pixel_size_m: States the size of a pixel for an image without a CRS.
+        masks: Layers of ground to leave out: vector layers, or rasters that are neither 0 nor nodata there.
+        extent: Vector layer that bounds the area to map.
+        tile: Longest side of a tile in pixels; by default what the device's memory holds.
+        halo: ``exact``, or the pixels thrown away at a tile's inner edges, rounded up to the network's stride.
+        test_time_augmentation: Mean of the probabilities of the eight flips and rotations; eight times the work.
+        precision: ``auto`` takes bf16 where the model allows it and a trial shows that it saves time.
+        device: ``auto``, ``cpu``, ``cuda``, or another name that PyTorch knows.
+        batch: Tiles mapped at once; by default 1 on a processor and 4 elsewhere.
+        probabilities: Where to write the class probabilities, None not to.
+        project: Name of the project, noted in the map.
+        trusted: Networks of other packages that the model file may import, see ``load_model``.
+    """
+
+    bands: Sequence[int | str] | None = None
+    scale: float | Sequence[float] | None = None
+    offset: float | Sequence[float] | None = None
+    nodata: float | None = None
+    pixel_size_m: float | None = None
+    masks: Sequence[Path] = ()
+    extent: Path | None = None
+    tile: int | None = None
+    halo: Literal["exact"] | int = "exact"
+    test_time_augmentation: bool = False
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    device: str = "auto"
+    batch: int | None = None
+    probabilities: Path | None = None
+    project: str = ""
+    trusted: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("tile", self.tile, 1), ("batch", self.batch, 1)):
+            if value is not None and value < least:
+                raise ProjectError(f"The {name} is {value}.", f"A whole number from {least} on.")
+        if self.halo != "exact" and (not isinstance(self.halo, int) or self.halo < 0):
+            raise ProjectError(f"The halo is {self.halo!r}.", "'exact', or a number of pixels from 0 on.")
+        if self.precision not in ("auto", "float32", "bf16"):
+            raise ProjectError(f"The precision is {self.precision!r}.", "One of auto, float32, bf16.")
+
+
+@dataclass(frozen=True)
+class MapReport:
+    """What was made.
+
+    Attributes:
+        path: The map.
+        probabilities: The class probabilities, None if they were not asked for.
+        card: The model's.
+        shape: Rows and columns of the map.
+        stride: Total stride of the network.
+        halo: Pixels thrown away at the inner edges of tiles.
+        exact: Whether the halo makes the map equal to that of the whole image at once.
+        tile: Rows and columns of a tile.
+        tiles: Number of tiles.
+        resumed: How many of them an earlier, unfinished run had mapped.
+        precision: ``float32`` or ``bf16``.
+        device: ``cpu``, ``cuda`` or the like.
+        pixels: Number of pixels of each class, by key.
+        area_m2: Area of each class on the ellipsoid, by key; None without a CRS.
+        unmapped: Number of pixels without data or masked.
+    """
+
+    path: Path
+    probabilities: Path | None
+    card: ModelCard
+    shape: tuple[int, int]
+    stride: int
+    halo: int
+    exact: bool
+    tile: tuple[int, int]
+    tiles: int
+    resumed: int
+    precision: Precision
+    device: str
+    pixels: dict[str, int]
+    area_m2: dict[str, float] | None
+    unmapped: int
+
+    def summary(self) -> str:
+        """One line for the screen."""
+        height, width = self.shape
+        cut = f"{self.tiles} tile(s) of {self.tile[0]} x {self.tile[1]}"
+        halo = f"halo {self.halo}, {'exact' if self.exact else 'not exact'}"
+        resumed = f", {self.resumed} of them from an earlier run" if self.resumed else ""
+        if self.area_m2 is None:
+            found = [f"{key} {count} pixels" for key, count in self.pixels.items() if count]
+        else:
+            found = [f"{key} {area / 10_000:.1f} ha" for key, area in self.area_m2.items() if self.pixels[key]]
+        return (
+            f"{self.path}: {height} x {width} pixels in {cut} ({halo}){resumed}, "
+            f"{self.precision} on {self.device}: {', '.join(found) or 'no pixel with data'}."
+        )
+
+
+def map_image(
+    model_path: Path,
+    image_path: Path,
+    out: Path,
+    options: MapOptions | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> MapReport:
+    """Map an image with a model.
+
+    The map has the image's grid; pixels without data, under a mask or outside the extent are 0. Masks hide the result,
+    not the image: the network sees what lies under them, as it did in training. Running a killed command again goes on
+    where it stopped and gives the same values as an unbroken run.
+
+    Args:
+        model_path: A model file.
+        image_path: Any raster that GDAL reads.
+        out: The map, a cloud-optimised GeoTIFF (``.tif``) of uint8 codes with colours, class names and the legend.
+        options: See ``MapOptions``.
+        progress: Called with the finished share of the work, 0 to 1.
+
+    Returns:
+        What was made.
+
+    Raises:
+        ModelError: The model file is damaged, or image, options and model do not fit together.
+        ImageError: The image cannot be read.
+        LabelError: A mask layer or the extent cannot be used.
+        OutputError: The map cannot be written.
+    """
+    options = options or MapOptions()
+    model_path, image_path, out = Path(model_path), Path(image_path), Path(out)
+    probabilities = None if options.probabilities is None else Path(options.probabilities)
+    _check_outputs([out] if probabilities is None else [out, probabilities], image_path, model_path)
+    device = choose_device(options.device)
+    if device.type == "cpu":
+        keep_freed_memory()
+    network, card = load_model(model_path, device, trusted=tuple(options.trusted))
+    bands = len(card.bands)
+    stride, _, sufficient = tile_geometry(network, bands)
+    halo = sufficient if options.halo == "exact" else round_up(options.halo, stride)
+
+    with open_raster(image_path) as reader:
+        info, all_bands = reader.info, reader.indices
+    reading = fit_image(
+        card, info, all_bands, bands=options.bands, scale=options.scale, offset=options.offset,
+        pixel_size_m=options.pixel_size_m,
+    )  # fmt: skip
+    wanted = wanted_ground(info.grid, options.extent, options.masks)
+    predictor = Predictor(
+        network,
+        *gain_and_bias(reading.scale, reading.offset, card.mean, card.std),
+        device=device,
+        temperature=card.temperature or 1.0,
+        test_time_augmentation=options.test_time_augmentation,
+    )
+    partial = PartialMap(out, _inputs(card, info, reading, options, device, stride, halo))
+    try:
+        tile, batch, predictor.precision = _settings(partial, options, card, predictor, stride, halo)
+        tiles = TilePlan(info.grid.shape, stride, halo, tile).tiles()
+        batches = [tiles[i : i + batch] for i in range(0, len(tiles), batch)]
+        with open_raster(image_path, reading.indices, options.nodata) as reader:
+            resumed = map_batches(
+                reader, predictor, wanted, batches, partial,
+                probabilities=probabilities is not None, progress=progress,
+            )  # fmt: skip
+        tile_shape = tiles[0].read.height, tiles[0].read.width
+        tags = {
+            IMAGE_TAG: image_path.name,
+            "PITMAP_MODEL": model_path.name,
+            "PITMAP_MODEL_SHA256": card.sha256,
+            "PITMAP_NETWORK": card.network,
+            "PITMAP_PROJECT": options.project or card.project,
+            "PITMAP_VERSION": __version__,
+            "PITMAP_PRECISION": predictor.precision,
+            "PITMAP_TILE": "{} x {}".format(*tile_shape),
+            "PITMAP_HALO": str(halo),
+            "PITMAP_EXACT": "yes" if halo >= sufficient else "no",
+            "PITMAP_TEST_TIME_AUGMENTATION": "yes" if options.test_time_augmentation else "no",
+        }
+        totals = assemble(partial, batches, info.grid, card.legend, tags, out, probabilities)
+    except PitmapError:
+        partial.remove()
+        raise
+    partial.remove()
+    keys, areas = card.legend.keys, totals.area_m2
+    return MapReport(
+        path=out,
+        probabilities=probabilities,
+        card=card,
+        shape=info.grid.shape,
+        stride=stride,
+        halo=halo,
+        exact=halo >= sufficient,
+        tile=tile_shape,
+        tiles=len(tiles),
+        resumed=resumed,
+        precision=predictor.precision,
+        device=device.type,
+        pixels={key: int(totals.pixels[code]) for code, key in enumerate(keys, start=1)},
+        area_m2=None if areas is None else {key: float(areas[code]) for code, key in enumerate(keys, start=1)},
+        unmapped=int(totals.pixels[UNLABELLED]),
+    )
+
+
+def _settings(
+    partial: PartialMap, options: MapOptions, card: ModelCard, predictor: Predictor, stride: int, halo: int
+) -> tuple[int, int, Precision]:
+    """Side of a tile, tiles in a batch and precision: those of the run that is resumed, or chosen now."""
+    settings = partial.settings
+    if settings is None:
+        device, bands = predictor.device, len(card.bands)
+        tile = options.tile or choose_tile(predictor.network, bands, stride, halo, device)
+        batch = options.batch or (1 if device.type == "cpu" else 4)
+        precision = choose_precision(options.precision, card.bf16_agreement, predictor, bands)
+        settings = dict[str, Any](tile=tile, batch=batch, precision=precision)
+        partial.keep_settings(settings)
+    return settings["tile"], settings["batch"], settings["precision"]
+
+
+def _check_outputs(outputs: Sequence[Path], image_path: Path, model_path: Path) -> None:
+    for out in outputs:
+        if out.suffix.lower() not in (".tif", ".tiff"):
+            raise OutputError(f"The map {out} is no .tif file.", "A name that ends in .tif: maps are GeoTIFFs.")
+        if out.resolve() in (image_path.resolve(), model_path.resolve()):
+            raise OutputError(f"{out} would replace the file that the map is made from.", remedy="Choose another name.")
+    if len({out.resolve() for out in outputs}) < len(outputs):
+        raise OutputError(f"{outputs[0]} is named for both the map and the probabilities.", "Two names.")
+    for out in outputs:
+        make_folder(out.parent)
+
+
+def _inputs(
+    card: ModelCard,
+    info: RasterInfo,
+    reading: ImageReading,
+    options: MapOptions,
+    device: torch.device,
+    stride: int,
+    halo: int,
+) -> dict[str, Any]:
+    """Everything that the values of the map depend on."""
+    layers = [*options.masks, *([] if options.extent is None else [options.extent])]
+    crs = None if info.grid.crs is None else info.grid.crs.to_wkt()
+    return {
+        "versions": [__version__, torch.__version__],
+        "model": card.sha256,
+        "image": [*_fingerprint(info.path), info.dtype, *info.grid.shape, *info.grid.transform[:6], crs],
+        "bands": [reading.indices, reading.scale, reading.offset],
+        "nodata": None if options.nodata is None else repr(options.nodata),
+        "masks": [len(options.masks), [_fingerprint(Path(layer)) for layer in layers]],
+        "tiles": [options.tile, options.batch, stride, halo],
+        "augmentation": options.test_time_augmentation,
+        "precision": [options.precision, device.type],
+        "probabilities": options.probabilities is not None,
+    }
+
+
+def _fingerprint(path: Path) -> tuple[str, int, int]:
+    if not path.exists():  # a path of GDAL's own, such as /vsizip/
+        return str(path), 0, 0
+    stat = path.stat()
+    return str(path.resolve()), stat.st_size, stat.st_mtime_ns
