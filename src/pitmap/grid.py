@@ -90,6 +90,15 @@ class Grid:
             for axis, value in enumerate(_apply(inverse, *_apply(other.transform, *corner)))
         )
 
+    def overlaps(self, other: Grid) -> bool:
+        """Whether the bounding boxes of two grids overlap, in this one's CRS; grids without CRS overlap."""
+        if self.crs is None or other.crs is None:
+            return self.crs is other.crs
+        to_own = Transformer.from_crs(other.crs, self.crs, always_xy=True)
+        left, bottom, right, top = to_own.transform_bounds(*other.bounds)
+        x_min, y_min, x_max, y_max = self.bounds
+        return left < x_max and right > x_min and bottom < y_max and top > y_min
+
     def pixel_centres(self, rows: NDArray, cols: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Map coordinates ``x, y`` of the centres of pixels given by (broadcast) row and column indices."""
         t = self.transform

@@ -62,19 +62,15 @@ def _add_overlap(
 ) -> None:
     """Set ``found`` where the centre of an ``asked`` pixel of ``grid`` lies in a pixel of ``other_mask``."""
     transformer = Transformer.from_crs(grid.crs, other.crs, always_xy=True)
-    own_bounds = Transformer.from_crs(other.crs, grid.crs, always_xy=True).transform_bounds(*other.bounds)
-    x_min, y_min, x_max, y_max = grid.bounds
-    if own_bounds[0] > x_max or own_bounds[2] < x_min or own_bounds[1] > y_max or own_bounds[3] < y_min:
+    if not grid.overlaps(other):
         return
-    inverse = ~other.transform
     for window in blocks(grid.shape, ROWS_AT_A_TIME):
         rows, cols = np.nonzero(asked[window.slices] & ~found[window.slices])
         if len(rows) == 0:
             continue
         x, y = transformer.transform(*grid.pixel_centres(rows + window.row, cols + window.col))
-        col = np.floor(inverse.a * x + inverse.b * y + inverse.c)
-        row = np.floor(inverse.d * x + inverse.e * y + inverse.f)
+        row, col = other.pixel_indices(x, y)
         inside = (row >= 0) & (row < other.height) & (col >= 0) & (col < other.width)
         hit = np.zeros(len(rows), np.bool_)
-        hit[inside] = other_mask[row[inside].astype(np.int64), col[inside].astype(np.int64)]
+        hit[inside] = other_mask[row[inside], col[inside]]
         found[rows[hit] + window.row, cols[hit] + window.col] = True

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry import Polygon
 
-from pitmap.files import replacing
+from pitmap.geopackage import write_layers
 from pitmap.legend import Legend
 from pitmap.project import Scene
 from pitmap.samples.patches import Patch
@@ -45,20 +45,18 @@ def write_footprints(
                         "col": p.col,
                         "split": p.split.label,
                         "labelled": int(total),
-                        **{
-                            f"share_{k}": float(n / total) if total else 0.0
-                            for k, n in zip(legend.keys, counts, strict=True)
-                        },
+                        **{f"share_{k}": float(n) for k, n in zip(legend.keys, shares, strict=True)},
                         "geometry": _footprint(scene, p, patch),
                     }
                 )
-            frame = gpd.GeoDataFrame(rows, geometry="geometry", crs=crs or None)
-            layer = "patches" if number == 1 else f"patches_{number}"
-            frame.to_file(temporary, layer=layer, driver="GPKG", mode="w" if number == 1 else "a")
+        name = "patches" if number == 1 else f"patches_{number}"
+        layers[name] = gpd.GeoDataFrame(rows, geometry="geometry", crs=crs or None)
+    write_layers(path, layers)
 
 
 def _footprint(scene: Scene, p: Patch, patch: int) -> Polygon:
-    corners = [(p.col, p.row), (p.col + patch, p.row), (p.col + patch, p.row + patch), (p.col, p.row + patch)]
+    cols = np.array([p.col, p.col + patch, p.col + patch, p.col])
+    rows = np.array([p.row, p.row, p.row + patch, p.row + patch])
     if scene.info.grid.crs is None:
-        return Polygon([(c, -r) for c, r in corners])
-    return Polygon([scene.info.grid.transform * corner for corner in corners])
+        return Polygon(np.stack([cols, -rows], axis=-1))
+    return Polygon(np.stack(scene.info.grid.pixel_centres(rows - 0.5, cols - 0.5), axis=-1))

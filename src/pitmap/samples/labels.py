@@ -13,7 +13,7 @@ from pitmap.errors import LabelError
 from pitmap.grid import Grid
 from pitmap.legend import UNLABELLED, Legend
 from pitmap.project import RASTER_SUFFIXES, Project, Scene
-from pitmap.raster import read_onto
+from pitmap.raster import describe, read_onto
 
 
 def scene_labels(project: Project, scene: Scene) -> NDArray[np.uint8]:
@@ -59,7 +59,7 @@ def raster_labels(path: Path, grid: Grid, values: Mapping[str, int]) -> NDArray[
         LabelError: It does not overlap the image, or has values without a class.
     """
     found, covered = read_onto(path, grid)
-    if not covered.any():
+    if not covered.any() and not describe(path).grid.overlaps(grid):
         raise LabelError(
             f"The label raster {path} does not overlap the image.",
             "Labels cover at least a part of the image.",
