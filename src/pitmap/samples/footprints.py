@@ -30,27 +30,28 @@ def write_footprints(
     for i, p in enumerate(patches):
         crs = scenes[p.scene].info.grid.crs
         systems.setdefault("" if crs is None else crs.to_wkt(), []).append(i)
-    with replacing(path) as temporary:
-        for number, (crs, members) in enumerate(systems.items(), start=1):
-            rows = []
-            for i in members:
-                p, scene = patches[i], scenes[patches[i].scene]
-                counts = np.asarray(class_pixels[i], np.float64)
-                total = counts.sum()
-                rows.append(
-                    {
-                        "site": scene.site.name,
-                        "scene": scene.name,
-                        "row": p.row,
-                        "col": p.col,
-                        "split": p.split.label,
-                        "labelled": int(total),
-                        **{f"share_{k}": float(n) for k, n in zip(legend.keys, shares, strict=True)},
-                        "geometry": _footprint(scene, p, patch),
-                    }
-                )
+    layers = {}
+    for number, (crs_text, members) in enumerate(systems.items(), start=1):
+        rows = []
+        for i in members:
+            p, scene = patches[i], scenes[patches[i].scene]
+            counts = np.asarray(class_pixels[i], np.float64)
+            total = counts.sum()
+            shares = counts / total if total else counts
+            rows.append(
+                {
+                    "site": scene.site.name,
+                    "scene": scene.name,
+                    "row": p.row,
+                    "col": p.col,
+                    "split": p.split.label,
+                    "labelled": int(total),
+                    **{f"share_{k}": float(n) for k, n in zip(legend.keys, shares, strict=True)},
+                    "geometry": _footprint(scene, p, patch),
+                }
+            )
         name = "patches" if number == 1 else f"patches_{number}"
-        layers[name] = gpd.GeoDataFrame(rows, geometry="geometry", crs=crs or None)
+        layers[name] = gpd.GeoDataFrame(rows, geometry="geometry", crs=crs_text or None)
     write_layers(path, layers)
 
 
