@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from torch import nn
 
+from mapping import small_network  # noqa: F401, registers it
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.networks.model_file import ModelCard, save_model

@@ -7,7 +7,6 @@ import ctypes
 import platform
 import time
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -15,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pitmap.errors import ModelError
+from pitmap.networks.fusion import fuse
 from pitmap.networks.normalise import normalise
 
 Precision = Literal["float32", "bf16"]
@@ -54,7 +53,7 @@ class Predictor:
     In float32 reduced-precision modes of the hardware (TF32) are off, so that tiles equal the whole scene.
 
     Args:
-        network: In evaluation mode. It is changed: it cannot be trained any more.
+        network: In evaluation mode.
         gain: Of ``normalise``, per band.
         bias: Of ``normalise``, per band.
         device: Where the network is to work.
@@ -75,8 +74,8 @@ class Predictor:
         temperature: float = 1.0,
         test_time_augmentation: bool = False,
     ) -> None:
-        network = fold_batch_norm(network.eval()).to(device)
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        fused = fuse(network).to(device)
+        self.network = fused.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.gain, self.bias = gain.to(device), bias.to(device)
         self.device, self.precision = device, precision
         self.temperature, self.test_time_augmentation = temperature, test_time_augmentation
@@ -159,22 +158,6 @@ def _full_float32(device: torch.device) -> contextlib.AbstractContextManager[Non
     if device.type != "cuda":
         return contextlib.nullcontext()
     return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-
-
-def fold_batch_norm(module: nn.Module) -> nn.Module:
-    """Fold each batch normalisation into the convolution before it, in every plain ``nn.Sequential`` of a network.
-
-    The results agree with those of the network to rounding.
-    """
-    for parent in list(module.modules()):
-        if type(parent) is not nn.Sequential:
-            continue
-        children = list(parent)
-        for index, (layer, following) in enumerate(pairwise(children)):
-            if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
-                parent[index] = fuse_conv_bn_eval(layer, following)
-                parent[index + 1] = nn.Identity()
-    return module
 
 
 def choose_device(name: str) -> torch.device:
