@@ -22,7 +22,8 @@ from pyproj import CRS, Transformer
 from rasterio.features import geometry_mask
 from rasterio.fill import fillnodata
 from scipy.ndimage import distance_transform_edt, map_coordinates
-from shapely import Polygon
+from shapely import get_coordinates
+from shapely.geometry.base import BaseGeometry
 from shapely.ops import transform as transform_geometry
 
 from pitmap.errors import ProductError
@@ -106,8 +107,8 @@ class Heights:
         row, col = self.image_positions(lon, lat)
         height, width = self.values.shape
         inside = (row >= -0.5) & (row <= height - 0.5) & (col >= -0.5) & (col <= width - 0.5)
-        sampled = map_coordinates(self.values, [row, col], np.float64, order=1, mode="nearest")
-        return np.where(inside, sampled, np.nan)
+        sampled = map_coordinates(self.values, [row.ravel(), col.ravel()], np.float64, order=1, mode="nearest")
+        return np.where(inside, sampled.reshape(row.shape), np.nan)
 
 
 def level(height: float, source: str = "constant height") -> Heights:
@@ -189,7 +190,7 @@ def declared_datum(info: RasterInfo) -> str | None:
 def read_heights(
     dem: Path,
     datum: str | Path | None,
-    area: Polygon,
+    area: BaseGeometry,
     *,
     incidence: float = 0.0,
     pixel_size_m: float = 4.0,
@@ -250,7 +251,7 @@ def read_heights(
 
 
 def _settled_datum(
-    dem: Path, info: RasterInfo, datum: str | Path | None, area: Polygon, incidence: float, pixel_size_m: float
+    dem: Path, info: RasterInfo, datum: str | Path | None, area: BaseGeometry, incidence: float, pixel_size_m: float
 ) -> str | Path:
     if datum is not None:
         return datum
@@ -271,10 +272,10 @@ def _settled_datum(
     )
 
 
-def _covering_window(dem: Path, info: RasterInfo, crs: CRS, shape: Polygon) -> Window:
+def _covering_window(dem: Path, info: RasterInfo, crs: CRS, shape: BaseGeometry) -> Window:
     """The pixels of a model around an area, with a margin for the displacement by relief."""
     inverse = ~info.grid.transform
-    cols, rows = zip(*(inverse * point for point in shape.exterior.coords), strict=True)
+    cols, rows = zip(*(inverse * point for point in get_coordinates(shape)), strict=True)
     top, bottom, left, right = min(rows), max(rows), min(cols), max(cols)
     height, width = info.grid.shape
     # A row or column of heights on the edge reaches half a pixel; one pixel beyond is still interpolation's reach.
