@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from pitmap.errors import ModelError, PitmapError
 from pitmap.files import replacing
 from pitmap.legend import Legend
+from pitmap.networks.reach import state_geometry
 from pitmap.networks.registry import BUILT_IN, build, is_known
 
 FORMAT = 1
@@ -174,7 +175,7 @@ def load_model(
             from a stranger otherwise imports nothing.
 
     Returns:
-        The network in evaluation mode, and its card.
+        The network in evaluation mode, with the attributes ``stride``, ``reach`` and ``halo``, and its card.
 
     Raises:
         ModelError: The file is missing, damaged, not a model file, or describes a network that cannot be built here.
@@ -197,6 +198,7 @@ def load_model(
         ) from error
     _check_tensors(str(path), tensors, network.state_dict())
     network.load_state_dict(tensors, assign=True)
+    state_geometry(network, len(card.bands))
     return network.to(device).eval(), card
 
 

@@ -11,13 +11,22 @@ from torch import nn
 
 from pitmap.errors import ProjectError
 from pitmap.networks.blocks import nearest
+from pitmap.networks.fcn8s import FCN8s
+from pitmap.networks.resunet import ResUNet
+from pitmap.networks.segnet import SegNet
 from pitmap.networks.unet import UNet
 from pitmap.networks.unetplus import UNetPlus
+from pitmap.networks.unetplusplus import unetplusplus
 
 Factory = Callable[..., nn.Module]
 """Called as ``factory(bands, classes, width, **options)``; its module takes (N, bands, H, W) to (N, classes, H, W)."""
 
-BUILT_IN: dict[str, Factory] = {"unet": UNet, "unetplus": UNetPlus}
+BUILT_IN: dict[str, Factory] = {
+    "fcn8s": FCN8s, "segnet": SegNet, "unet": UNet, "resunet": ResUNet, "unetplusplus": unetplusplus,
+    "unetplus": UNetPlus,
+}  # fmt: skip
+"""In the order of the paper's Table I."""
+
 _registered: dict[str, Factory] = {}
 
 
@@ -125,8 +134,8 @@ def build(name: str, bands: int, classes: int, width: int = 64, **options: Any) 
         options: The network's own, such as ``batch_norm``; ``variant`` for a named set of them.
 
     Returns:
-        A module from images (N, bands, H, W) to logits (N, classes, H, W), in training mode. Its attributes ``stride``,
-        ``reach`` and ``halo`` say how to cut tiles (see ``reach.tile_geometry``).
+        A module from images (N, bands, H, W) to logits (N, classes, H, W), in training mode. The six have attributes
+        ``stride``, ``reach`` and ``halo``, which say how to cut tiles; ``reach.tile_geometry`` finds them for others.
 
     Raises:
         ProjectError: The network or one of its options is not known, or the factory does not give a module.
