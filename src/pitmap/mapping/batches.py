@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -94,28 +95,29 @@ def map_batches(
     done = resumed = tiles - sum(len(batches[index]) for index in missing)
     if progress:
         progress(done / tiles)
-    reads = _ahead(lambda index: _read_batch(reader, wanted, batches[index]), missing)
-    for index, (pixels, valid, mapped) in zip(missing, reads, strict=True):
-        if mapped.any():
-            codes, shares = predictor.predict(pixels, valid, probabilities=probabilities)
-            codes[~mapped] = UNLABELLED
-        else:
-            codes, shares = np.zeros(valid.shape, np.uint8), None
-        parts: dict[str, NDArray] = {}
-        for n, tile in enumerate(batches[index]):
-            rows, cols = tile.kept
-            parts[f"codes{n}"] = codes[n, rows, cols]
-            if shares is not None:
-                kept = shares[n, :, rows, cols]
-                parts[f"probabilities{n}"] = np.where(mapped[n, rows, cols], kept, np.uint16(NO_PROBABILITY))
-        partial.save(index, parts)
-        done += len(batches[index])
-        if progress:
-            progress(done / tiles)
+    # Closed whatever happens: the thread must be done with the image before the caller closes it.
+    with closing(_ahead(lambda index: _read_batch(reader, wanted, batches[index]), missing)) as reads:
+        for index, (pixels, valid, mapped) in zip(missing, reads, strict=True):
+            if mapped.any():
+                codes, shares = predictor.predict(pixels, valid, probabilities=probabilities)
+                codes[~mapped] = UNLABELLED
+            else:
+                codes, shares = np.zeros(valid.shape, np.uint8), None
+            parts: dict[str, NDArray] = {}
+            for n, tile in enumerate(batches[index]):
+                rows, cols = tile.kept
+                parts[f"codes{n}"] = codes[n, rows, cols]
+                if shares is not None:
+                    kept = shares[n, :, rows, cols]
+                    parts[f"probabilities{n}"] = np.where(mapped[n, rows, cols], kept, np.uint16(NO_PROBABILITY))
+            partial.save(index, parts)
+            done += len(batches[index])
+            if progress:
+                progress(done / tiles)
     return resumed
 
 
-def _ahead(read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+def _ahead(read: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, None]:
     """The results of ``read`` in order, made in one thread while the caller works on the one before."""
     with ThreadPoolExecutor(1) as thread:
         pending: deque[Future[R]] = deque()
