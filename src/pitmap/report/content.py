@@ -1,0 +1,466 @@
+"""What the report says, read from the files of a results folder; numbers stay numbers here.
+
+Each function gives one section as plain dictionaries and lists for the template. Figures are taken from the files as
+they stand; only totals over scenes, and the IoU of several mine classes together, are worked out here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pitmap.accuracy.confusion import class_figures
+from pitmap.errors import ProjectError
+from pitmap.grid import Grid, blocks
+from pitmap.legend import Legend
+from pitmap.networks.model_file import ModelCard
+from pitmap.project import Project, Scene
+from pitmap.raster import LEGEND_TAG, describe, open_raster
+from pitmap.samples.dataset import SampleSet
+from pitmap.samples.split import USED, overlapping_components
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+MINES_LISTED = 50
+"""Mines that get a line of their own; the rest are added up."""
+
+TAG_PREFIX = "PITMAP_"
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object, None where there is no such file.
+
+    Raises:
+        ProjectError: The file is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ProjectError(
+            f"{path} cannot be read ({error}).", "JSON as pitmap wrote it.", "Delete it and make it again."
+        ) from error
+    if not isinstance(content, dict):
+        raise ProjectError(f"{path} holds no JSON object.", remedy="Delete it and make it again.")
+    return content
+
+
+def acquisition_date(image: Path, tags: Mapping[str, str]) -> str | None:
+    """Date of an image, ``YYYY-MM-DD``: from a metadata item on its acquisition, else from its file name."""
+    for key, value in tags.items():
+        # TIFFTAG_DATETIME is the time when the file was written.
+        if re.search("DATE|TIME|ACQUI", key.upper()) and key != "TIFFTAG_DATETIME" and (found := _date_in(value)):
+            return found
+    return _date_in(image.stem)
+
+
+def _date_in(text: str) -> str | None:
+    for year, month, day in re.findall(r"(?<!\d)((?:19|20)\d\d)[-_./:]?(\d\d)[-_./:]?(\d\d)", text):
+        try:
+            return date(int(year), int(month), int(day)).isoformat()
+        except ValueError:
+            continue
+    return None
+
+
+def study(scenes: Sequence[Scene], samples: SampleSet) -> dict[str, Any]:
+    """Images with their sizes, dates and scaling, and the classes."""
+    rows = []
+    for scene in scenes:
+        grid = scene.info.grid
+        size = grid.pixel_size_m
+        rows.append(
+            {
+                "name": scene.name,
+                "date": acquisition_date(scene.image, scene.info.tags),
+                "file": scene.image.name,
+                "height": grid.height,
+                "width": grid.width,
+                "pixel_size_m": size,
+                "height_m": None if size is None else grid.height * size,
+                "width_m": None if size is None else grid.width * size,
+                "crs": _crs_name(grid),
+                "dtype": scene.info.dtype,
+                "scaling": _scaling(scene),
+                "group": scene.group,
+            }
+        )
+    return {
+        "scenes": rows,
+        "bands": samples.bands,
+        "unit": samples.content["unit"],
+        "georeferenced": all(s.info.grid.crs is not None for s in scenes),
+        "any_date": any(r["date"] for r in rows),
+        "any_crs": any(s.info.grid.crs is not None for s in scenes),
+        # What all images share is said once.
+        **{f"one_{k}": rows[0][k] if len({r[k] for r in rows}) == 1 else None for k in ("crs", "dtype", "scaling")},
+        "share_ground": share_ground(scenes),
+        "groups": len({s.group for s in scenes}),
+    }
+
+
+def _crs_name(grid: Grid) -> str | None:
+    if grid.crs is None:
+        return None
+    authority = grid.crs.to_authority()
+    return f"{grid.crs.name} ({':'.join(authority)})" if authority else grid.crs.name
+
+
+def _scaling(scene: Scene) -> str:
+    if not scene.calibrated:
+        return "not stated"
+    pairs = sorted(set(zip(scene.scales, scene.offsets, strict=True)))
+    if len(pairs) > 1:
+        return "by band"
+    scale, offset = pairs[0]
+    return f"DN × {scale:g}" + (f" {'−' if offset < 0 else '+'} {abs(offset):g}" if offset else "")
+
+
+def split(samples: SampleSet) -> dict[str, Any]:
+    """How the ground is divided, and the audit."""
+    audit, facts = samples.content["audit"], samples.content["split"]
+    labelled = audit["labelled_pixels"]
+    total = sum(labelled.values())
+    names = [s.label for s in USED]
+    below = set(audit["classes_below_minimum"])
+    return {
+        "kind": facts["kind"],
+        "facts": facts,
+        "patch": samples.patch,
+        "stride": samples.content["stride"],
+        "parts": [
+            {
+                "name": name,
+                "blocks": facts.get("blocks", {}).get(name),
+                "patches": audit["patches"][name],
+                "labelled": labelled[name],
+                "share": labelled[name] / total if total else None,
+            }
+            for name in names
+        ],
+        "classes": [
+            {
+                "class": c,
+                "counts": [
+                    (audit["labelled_pixels_by_class"][name].get(c.key, 0), f"{c.key} in {name}" in below)
+                    for name in names
+                ],
+            }
+            for c in samples.legend
+        ],
+        "shared": [
+            {
+                "pair": " and ".join(pair.split("-")),
+                "labelled": pixels,
+                "inputs": audit["shared_input_pixels"].get(pair),
+            }
+            for pair, pixels in audit["shared_labelled_pixels"].items()
+        ],
+        "leaks": bool(audit["leaks"]),
+        "remark": audit["remark"],
+        "below": sorted(below),
+    }
+
+
+def accuracy(assessment: Mapping[str, Any], legend: Legend, mine_keys: Sequence[str]) -> dict[str, Any]:
+    """One assessment: figures, confusion matrix with the shares that colour it, and classes.
+
+    Args:
+        assessment: As ``Assessment.to_json`` gives it.
+        legend: The classes.
+        mine_keys: Keys of the mine classes.
+    """
+    figures = assessment["figures"]
+    counts = np.array(assessment["confusion"]["counts"])
+    mines = [legend[key].code - 1 for key in mine_keys]
+    columns = counts.sum(axis=0)
+    areas = {row["key"]: row for row in assessment["areas"]}
+    classes = []
+    for row in figures["classes"]:
+        area = areas[row["key"]]
+        classes.append(
+            row
+            | {
+                "class": legend[row["key"]],
+                "mapped_ha": area["mapped_compared_ha"],
+                "reference_ha": area["reference_compared_ha"],
+            }
+        )
+    return {
+        "ground": assessment["ground"],
+        "pixels": assessment["pixels"],
+        "conventions": assessment["conventions"],
+        "kind": assessment["kind"],
+        "figures": figures,
+        "mine_iou": merged_iou(counts, mines),
+        "majority_mine_iou": merged_iou(_majority_counts(counts), mines) if counts.any() else None,
+        "classes": classes,
+        "in_hectares": assessment["confusion_m2"] is not None,
+        "matrix": [
+            {
+                "class": c,
+                "cells": [
+                    {"count": int(n), "share": float(n / columns[j]) if columns[j] else 0.0, "right": j == i}
+                    for j, n in enumerate(counts[i])
+                ],
+                "total": int(counts[i].sum()),
+            }
+            for i, c in enumerate(legend)
+        ],
+        "reference_totals": [int(n) for n in columns],
+        "total": int(counts.sum()),
+    }
+
+
+def merged_iou(counts: NDArray, classes: Sequence[int]) -> float | None:
+    """IoU of several classes taken as one, None where it is undefined.
+
+    Args:
+        counts: Confusion matrix ``(K, K)``.
+        classes: Rows (and columns) of the classes.
+    """
+    if not classes:
+        return None
+    chosen = np.isin(np.arange(len(counts)), classes)
+    both, mapped, reference = counts[chosen][:, chosen].sum(), counts[chosen].sum(), counts[:, chosen].sum()
+    two = np.array([[both, mapped - both], [reference - both, 0]])
+    value = float(class_figures(two)[2, 0])
+    return value if np.isfinite(value) else None
+
+
+def _majority_counts(counts: NDArray) -> NDArray:
+    """Confusion matrix of a map that has the commonest reference class everywhere."""
+    reference = counts.sum(axis=0)
+    result = np.zeros_like(counts)
+    result[int(reference.argmax())] = reference
+    return result
+
+
+def scene_accuracies(
+    content: Mapping[str, Any], legend: Legend, mine_keys: Sequence[str]
+) -> dict[str, dict[str, Any] | None]:
+    """Main figures of each scene on its test ground, None where it has none."""
+    rows: dict[str, dict[str, Any] | None] = {}
+    for name, grounds in content.get("scenes", {}).items():
+        test = grounds.get("test")
+        if test is None:
+            rows[name] = None
+            continue
+        counts = np.array(test["confusion"]["counts"])
+        rows[name] = {
+            "compared": test["pixels"]["compared"],
+            "overall_accuracy": test["figures"]["overall_accuracy"],
+            "mean_iou": test["figures"]["mean_iou"],
+            "mine_iou": merged_iou(counts, [legend[key].code - 1 for key in mine_keys]),
+        }
+    return rows
+
+
+def intervals(content: Mapping[str, Any], test: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Intervals with the figures that they belong to.
+
+    A figure is named as in ``figures`` (``mean_iou``), or with the key of a class behind it (``iou.OPM``, or a
+    dictionary by key).
+    """
+    rows = []
+    for name, value in (content.get("intervals") or {}).items():
+        inner = value.items() if isinstance(value, dict) else [("", value)]
+        for key, bounds in inner:
+            figure, _, suffix = name.partition(".")
+            key = key or suffix
+            if not isinstance(bounds, list | tuple) or len(bounds) != 2:
+                continue
+            of_class = next((c for c in test["classes"] if c["key"] == key), None)
+            estimate = of_class.get(figure) if of_class else test["figures"].get(figure)
+            rows.append({"figure": figure, "key": key, "estimate": estimate, "low": bounds[0], "high": bounds[1]})
+    return rows
+
+
+def class_areas(path: Path, classes: int) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
+    """Pixels of each class on a map and their area, read block by block.
+
+    Args:
+        path: The map.
+        classes: Number of classes.
+
+    Returns:
+        Pixels ``(classes,)``, and square metres on the ellipsoid ``(classes,)``, None without a CRS.
+    """
+    pixels, areas = np.zeros(256, np.int64), np.zeros(256)
+    with open_raster(path, [1]) as reader:
+        georeferenced = reader.grid.crs is not None
+        for window in blocks(reader.grid.shape, 2048):
+            codes = reader.read(window)[0][0].ravel()
+            pixels += np.bincount(codes, minlength=256)
+            if georeferenced:
+                areas += np.bincount(codes, reader.grid.pixel_areas_m2(window).ravel(), minlength=256)
+    known = slice(1, classes + 1)
+    return pixels[known], areas[known] if georeferenced else None
+
+
+def read_mines(results: Path, scene: str) -> gpd.GeoDataFrame | None:
+    """The mines of a scene in the order of their ids, None where there is no such file."""
+    from pyogrio import read_dataframe
+
+    path = results / "maps" / f"{scene}.gpkg"
+    if not path.exists():
+        return None
+    return read_dataframe(path, layer="mines").sort_values("id")
+
+
+def mines(tables: Mapping[str, gpd.GeoDataFrame]) -> dict[str, Any]:
+    """Mines of all scenes: the largest, grouped by scene with the rest of the scene added up, and totals."""
+    rows: list[dict[str, Any]] = []
+    for scene, table in tables.items():
+        columns = [c for c in table.columns if c != table.geometry.name]
+        for record in table[columns].to_dict("records"):
+            area, probability = record.get("area_ha"), record.get("mean_probability")
+            rows.append(
+                {
+                    "scene": scene,
+                    "id": int(record["id"]),
+                    "class": record["class"],
+                    "name": record["name"],
+                    "pixels": int(record["pixels"]),
+                    "area_ha": None if area is None else float(area),
+                    "perimeter_m": record.get("perimeter_m"),
+                    "probability": None if probability is None or np.isnan(probability) else float(probability),
+                }
+            )
+    by_size = sorted(rows, key=lambda r: -(r["area_ha"] if r["area_ha"] is not None else r["pixels"]))
+    largest = {(r["scene"], r["id"]) for r in by_size[:MINES_LISTED]}
+    groups = []
+    for scene in tables:
+        own = [r for r in rows if r["scene"] == scene]
+        listed = [r for r in own if (scene, r["id"]) in largest]
+        rest = [r for r in own if (scene, r["id"]) not in largest]
+        if listed:
+            groups.append({"scene": scene, "listed": listed, "rest": _summed(rest) if rest else None})
+    return {
+        "groups": groups,
+        "listed": len(largest),
+        "total": _summed(rows),
+        "scenes": {scene: _summed([r for r in rows if r["scene"] == scene]) for scene in tables},
+        "with_probability": any(r["probability"] is not None for r in rows),
+        "in_hectares": all("area_ha" in table.columns for table in tables.values()),
+    }
+
+
+def _summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    areas = [r["area_ha"] for r in rows]
+    return {
+        "number": len(rows),
+        "pixels": sum(r["pixels"] for r in rows),
+        "area_ha": None if any(a is None for a in areas) else float(sum(areas)),
+    }
+
+
+def areas(project: Project, scenes: Sequence[Scene], legend: Legend) -> dict[str, Any]:
+    """Pixels and hectares of each class on the maps.
+
+    Scenes that show common ground, such as dates of one place, are not added up.
+    """
+    mapped = [s for s in scenes if (project.results / "maps" / f"{s.name}.tif").exists()]
+    counted = [class_areas(project.results / "maps" / f"{s.name}.tif", len(legend)) for s in mapped]
+    in_hectares = bool(counted) and all(m2 is not None for _, m2 in counted)
+    values = np.array([m2 / 1e4 if m2 is not None and in_hectares else pixels for pixels, m2 in counted])
+    values = values.reshape(len(mapped), len(legend))
+    return {
+        "scenes": [s.name for s in mapped],
+        "in_hectares": in_hectares,
+        "by_class": [{"class": c, "values": values[:, k].tolist(), "total": float(values[:, k].sum())}
+                     for k, c in enumerate(legend)],
+        "totals": values.sum(axis=1).tolist(),
+        "total": float(values.sum()),
+    }  # fmt: skip
+
+
+def share_ground(scenes: Sequence[Scene]) -> bool:
+    """Whether some scenes show common ground: they overlap, or, without CRS, belong to one group."""
+    grids = [s.info.grid for s in scenes]
+    names = [s.group if s.info.grid.crs is None else s.name for s in scenes]
+    return len(set(overlapping_components(grids, names))) < len(scenes)
+
+
+def provenance(
+    project: Project, samples: SampleSet, card: ModelCard, model_path: Path, scenes: Sequence[Scene],
+    content: Mapping[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """How everything was made: settings, versions, checksums and commands."""
+    training = dict(card.training)
+    recipe = training.pop("recipe", None)
+    for duplicate in ("split", "key"):
+        training.pop(duplicate, None)
+    if isinstance(seconds := training.pop("seconds", None), int | float):
+        training["time"] = f"{seconds:.0f} s"
+    maps = []
+    for scene in scenes:
+        path = project.results / "maps" / f"{scene.name}.tif"
+        if path.exists():
+            tags = {k: v for k, v in describe(path).tags.items() if k.startswith(TAG_PREFIX) and k != LEGEND_TAG}
+            maps.append(
+                {"scene": scene.name, "tags": tags, "sha256": content.get("maps", {}).get(scene.name, "")}
+            )  # fmt: skip
+    return {
+        "file": project.relative(model_path),
+        "card": card,
+        "recipe": recipe if isinstance(recipe, dict) else {},
+        "training": training,
+        "mapping": {k.removeprefix(TAG_PREFIX).lower(): v for k, v in maps[0]["tags"].items()} if maps else {},
+        "maps": maps,
+        "other_maps": [m["scene"] for m in maps if m["tags"].get("PITMAP_MODEL_SHA256", card.sha256) != card.sha256],
+        "samples_fingerprint": samples.content["fingerprint"],
+        "samples_seed": samples.content["seed"],
+        "project_file": project.path.name,
+        "project_text": project.path.read_text(encoding="utf-8"),
+        "commands": _commands(project, card, model_path, scenes),
+    }
+
+
+def _commands(project: Project, card: ModelCard, model_path: Path, scenes: Sequence[Scene]) -> list[str]:
+    """The commands that make the same again."""
+    file = project.path.name
+    if (card.network, card.seed) == (project.training.network, project.project.seed):
+        return [f"pitmap run {file}"]
+    commands = [f"pitmap sample {file}", f"pitmap train {file} --network {card.network} --seed {card.seed}"]
+    model = project.relative(model_path)
+    for scene in scenes[:1]:
+        out = project.relative(project.results / "maps" / scene.name)
+        mines = f" --mines {out}.gpkg" if project.mine_classes else ""
+        commands.append(
+            f"pitmap map {model} {project.relative(scene.image)} {out}.tif --project {file} "
+            f"--site {scene.site.name}{mines}" + ("   # likewise the other images" if len(scenes) > 1 else "")
+        )
+    return [*commands, f"pitmap report {file}"]
+
+
+def outline(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Any JSON object as a list of facts and tables: single values become facts, lists of objects tables.
+
+    Tables show 50 lines at most.
+    """
+    facts: list[tuple[str, Any]] = []
+    tables: list[dict[str, Any]] = []
+    for key, value in content.items():
+        if isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
+            tables.append(_table(key, value))
+        elif isinstance(value, dict) and value and all(isinstance(v, dict) for v in value.values()):
+            tables.append(_table(key, [{"": k, **v} for k, v in value.items()]))
+        else:
+            facts.append((key, value))
+    return {"facts": facts, "tables": tables}
+
+
+def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    listed = [[row.get(column) for column in columns] for row in rows[:MINES_LISTED]]
+    return {"title": title, "columns": columns, "rows": listed, "left_out": max(len(rows) - MINES_LISTED, 0)}

@@ -1,0 +1,171 @@
+"""The report of a project: one self-contained HTML file.
+
+The page holds its pictures, style and script, needs no network, and depends on nothing but the files of the project:
+the same files give the same bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pitmap import __version__
+from pitmap.errors import ProjectError
+from pitmap.files import write_text
+from pitmap.networks.model_file import ModelCard, read_card
+from pitmap.project import Project, Scene
+from pitmap.report import content, formats
+from pitmap.report.pictures import curves, reliability
+from pitmap.report.scenes import scene_pictures
+from pitmap.samples.build import SPLIT_LEGEND
+from pitmap.samples.dataset import SampleSet
+from pitmap.training.curves import read_curves
+
+SCENES_IN_FULL = 6
+"""Up to this many scenes are all drawn large; of more a sheet shows some, evenly spaced in their order."""
+
+SCENES_ON_SHEET = 12
+
+SPLITS_DRAWN = 6
+
+LARGE, SMALL = 900, 320
+"""Longest side of the pictures in pixels."""
+
+
+def write_report(project: Project, model_path: Path) -> Path:
+    """Write ``report.html`` to a project's results folder.
+
+    The samples, the model and ``accuracy.json`` must be there. Learning curves, maps, mines, ``estimate.json`` and
+    ``audit.json`` are shown where they are.
+
+    Args:
+        project: The project.
+        model_path: The model that made the maps.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        ProjectError: Samples or ``accuracy.json`` are missing, damaged, or of other scenes or classes.
+        ModelError: The model cannot be read.
+        ImageError: A raster cannot be read.
+        OutputError: The report cannot be written.
+    """
+    path = project.results / "report.html"
+    write_text(path, render(_context(project, Path(model_path))))
+    return path
+
+
+def render(context: dict[str, Any]) -> str:
+    """The page for a context of the template ``report.html``."""
+    environment = Environment(
+        loader=PackageLoader("pitmap.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("count", "number", "percent", "significant", "distance", "plain", "words", "sentence"):
+        environment.filters[name] = getattr(formats, name)
+    environment.filters["heat"] = heat
+    environment.filters["url"] = lambda text: quote(str(text))
+    environment.globals["dash"] = formats.DASH
+    environment.globals["decimals_for"] = formats.decimals_for
+    return environment.get_template("report.html").render(context).strip() + "\n"
+
+
+def heat(cell: dict[str, Any]) -> str:
+    """Style of a cell of the confusion matrix: blue on the diagonal, orange off it, stronger with the share."""
+    share = cell["share"]
+    if cell["count"] == 0:
+        return "color:#9aa5b1"
+    full = (47, 93, 140) if cell["right"] else (200, 100, 43)
+    weight = 0.06 + 0.84 * share
+    red, green, blue = (round(255 - (255 - f) * weight) for f in full)
+    return f"background:#{red:02x}{green:02x}{blue:02x};color:{'#fff' if weight > 0.55 else '#1f2933'}"
+
+
+def _context(project: Project, model_path: Path) -> dict[str, Any]:
+    samples = SampleSet(project.results / "samples")
+    card = read_card(model_path)
+    figures = content.read_json(project.results / "accuracy.json")
+    if figures is None:
+        raise ProjectError(
+            f"There is no accuracy.json in {project.results}.", remedy="Run `pitmap run` on the project first."
+        )
+    scenes = project.scenes
+    _check_fits(project, samples, figures, card)
+
+    legend, mine_keys, results = samples.legend, project.mine_classes, project.results
+    mine_tables = {s.name: t for s in scenes if (t := content.read_mines(results, s.name)) is not None}
+    large = len(scenes) <= SCENES_IN_FULL
+    on_page = scenes if large else _evenly(scenes, SCENES_ON_SHEET)
+    drawn = [
+        scene_pictures(scene, results, legend, mine_tables.get(scene.name), LARGE if large else SMALL, i < SPLITS_DRAWN)
+        for i, scene in enumerate(on_page)
+    ]
+    test = content.accuracy(figures["test"], legend, mine_keys)
+    made = content.provenance(project, samples, card, model_path, scenes, figures)
+    curves_file = model_path.with_suffix(".csv")
+    best_epoch = card.training.get("best_epoch")
+    history = _history(curves_file)
+    bins = figures.get("reliability")
+    audit = content.read_json(results / "audit.json")
+    return {
+        "version": __version__,
+        "title": project.project.name,
+        "card": card,
+        "legend": legend,
+        "mine_classes": [legend[key] for key in mine_keys],
+        "minimum_m2": project.mapping.minimum_mapping_unit_m2,
+        "study": content.study(scenes, samples),
+        "split": content.split(samples),
+        "split_legend": SPLIT_LEGEND,
+        "curves": curves(history, best_epoch if isinstance(best_epoch, int | float) else None) if history else "",
+        "history": history,
+        "pictures": drawn,
+        "large": large,
+        "test": test,
+        "labelled": content.accuracy(figures["labelled_area"], legend, mine_keys),
+        "by_scene": content.scene_accuracies(figures, legend, mine_keys),
+        "intervals": content.intervals(figures, test),
+        "reliability": reliability(bins) if bins else "",
+        "areas": content.areas(project, scenes, legend),
+        "mines": content.mines(mine_tables) if mine_tables else None,
+        "estimate": content.read_json(results / "estimate.json"),
+        "audit": None if audit is None else content.outline(audit),
+        "made": made,
+        "other_model": figures["model"].get("sha256") not in (None, card.sha256),
+    }
+
+
+def _evenly(scenes: list[Scene], number: int) -> list[Scene]:
+    number = min(number, len(scenes))
+    return [scenes[i * len(scenes) // number] for i in range(number)]
+
+
+def _history(path: Path) -> list[dict[str, float]]:
+    """Learning curves; none where a model came without them."""
+    return read_curves(path) if path.exists() else []
+
+
+def _check_fits(project: Project, samples: SampleSet, figures: dict[str, Any], card: ModelCard) -> None:
+    scenes: list[Scene] = project.scenes
+    problems = []
+    if [s.name for s in samples.scenes] != [s.name for s in scenes]:
+        problems.append("the sample set holds other scenes")
+    if samples.legend != project.legend:
+        problems.append("the sample set has other classes")
+    if card.legend != project.legend:
+        problems.append("the model has other classes")
+    if figures.get("test", {}).get("confusion", {}).get("classes") != project.legend.keys:
+        problems.append("accuracy.json has other classes")
+    if problems:
+        raise ProjectError(
+            f"The results in {project.results} are not those of {project.path.name}: {', '.join(problems)}.",
+            "Samples, model and accuracy of the project as it stands.",
+            "Run `pitmap run` on the project again.",
+        )

@@ -1,0 +1,254 @@
+"""Pictures of the report, as data URIs: pure functions on arrays.
+
+Images become JPEG, codes and diagrams PNG. The same arrays give the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import shapely
+from affine import Affine
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from pitmap.legend import Legend
+
+PERCENTILES = (2.0, 98.0)
+"""Each band is stretched between these percentiles of its valid pixels."""
+
+NO_DATA_GREY = 238
+"""Brightness of pixels without data in images."""
+
+BLUE, ORANGE, GREY = "#2f5d8c", "#c8642b", "#6b7280"
+"""Colours of diagrams: training or mapped, validation or reference, marks."""
+
+RED_NAMES = ("b04", "b4", "red")
+GREEN_NAMES = ("b03", "b3", "green")
+BLUE_NAMES = ("b02", "b2", "blue")
+NEAR_INFRARED_NAMES = ("b08", "b8", "nir", "near infrared", "near-infrared", "nearinfrared")
+
+
+@dataclass(frozen=True)
+class Composite:
+    """Which bands are shown as red, green and blue.
+
+    Attributes:
+        bands: Three indices, counted from 0.
+        description: For the caption.
+    """
+
+    bands: tuple[int, int, int]
+    description: str
+
+
+def composite(names: Sequence[str]) -> Composite:
+    """The bands to show: near infrared, red, green (Chen et al. 2022, Fig. 1) from four bands on, else natural colours.
+
+    Bands are found by name (Sentinel-2 numbers or colours). Four and more bands without such names are taken to begin
+    with blue, green, red, near infrared; three to be red, green, blue; of one or two the first is shown in grey.
+
+    Args:
+        names: Names of the bands in their order.
+    """
+
+    def find(wanted: Sequence[str]) -> int | None:
+        lowered = [name.strip().lower() for name in names]
+        return next((lowered.index(w) for w in wanted if w in lowered), None)
+
+    red, green, blue, near = (find(n) for n in (RED_NAMES, GREEN_NAMES, BLUE_NAMES, NEAR_INFRARED_NAMES))
+    if near is not None and red is not None and green is not None and len(names) >= 4:
+        return Composite((near, red, green), f"false colour: {names[near]}, {names[red]}, {names[green]}")
+    if len(names) >= 4:
+        return Composite((3, 2, 1), f"false colour: bands {names[3]}, {names[2]}, {names[1]}")
+    if len(names) == 3:
+        chosen = (red, green, blue) if None not in (red, green, blue) else (0, 1, 2)
+        first, second, third = (int(c or 0) for c in chosen)
+        return Composite((first, second, third), "natural colours")
+    return Composite((0, 0, 0), f"{names[0]} in grey")
+
+
+def stretched(pixels: NDArray, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Bands stretched between percentiles of their valid pixels.
+
+    Args:
+        pixels: ``(3, rows, cols)``.
+        valid: ``(rows, cols)``.
+
+    Returns:
+        ``(rows, cols, 3)``, light grey without data.
+    """
+    shown = np.full((*valid.shape, 3), NO_DATA_GREY, np.uint8)
+    if valid.any():
+        for k, band in enumerate(pixels.astype(np.float64)):
+            low, high = np.percentile(band[valid], PERCENTILES)
+            scaled = (band - low) / max(high - low, 1e-12)
+            shown[..., k] = np.where(valid, np.clip(scaled, 0, 1) * 255 + 0.5, NO_DATA_GREY)
+    return shown
+
+
+def coloured(codes: NDArray, legend: Legend) -> NDArray[np.uint8]:
+    """Codes in the legend's colours, ``(rows, cols, 3)``, white for 0 and for codes that the legend lacks."""
+    table = np.full((256, 3), 255, np.uint8)
+    for c in legend:
+        table[c.code] = c.rgb
+    return table[codes]
+
+
+def split_overlay(
+    splits: NDArray[np.uint8], labelled: NDArray[np.bool_], backdrop: NDArray[np.uint8], legend: Legend
+) -> NDArray[np.uint8]:
+    """Ground of the splits over a pale image: labelled pixels in full colour, the others of a split lightly tinted.
+
+    Args:
+        splits: ``(rows, cols)``.
+        labelled: ``(rows, cols)``.
+        backdrop: ``(rows, cols, 3)``.
+        legend: Colours of the splits.
+
+    Returns:
+        ``(rows, cols, 3)``.
+    """
+    grey = 255 - (255 - backdrop.astype(np.float64).mean(axis=2, keepdims=True)) * 0.35
+    strength = np.where(splits > 0, np.where(labelled, 0.85, 0.25), 0.0)[..., None]
+    return (grey * (1 - strength) + coloured(splits, legend) * strength + 0.5).astype(np.uint8)
+
+
+def resized(array: NDArray, shape: tuple[int, int]) -> NDArray:
+    """Nearest neighbour resampling of ``(rows, cols)`` to another shape of the same ground."""
+    rows = (np.arange(shape[0]) + 0.5) * array.shape[0] / shape[0]
+    cols = (np.arange(shape[1]) + 0.5) * array.shape[1] / shape[1]
+    return array[rows.astype(np.int64)][:, cols.astype(np.int64)]
+
+
+def jpeg(rgb: NDArray[np.uint8]) -> str:
+    """A photograph-like picture ``(rows, cols, 3)`` as a data URI."""
+    return _encoded(rgb, "jpeg", pil_kwargs={"quality": 88, "subsampling": 0, "optimize": True})
+
+
+def png(rgb: NDArray[np.uint8]) -> str:
+    """A picture of flat colours ``(rows, cols, 3)`` as a data URI, without loss."""
+    return _encoded(rgb, "png", metadata={"Software": None}, pil_kwargs={"optimize": True})
+
+
+def _encoded(rgb: NDArray[np.uint8], kind: str, **options: Any) -> str:
+    file = io.BytesIO()
+    matplotlib.image.imsave(file, np.ascontiguousarray(rgb), format=kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A polygon on a picture.
+
+    Attributes:
+        path: SVG path data in pixels of the picture.
+        colour: ``#rrggbb``.
+        title: Shown when pointed at.
+        label: Written beside it, empty for most.
+        x: Where the label stands, in pixels of the picture.
+        y: Likewise.
+    """
+
+    path: str
+    colour: str
+    title: str
+    label: str = ""
+    x: float = 0.0
+    y: float = 0.0
+
+
+def to_picture(polygons: NDArray[np.object_], transform: Affine, factor: tuple[float, float]) -> NDArray[np.object_]:
+    """Polygons in map coordinates brought to pixels of a picture, and simplified to what can be seen there.
+
+    Args:
+        polygons: shapely polygons, coordinates ``x, y``.
+        transform: Of the raster, from ``(col, row)`` to ``(x, y)``.
+        factor: Pixels of the picture for each pixel of the raster, rows and columns.
+    """
+    inverse = ~transform
+
+    def place(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        x, y = points.T
+        col, row = inverse.a * x + inverse.b * y + inverse.c, inverse.d * x + inverse.e * y + inverse.f
+        return np.stack([col * factor[1], row * factor[0]], axis=1)
+
+    return shapely.simplify(shapely.transform(polygons, place), 0.5)
+
+
+def svg_path(polygon: shapely.Polygon) -> str:
+    """SVG path data of a polygon with its holes, to a tenth of a pixel."""
+    parts = []
+    for ring in (polygon.exterior, *polygon.interiors):
+        points = shapely.get_coordinates(ring)[:-1].round(1)
+        if len(points) >= 3:
+            parts.append("M" + "L".join(f"{x:g} {y:g}" for x, y in points.tolist()) + "Z")
+    return "".join(parts)
+
+
+def curves(history: Sequence[dict[str, float]], best_epoch: float | None) -> str:
+    """Learning curves: losses, and figures on validation ground; a line marks the epoch that was kept."""
+    figure = Figure(figsize=(9.2, 3.0), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = [row["epoch"] for row in history]
+    panels = (
+        (left, "Loss", (("loss", "training", BLUE), ("validation_loss", "validation", ORANGE))),
+        (
+            right,
+            "Score on validation ground",
+            (("validation_miou", "mIoU", BLUE), ("validation_accuracy", "overall accuracy", ORANGE)),
+        ),
+    )
+    for axes, title, lines in panels:
+        _calm(axes, title)
+        for column, label, colour in lines:
+            marker = "o" if len(epochs) < 3 else None
+            axes.plot(epochs, [row[column] for row in history], color=colour, label=label, lw=1.6, marker=marker, ms=4)
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if best_epoch is not None:
+            axes.axvline(best_epoch, color=GREY, lw=1, ls=(0, (3, 3)), label=f"epoch kept ({best_epoch:g})")
+        axes.legend(frameon=False, fontsize=9)
+    right.set_ylim(0, 1)
+    return _drawn(figure)
+
+
+def reliability(bins: Iterable[dict[str, float | None]]) -> str:
+    """Reliability diagram: share that is right against the confidence stated, and pixels at each confidence."""
+    rows = [(b.get("confidence"), b.get("accuracy"), b.get("pixels") or 0.0) for b in bins]
+    kept = [(c, a, n) for c, a, n in rows if c is not None and a is not None]
+    figure = Figure(figsize=(4.6, 4.2), layout="constrained")
+    upper, lower = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
+    confidence, accuracy, pixels = (list(column) for column in zip(*kept, strict=True)) if kept else ([], [], [])
+    _calm(upper, "Share that is right")
+    upper.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (3, 3)))
+    upper.plot(confidence, accuracy, color=BLUE, marker="o", ms=4, lw=1.4)
+    upper.set(xlim=(0, 1), ylim=(0, 1))
+    _calm(lower, "")
+    lower.bar(confidence, pixels, width=0.6 / max(len(confidence), 10), color=BLUE, alpha=0.6)
+    lower.set_ylabel("pixels", fontsize=9)
+    lower.set_xlabel("confidence stated by the network")
+    return _drawn(figure)
+
+
+def _calm(axes: Axes, title: str) -> None:
+    axes.set_title(title, loc="left", fontsize=10, color="#1f2933")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#9aa5b1")
+    axes.tick_params(colors="#52606d", labelsize=9)
+    axes.xaxis.label.set(color="#52606d", fontsize=9)
+    axes.grid(axis="y", color="#e4e7eb", lw=0.8)
+    axes.set_axisbelow(True)
+
+
+def _drawn(figure: Figure) -> str:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=170, metadata={"Software": None})
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

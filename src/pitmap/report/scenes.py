@@ -1,0 +1,157 @@
+"""The pictures of a scene: image with mine outlines, map, reference, and the ground of the splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+
+from pitmap.legend import Legend
+from pitmap.project import Scene
+from pitmap.raster import read_reduced, validity
+from pitmap.report.formats import count, number
+from pitmap.report.pictures import (
+    Outline,
+    coloured,
+    composite,
+    jpeg,
+    png,
+    resized,
+    split_overlay,
+    stretched,
+    svg_path,
+    to_picture,
+)
+from pitmap.samples.build import SPLIT_LEGEND
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+OUTLINES_DRAWN = 1000
+"""Mines outlined on a picture at most: the largest."""
+
+MINES_NUMBERED = 8
+"""Mines that carry their number on a picture: the largest."""
+
+
+@dataclass(frozen=True)
+class ScaleBar:
+    """A scale bar: its length, and that length as a share of the picture's width."""
+
+    metres: float
+    share: float
+
+
+@dataclass(frozen=True)
+class ScenePictures:
+    """The pictures of a scene, all of the same ground and shape.
+
+    Attributes:
+        name: Of the scene.
+        height: Rows of the pictures.
+        width: Columns of the pictures.
+        bands: What the image shows, for the caption.
+        image: Data URI of the image.
+        map: Data URI of the map, empty where there is none.
+        reference: Data URI of the labels.
+        split: Data URI of the ground of the splits, empty where it was not asked for.
+        outlines: Of the mines.
+        mines: Number of mines, None where they were not extracted.
+        scale_bar: None without a CRS.
+        north_up: Whether rows run along the CRS's north.
+    """
+
+    name: str
+    height: int
+    width: int
+    bands: str
+    image: str
+    map: str
+    reference: str
+    split: str
+    outlines: list[Outline]
+    mines: int | None
+    scale_bar: ScaleBar | None
+    north_up: bool
+
+
+def scene_pictures(
+    scene: Scene, results: Path, legend: Legend, mines: gpd.GeoDataFrame | None, longest_side: int, with_split: bool
+) -> ScenePictures:
+    """Read reduced versions of a scene's image, map, labels and split, and draw them.
+
+    Args:
+        scene: The scene.
+        results: The results folder.
+        legend: The classes.
+        mines: The scene's mines, None where they were not extracted.
+        longest_side: Of the pictures, in pixels.
+        with_split: Whether the ground of the splits is drawn.
+
+    Raises:
+        ImageError: A raster cannot be read.
+    """
+    shown = composite(scene.band_names)
+    indices = [scene.band_indices[k] for k in shown.bands]
+    pixels, valid = read_reduced(scene.image, list(dict.fromkeys(indices)), longest_side)
+    if scene.nodata is not None:
+        valid = valid & validity(pixels, scene.nodata)
+    order = [list(dict.fromkeys(indices)).index(i) for i in indices]
+    image = stretched(pixels[order], valid)
+    shape = valid.shape
+
+    def codes(folder: str) -> np.ndarray | None:
+        path = results / folder / f"{scene.name}.tif"
+        return resized(read_reduced(path, [1], longest_side)[0][0], shape) if path.exists() else None
+
+    mapped, labels = codes("maps"), codes("samples/labels")
+    split_codes = codes("samples/splits") if with_split else None
+    assert labels is not None  # a complete sample set has them
+    grid = scene.info.grid
+    factor = shape[0] / grid.height, shape[1] / grid.width
+    transform = grid.transform
+    return ScenePictures(
+        name=scene.name,
+        height=shape[0],
+        width=shape[1],
+        bands=shown.description,
+        image=jpeg(image),
+        map="" if mapped is None else png(coloured(mapped, legend)),
+        reference=png(coloured(labels, legend)),
+        split="" if split_codes is None else png(split_overlay(split_codes, labels > 0, image, SPLIT_LEGEND)),
+        outlines=[] if mines is None else _outlines(mines, scene, legend, factor),
+        mines=None if mines is None else len(mines),
+        scale_bar=None if grid.pixel_size_m is None else scale_bar(grid.width * grid.pixel_size_m),
+        north_up=grid.crs is not None and transform.b == transform.d == 0 and transform.e < 0 < transform.a,
+    )
+
+
+def scale_bar(width_m: float) -> ScaleBar:
+    """A scale bar of a round length, at most a third of a width on the ground."""
+    step = 10.0 ** np.floor(np.log10(width_m / 3))
+    metres = max(m * step for m in (1, 2, 5) if m * step <= width_m / 3)
+    return ScaleBar(float(metres), float(metres / width_m))
+
+
+def _outlines(mines: gpd.GeoDataFrame, scene: Scene, legend: Legend, factor: tuple[float, float]) -> list[Outline]:
+    drawn = mines.head(OUTLINES_DRAWN)
+    polygons = to_picture(np.asarray(drawn.geometry.array, dtype=object), scene.info.grid.transform, factor)
+    outlines = []
+    for n, (polygon, row) in enumerate(zip(polygons, drawn.to_dict("records"), strict=True)):
+        hectares = row.get("area_ha")
+        size = f"{count(row['pixels'])} pixels" if hectares is None else f"{number(hectares, 2)} ha"
+        spot = shapely.point_on_surface(polygon) if n < MINES_NUMBERED and not polygon.is_empty else None
+        outlines.append(
+            Outline(
+                svg_path(polygon),
+                legend[row["class"]].colour,
+                f"Mine {row['id']}: {row['name']}, {size}",
+                "" if spot is None else str(row["id"]),
+                0.0 if spot is None else round(spot.x, 1),
+                0.0 if spot is None else round(spot.y, 1),
+            )
+        )
+    return outlines
