@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, uniform_filter
 
 from pitmap.simulate.noise import Field, fractal, refined
 from pitmap.simulate.spectra import Canvas, Material, hundredths
@@ -56,7 +57,7 @@ class _Parcels:
 
     def __init__(self, extent_m: float, rng: np.random.Generator) -> None:
         self.angle = np.radians(rng.normal(0, 7))
-        self.waves = [(rng.uniform(300, 1500), rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)) for _ in range(4)]
+        self.waves = [(rng.uniform(300, 1500), rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)) for _ in range(3)]
         reach = 1.6 * extent_m + 600
         self.breaks = np.cumsum(rng.uniform(70, 210, int(2 * reach / 70))) - reach
         count = len(self.breaks) + 1
@@ -104,10 +105,11 @@ def cover(canvas: Canvas, hills: Field, bare_m2: float, season: Season, rng: np.
     pixels = (rows // 2, cols // 2)
     ground = refined(hills, NODE.bit_length() - 2, pixels)
     patches = fractal(pixels, rng, 64, roughness=0.65)
-    stands = fractal(pixels, rng, 128, 4, roughness=0.6)
+    stands = _stands(canvas, rng)
+    green_belt = _green_belt(canvas)
     wildness = ground + np.float32(0.13) * fractal(pixels, rng, 64, 2, roughness=0.5)
     keys = np.empty(canvas.shape, np.int32)
-    fielded = np.empty(canvas.shape, bool)
+    wildest = np.empty(canvas.shape, np.float16)
     border = np.empty(canvas.shape, np.float16)
     edge = np.empty(canvas.shape, np.float16)
     right = np.arange(cols)[None, :] * canvas.cell_m
@@ -116,7 +118,7 @@ def cover(canvas: Canvas, hills: Field, bare_m2: float, season: Season, rng: np.
         half = slice(part.start // 2, part.stop // 2)
         down = np.arange(part.start, part.stop)[:, None] * canvas.cell_m
         flat_key, distance, kind = parcels.at(down, right)
-        wild = wildness[half].repeat(2, 0).repeat(2, 1)
+        wild = _cells(wildness[half])
         tier = canvas.elevation[part] / np.float32(3.5)
         hill_key = _mixed(
             np.floor(tier).astype(np.int64),
@@ -127,9 +129,13 @@ def cover(canvas: Canvas, hills: Field, bare_m2: float, season: Season, rng: np.
         keys[part] = np.where(terraced, hill_key, flat_key)
         border[part] = np.where(terraced, (tier % 1) * 6, np.minimum(distance, 100))
         edge[part] = np.where(terraced, 0.5, kind)
-        fielded[part] = wild <= 0.5
+        wildest[part] = wild
+    # Whole parcels are tilled or wild, so that the edge of the woods follows the fields.
+    count = np.maximum(np.bincount(keys.ravel(), minlength=_KEYS), 1)
+    tilled = np.bincount(keys.ravel(), wildest.ravel(), minlength=_KEYS) / count <= 0.45
     open_ground = canvas.material == Material.OPEN
-    fielded &= open_ground
+    fielded = tilled[keys] & (wildest < 0.6) & open_ground
+    del wildest
     size = np.bincount(keys[fielded], minlength=_KEYS) * canvas.cell_m**2
     bare = _bare_parcels(size, bare_m2, rng)
     kinds, tones, tints = _parcel_tables(season, rng)
@@ -140,11 +146,13 @@ def cover(canvas: Canvas, hills: Field, bare_m2: float, season: Season, rng: np.
         key = keys[part]
         material, tone, tint = kinds[key], tones[key], tints[key]
         bare_here = np.isin(material, (Material.TILLED, Material.GRADED))
-        patch = patches[half].repeat(2, 0).repeat(2, 1)
+        patch = _cells(patches[half])
+        material[_cells(green_belt[half]) & (patch > 0.3) & ~bare_here] = Material.TREES
         material[(border[part] < 1.6) & (edge[part] < 0.5) & ~bare_here] = Material.TRACK
         material[(border[part] < 3.5) & (edge[part] > 0.7) & (patch > 0.2) & ~bare_here] = Material.TREES
         wild = ~fielded[part]
-        material[wild] = _natural(patch, stands[half].repeat(2, 0).repeat(2, 1))[wild]
+        grown = _cells(stands[half]) + 0.45 * patch + np.float32(0.2) * rng.standard_normal(patch.shape, np.float32)
+        material[wild] = _natural(grown)[wild]
         tone[wild] = 0
         tint[wild] = hundredths(season.greenness * 0.6)
         here = open_ground[part]
@@ -155,7 +163,7 @@ def cover(canvas: Canvas, hills: Field, bare_m2: float, season: Season, rng: np.
 
 def _bare_parcels(size: NDArray, wanted_m2: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """Keys of parcels that lie bare: at random among those of ordinary size, until the area is reached."""
-    candidates = np.flatnonzero((size > 700) & (size < max(0.35 * wanted_m2, 1500)) & (size < 30000))
+    candidates = np.flatnonzero((size > min(2000, 0.2 * wanted_m2)) & (size < np.clip(0.35 * wanted_m2, 1500, 30000)))
     chosen, total = [], 0.0
     for key in rng.permutation(candidates):
         if total + size[key] <= 1.05 * wanted_m2:
@@ -178,9 +186,30 @@ def _parcel_tables(season: Season, rng: np.random.Generator) -> tuple[NDArray, N
     return choice, hundredths(rng.uniform(-1, 1, _KEYS)), hundredths(tint + shift)
 
 
-def _natural(patch: Field, stand: Field) -> NDArray[np.uint8]:
-    """Wood, scrub, grass and rock by two noises."""
-    mixed = stand + np.float32(0.5) * patch
+def _stands(canvas: Canvas, rng: np.random.Generator) -> Field:
+    """How well wild ground is wooded, by pixel: valleys and northern slopes best, crests and southern slopes worst."""
+    height = gaussian_filter(canvas.elevation[::2, ::2], 3)
+    northward = np.clip(4 * np.gradient(height, 2 * canvas.cell_m, axis=0), -1, 1)
+    valley = np.clip((gaussian_filter(height, 12) - height) / 4, -1, 1)
+    stands = 0.75 * fractal(height.shape, rng, 128, 4, roughness=0.6) + 0.8 * northward + 0.6 * valley
+    return stands.astype(np.float32)
+
+
+def _green_belt(canvas: Canvas) -> NDArray[np.bool_]:
+    """Pixels close to settlements and paved roads, where trees are planted."""
+    material = canvas.material[::2, ::2]
+    built = np.isin(material, range(Material.ROOF_GREY, Material.YARD_TREE + 1))
+    paved = np.isin(material, (Material.ASPHALT, Material.CONCRETE))
+    return (uniform_filter(built.astype(np.float32), 13) > 1e-3) | (uniform_filter(paved.astype(np.float32), 5) > 1e-3)
+
+
+def _cells(pixels: NDArray) -> NDArray:
+    """Values of pixels given to their 2 x 2 cells."""
+    return pixels.repeat(2, 0).repeat(2, 1)
+
+
+def _natural(grown: Field) -> NDArray[np.uint8]:
+    """Wood, scrub, grass or rock."""
     return np.select(
-        [mixed > 0.7, mixed > -0.35, mixed > -1.35], [Material.WOOD, Material.SHRUB, Material.GRASS], Material.OUTCROP
+        [grown > 0.65, grown > -0.4, grown > -1.6], [Material.WOOD, Material.SHRUB, Material.GRASS], Material.OUTCROP
     ).astype(np.uint8)

@@ -12,9 +12,6 @@ from scipy.optimize import brentq
 from pitmap.simulate.noise import Field, fractal, smoothstep
 from pitmap.simulate.spectra import Canvas, Material, hundredths
 
-SMALLEST_PIT_M2 = 1361.0
-"""Area of the smallest mine of Chen et al. (2022), Site 2."""
-
 Mask = NDArray[np.bool_]
 
 
@@ -41,14 +38,14 @@ class Pit:
     bench_m: float
 
 
-def pit_areas(count: int, total_m2: float, largest_share: float, smallest_m2: float = SMALLEST_PIT_M2) -> list[float]:
+def pit_areas(count: int, total_m2: float, largest_share: float, smallest_m2: float) -> list[float]:
     """Areas of pits, largest first: few large and many small ones, of a given sum.
 
     The logarithms of the areas grow from the smallest to the largest as a power of the rank, which fits the sum.
     """
     if count == 1 or total_m2 <= count * smallest_m2 * 1.5:
         return [total_m2 / count] * count
-    largest = max(total_m2 * largest_share, 1.3 * total_m2 / count)
+    largest = max(total_m2 * largest_share, 1.5 * total_m2 / count)
     rank = np.linspace(0, 1, count)
     span = np.log(largest / smallest_m2)
 
@@ -92,27 +89,26 @@ def blob(order: Field, free: Mask, cells: int) -> Mask:
     """
     order = np.where(free, order, np.inf)
     seed = np.unravel_index(np.argmin(order), order.shape)
-    finite = np.sort(order[free])
-    low, high = 0, len(finite) - 1
-    region = np.zeros(order.shape, bool)
-    while low <= high:
-        middle = min((low + high) // 2, len(finite) - 1)
-        middle = max(middle, min(cells, len(finite)) - 1) if not region.any() else middle
-        parts, _ = label(order <= finite[middle])
-        grown = binary_fill_holes(parts == parts[seed]) & free
-        if grown.sum() >= cells:
-            region, high = grown, middle - 1
-            if grown.sum() <= 1.02 * cells:
-                break
-        else:
-            low = middle + 1
-            region = grown if not region.any() or region.sum() < cells else region
-    surplus = int(region.sum()) - cells
-    if surplus > 0:
-        inside = np.flatnonzero(region)
-        region.flat[inside[np.argsort(order.flat[inside], kind="stable")[-surplus:]]] = False
-        parts, _ = label(region)
-        region = parts == parts[seed]
+    levels = np.sort(order[free])
+
+    def below(rank: int) -> Mask:
+        parts, _ = label(order <= levels[min(rank, len(levels) - 1)])
+        return parts == parts[seed]
+
+    rank = cells - 1
+    region = below(rank)
+    for _ in range(20):
+        rank += cells - int(region.sum())
+        grown = below(rank)
+        if grown.sum() > cells:
+            break
+        region = grown
+    region = binary_fill_holes(region) & free
+    while (missing := cells - int(region.sum())) > 0:
+        ring = np.flatnonzero(binary_dilation(region) & free & ~region)
+        if not len(ring):
+            break
+        region.flat[ring[np.argsort(order.flat[ring], kind="stable")[:missing]]] = True
     return region
 
 
@@ -137,38 +133,36 @@ def dig(canvas: Canvas, row: float, col: float, area_m2: float, number: int, rng
 
     bench = float(np.clip(3.0 + 2.2 * np.log10(area_m2 / 1e3), 3.0, 11.0))
     rim = mask & (inward <= 1.5 * canvas.cell_m)
-    depth = min(rng.uniform(0.13, 0.19) * np.sqrt(area_m2), 85.0)
+    depth = min(rng.uniform(0.08, 0.15) * np.sqrt(area_m2), 80.0)
     bottom = float(np.percentile(ground[rim], 20)) - depth
     coarsest = max(8.0, 0.7 * radius / canvas.cell_m)
-    steepness = bench / (bench * rng.uniform(1.5, 2.3) + 5) * np.exp(0.2 * fractal(patch.shape, rng, coarsest, 8))
+    # One side is the high wall with narrow benches, the other is worked in wide ones.
+    wall_along, wall_across = patch.axes(rng.uniform(0, 2 * np.pi))
+    facing = wall_along / np.hypot(wall_along, wall_across).clip(canvas.cell_m)
+    tread = bench * rng.uniform(1.8, 2.6) + 6
+    steepness = bench / tread * np.exp(0.55 * facing + 0.2 * fractal(patch.shape, rng, coarsest, 8))
     # Floors of larger pits are worked at several levels.
-    levels = np.floor(np.clip(fractal(patch.shape, rng, coarsest, 8, roughness=0.4) + 0.3, 0, 2.9) * (radius > 60))
-    floor = bottom + bench * levels.astype(np.float32)
+    levels = np.clip(fractal(patch.shape, rng, coarsest, 4, roughness=0.5) * 0.8 + 0.4, 0, 2.9) * (radius > 60)
+    lift = np.floor(levels) + smoothstep(0.9, 1.0, levels % 1)
+    floor = bottom + bench * lift
     step = (ground - 0.4 * bench - steepness * inward - bottom) / bench
     whole = np.floor(step)
     part = step - whole
-    surface = bottom + bench * (whole + smoothstep(0.6, 0.97, part))
+    surface = bottom + bench * (whole + smoothstep(0.62, 0.97, part))
     on_floor = surface <= floor
-    surface = np.where(on_floor, floor, surface)
-    surface = np.minimum(surface, canvas.elevation[patch.slices] - 1)
-    face = ~on_floor & (part > 0.6)
-    level_edge = (
-        on_floor
-        & (gaussian_filter(levels.astype(np.float32), 1) % 1 > 0.25)
-        & (gaussian_filter(levels.astype(np.float32), 1) % 1 < 0.75)
-    )
-    face |= level_edge | (rim & ~on_floor)
+    surface = np.minimum(np.where(on_floor, floor, surface), canvas.elevation[patch.slices] - 1)
+    face = np.where(on_floor, levels % 1 > 0.88, (part > 0.62) | rim)
 
-    works = fractal(patch.shape, rng, max(8.0, 80 / canvas.cell_m), 2, roughness=0.55)
-    tracks = np.abs(fractal(patch.shape, rng, max(8.0, 160 / canvas.cell_m), 8, roughness=0.4)) < 0.07
+    works = fractal(patch.shape, rng, max(8.0, 90 / canvas.cell_m), 2, roughness=0.6)
+    tracks = np.abs(fractal(patch.shape, rng, max(8.0, 180 / canvas.cell_m), 8, roughness=0.4)) < 0.06
     material = np.where(face, Material.PIT_FACE, np.where(on_floor, Material.PIT_FLOOR, Material.PIT_TREAD))
     material[tracks & ~face] = Material.PIT_HAUL
-    material[(works > 1.35) & on_floor] = Material.PIT_STOCK
+    material[(works > 1.5) & on_floor] = Material.PIT_STOCK
     if rng.random() < 0.35:
-        material[(works < rng.uniform(-1.2, 0.3)) & ~tracks] = Material.PIT_OVERGROWN
+        material[(works < rng.uniform(-1.4, 0.2)) & ~tracks] = Material.PIT_OVERGROWN
 
-    bench_tone = rng.uniform(-1, 1, 256)[(np.where(on_floor, 100 + levels, whole).astype(np.int64)) % 256]
-    tone = 0.55 * rng.uniform(-1, 1) + 0.55 * bench_tone
+    bench_tone = rng.uniform(-1, 1, 256)[np.where(on_floor, 100 + np.floor(levels), whole).astype(np.int64) % 256]
+    tone = 0.5 * rng.uniform(-1, 1) + 0.4 * bench_tone + 0.25 * works
     _paint(canvas, patch, mask, material, tone, rng.uniform(-1, 1))
     canvas.elevation[patch.slices][mask] = surface[mask]
     canvas.pit[patch.slices][mask] = number
@@ -194,8 +188,12 @@ def _outline_order(patch: _Patch, ground: Field, radius: float, cell_m: float, r
         order = np.minimum(
             order, np.hypot((along - shift[0]) / aspect, (across - shift[1]) * aspect**0.5) / (size * radius)
         )
-    fray = fractal(patch.shape, rng, max(6.0, radius / cell_m), 3, roughness=0.5)
-    return order + np.float32(0.13) * fray
+    # Faces are blasted along straight lines.
+    for _ in range(rng.integers(2, 5)):
+        toward, _ = patch.axes(rng.uniform(0, 2 * np.pi))
+        order = np.maximum(order, toward / (rng.uniform(0.6, 1.1) * radius))
+    fray = fractal(patch.shape, rng, max(6.0, 0.7 * radius / cell_m), 3, roughness=0.5)
+    return order + np.float32(0.11) * fray
 
 
 def tip(canvas: Canvas, pit: Pit, area_m2: float, rng: np.random.Generator) -> bool:
@@ -226,8 +224,11 @@ def tip(canvas: Canvas, pit: Pit, area_m2: float, rng: np.random.Generator) -> b
         return False
     out, side = patch.axes(angle)
     distance, bearing = np.hypot(out, side), np.arctan2(side, out)
-    lobes = fractal(patch.shape, rng, max(6.0, 0.6 * reach / step), 3, roughness=0.45)
-    order = distance / reach * (1 + 0.5 * (np.abs(bearing) / 1.0) ** 3) + np.float32(0.12) * lobes
+    lobes = fractal(patch.shape, rng, max(6.0, 0.6 * reach / step), 3, roughness=0.5)
+    # Tongues: every ray from the apex reaches its own distance.
+    tongues = np.exp(np.interp(bearing, np.linspace(-np.pi, np.pi, 9), 0.2 * rng.standard_normal(9)))
+    spread = rng.uniform(0.7, 1.3)
+    order = distance / (reach * tongues) * (1 + 0.6 * np.abs(bearing / spread) ** 3) + 0.16 * lobes
     mask = blob(order.astype(np.float32), free, _cells(canvas, area_m2))
 
     margin = (distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] * step).astype(np.float32)

@@ -14,13 +14,23 @@ from shapely import LineString
 
 from pitmap.simulate.noise import Field
 from pitmap.simulate.spectra import Canvas, Material, hundredths
-from pitmap.simulate.terrain import neighbour_edges
+from pitmap.simulate.terrain import EIGHT, neighbour_edges
 
 WIDTHS_M = {Material.ASPHALT: 11.0, Material.CONCRETE: 8.0, Material.DIRT: 5.5}
 """Width of main roads, village roads and farm or haul roads."""
 
+WIDTH_RANGE_M = (4.0, 12.0)
+"""Narrowest and widest road."""
+
+MAJORITY_GAIN = 0.6
+"""Cells that road pixels are wider than the road itself, because a road wins a pixel that it shares evenly."""
+
 MAIN_SHARE, VILLAGE_SHARE = 0.12, 0.45
 """Shares of the network's length that are main road, and main or village road."""
+
+
+SIXTEEN = EIGHT + [(rows, cols) for rows in (-2, -1, 1, 2) for cols in (-2, -1, 1, 2) if abs(rows) != abs(cols)]
+"""Steps of a road from node to node: with knight's moves it bends by 22 to 27 instead of 45 degrees."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,7 @@ def network(cost: Field, places: NDArray[np.intp], length: float, rng: np.random
         rng: Source of randomness.
     """
     shape = cost.shape
-    start, end, run = neighbour_edges(shape)
+    start, end, run = neighbour_edges(shape, SIXTEEN)
     flat = cost.ravel().astype(np.float64)
     weight = run * 0.5 * (flat[start] + flat[end])
     nodes = np.unique(places[:, 0] * shape[1] + places[:, 1])
@@ -153,7 +163,7 @@ def pave(
     Args:
         canvas: Changed in place.
         roads: With points in cells (row, col).
-        area_m2: Area wanted; widths are scaled to it within 4 to 12 m.
+        area_m2: Area of road pixels wanted; widths are scaled to it within ``WIDTH_RANGE_M``.
         may_cover: Materials that a road replaces.
         rng: Source of randomness.
     """
@@ -167,7 +177,8 @@ def pave(
         for s in share
     ]
     widths = np.array([WIDTHS_M[kind] for kind in kinds])
-    widths = np.clip(widths * area_m2 / float((lengths * canvas.cell_m * widths).sum()), 4.5, 12.0)
+    widths = widths * area_m2 / float((lengths * canvas.cell_m * widths).sum())
+    widths = np.clip(widths - MAJORITY_GAIN * canvas.cell_m, *WIDTH_RANGE_M)
     coverable = np.isin(canvas.material, may_cover)
     for kind in (Material.DIRT, Material.CONCRETE, Material.ASPHALT):
         shapes = [

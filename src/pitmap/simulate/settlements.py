@@ -87,7 +87,7 @@ def build(canvas: Canvas, row: float, col: float, area_m2: float, pattern: Patte
     distance = np.bincount(block.ravel(), np.hypot(along / 1.15, across * 1.15).ravel(), minlength=count) / np.maximum(
         size, 1
     )
-    frayed = distance * (1 + 0.22 * rng.standard_normal(count)) + 0.03 * rng.uniform(0, max(pattern.plot), count)
+    frayed = distance * (1 + 0.13 * rng.standard_normal(count)) + 0.03 * rng.uniform(0, max(pattern.plot), count)
     frayed[room < 0.25 * pattern.plot[0] * pattern.plot[1] / step**2] = np.inf
     order = np.argsort(frayed, kind="stable")
     order = order[np.isfinite(frayed[order])]

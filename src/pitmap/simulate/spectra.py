@@ -30,7 +30,7 @@ TRANSMITTANCE = (0.80, 0.85, 0.89, 0.93)
 BLUR_PIXELS = 0.45
 """Standard deviation of the point spread of optics and resampling, in pixels."""
 
-SHADOW_LIGHT = 0.35
+SHADOW_LIGHT = 0.28
 """Share of the light that reaches shadow, from the sky."""
 
 SHADOW_REACH_M = 60.0
@@ -113,15 +113,15 @@ CANOPIES = {
 """Surface reflectance of closed canopies by band, in percent."""
 
 _LIMESTONE = (18.0, 22.0, 25.0, 29.0)
-_SPOIL = (14.5, 18.0, 21.5, 26.5)
+_SPOIL = (12.5, 16.0, 20.0, 25.0)
 _LOESS = (10.0, 14.5, 20.0, 27.0)
 _DUST = (16.0, 20.0, 24.0, 29.0)
 
 OPTICS: dict[Material, Optics] = {
     Material.OPEN: Optics("VEG", _LOESS, "grass", 0.5),
-    Material.PIT_TREAD: Optics("OPM", _LIMESTONE, "grass", 0.02, 0.02, 0.03, 0.34, 0.13),
-    Material.PIT_FACE: Optics("OPM", (13.0, 16.0, 19.0, 22.5), "grass", 0.03, 0.03, 0.04, 0.34, 0.17),
-    Material.PIT_FLOOR: Optics("OPM", _DUST, "grass", 0.02, 0.02, 0.03, 0.34, 0.14),
+    Material.PIT_TREAD: Optics("OPM", _LIMESTONE, "grass", 0.02, 0.02, 0.03, 0.28, 0.13),
+    Material.PIT_FACE: Optics("OPM", (15.0, 18.5, 21.5, 25.0), "grass", 0.03, 0.03, 0.04, 0.28, 0.17),
+    Material.PIT_FLOOR: Optics("OPM", _DUST, "grass", 0.02, 0.02, 0.03, 0.28, 0.14),
     Material.PIT_HAUL: Optics("OPM", (19.0, 23.0, 26.5, 31.0), tone_spread=0.2, tone_noise=0.08),
     Material.PIT_STOCK: Optics("OPM", (11.0, 13.5, 15.5, 18.5), tone_spread=0.4, tone_noise=0.2, height_m=2.0),
     Material.PIT_OVERGROWN: Optics("OPM", _SPOIL, "grass", 0.32, 0.15, 0.16, 0.25, 0.13),
@@ -140,7 +140,7 @@ OPTICS: dict[Material, Optics] = {
     Material.ASPHALT: Optics("ROA", (9.5, 10.5, 11.5, 13.5), tone_spread=0.2, tone_noise=0.08),
     Material.CONCRETE: Optics("ROA", (16.0, 18.5, 20.5, 23.5), tone_spread=0.2, tone_noise=0.08),
     Material.DIRT: Optics("ROA", (14.5, 18.5, 22.5, 28.0), "grass", 0.04, 0.04, 0.05, 0.22, 0.11),
-    Material.DUMP: Optics("WDA", _SPOIL, "grass", 0.04, 0.04, 0.05, 0.32, 0.15),
+    Material.DUMP: Optics("WDA", _SPOIL, "grass", 0.04, 0.04, 0.05, 0.24, 0.14),
     Material.DUMP_OVERGROWN: Optics("WDA", _SPOIL, "grass", 0.3, 0.15, 0.16, 0.25, 0.14),
     Material.CEREAL: Optics("VEG", _LOESS, "crop", 0.72, 0.22, 0.07, 0.12, 0.05),
     Material.CROP: Optics("VEG", _LOESS, "crop", 0.45, 0.25, 0.08, 0.15, 0.07),

@@ -15,7 +15,7 @@ from pitmap.simulate.noise import Field, coarse_shape, fractal, ranks, refined, 
 NODE = 2**5
 """Cells from one node of the coarse lattice, on which water and roads find their way, to the next."""
 
-CREST_SLOPE = 0.5
+CREST_SLOPE = 0.8
 """Rise over run at the crests of the hills."""
 
 CONCAVITY = 0.42
@@ -24,14 +24,21 @@ CONCAVITY = 0.42
 BALANCING_ROUNDS = 25
 """Rounds of re-routing after which divides have settled."""
 
-_NEIGHBOURS = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
+EIGHT = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
+"""Steps to the neighbours of a node, rows and columns."""
 
 
-def neighbour_edges(shape: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """The eight-neighbour edges of a lattice: from, to (flat indices, each pair in both directions) and length."""
+def neighbour_edges(
+    shape: tuple[int, int], steps: list[tuple[int, int]] = EIGHT
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """The edges between nodes of a lattice that lie one of ``steps`` apart.
+
+    Returns:
+        From and to (flat indices, each pair in both directions), and length in node distances.
+    """
     index = np.arange(shape[0] * shape[1]).reshape(shape)
     starts, ends, lengths = [], [], []
-    for rows, cols in _NEIGHBOURS:
+    for rows, cols in steps:
         here = index[max(0, -rows) : shape[0] - max(0, rows), max(0, -cols) : shape[1] - max(0, cols)].ravel()
         starts.append(here)
         ends.append(here + rows * shape[1] + cols)
@@ -70,8 +77,9 @@ def relief(shape: tuple[int, int], hills: Field, cell_m: float, rng: np.random.G
     bend = [2.0 * fractal((rows, cols), rng, 16, 2) for _ in range(2)]
     at = np.stack([np.arange(rows, dtype=np.float32)[:, None] + bend[0], np.arange(cols, dtype=np.float32) + bend[1]])
     height = refined(map_coordinates(smooth, at, order=1, mode="nearest"), times, shape)
-    rough = refined(0.15 + hills, NODE.bit_length() - 1, shape)
-    return height + np.float32(0.8) * rough * fractal(shape, rng, 64, 4, roughness=0.55)
+    rough = refined(0.04 + hills, NODE.bit_length() - 1, shape)
+    ravines = np.abs(fractal(shape, rng, 96, 4, roughness=0.5))
+    return height + rough * (14 * ravines + np.float32(0.6) * fractal(shape, rng, 32, 2, roughness=0.6))
 
 
 def drained_relief(steepness: Field, spacing_m: float, rng: np.random.Generator) -> Field:
