@@ -18,13 +18,19 @@ _FIXED_TIME = "2000-01-01T00:00:00.000Z"
 """Time of change stored in the file, so that the same content gives the same bytes."""
 
 
-def write_layers(path: Path, layers: Mapping[str, pd.DataFrame], styles: Mapping[str, str] | None = None) -> None:
+def write_layers(
+    path: Path,
+    layers: Mapping[str, pd.DataFrame],
+    styles: Mapping[str, str] | None = None,
+    geometry_types: Mapping[str, str] | None = None,
+) -> None:
     """Write a GeoPackage, whole or not at all.
 
     Args:
         path: The file.
         layers: Name to table; a GeoDataFrame becomes a layer, a DataFrame a table without geometry.
         styles: QML text by layer name, stored as the default style of the layer.
+        geometry_types: Type by layer name, such as ``Polygon``; needed where a layer may be empty.
 
     Raises:
         OutputError: The file cannot be written.
@@ -38,8 +44,10 @@ def write_layers(path: Path, layers: Mapping[str, pd.DataFrame], styles: Mapping
             for name, frame in layers.items():
                 spatial = isinstance(frame, gpd.GeoDataFrame)
                 # An empty layer has no geometry to take its type from.
-                kind = {"geometry_type": "Unknown"} if spatial and frame.empty else {}
-                pyogrio.write_dataframe(frame, temporary, layer=name, driver="GPKG", append=temporary.exists(), **kind)
+                kind = (geometry_types or {}).get(name, "Unknown" if spatial and frame.empty else None)
+                pyogrio.write_dataframe(
+                    frame, temporary, layer=name, driver="GPKG", append=temporary.exists(), geometry_type=kind
+                )
             _add_styles(temporary, styles or {})
         except (pyogrio.errors.DataSourceError, pyogrio.errors.GeometryError, sqlite3.Error) as error:
             raise OSError(str(error).splitlines()[0].rstrip(".")) from error

@@ -210,7 +210,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr("pitmap.mapping.mines._add_style", full)
+    monkeypatch.setattr("pitmap.geopackage._add_styles", full)
     source = write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM)
     before = set(tmp_path.iterdir())
     with pytest.raises(OutputError, match="disk is full"):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +16,7 @@ from pyproj import CRS, Geod, Transformer
 from rasterio.features import rasterize
 
 from pitmap.errors import ImageError, LabelError
-from pitmap.files import replacing
+from pitmap.geopackage import write_layers
 from pitmap.grid import Grid, blocks
 from pitmap.legend import LandCoverClass, Legend
 from pitmap.raster import code_polygons, describe, open_raster, read_legend
@@ -35,9 +32,6 @@ parallel above all, is no geodesic."""
 
 IMAGE_TAG = "PITMAP_IMAGE"
 """Metadata item of a map: file name of the image that it was made from."""
-
-_FIXED_TIME = "2000-01-01T00:00:00.000Z"
-"""Time of change stored in the GeoPackage, so that the same mines give the same bytes."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +154,6 @@ def extract_mines(
         OutputError: The file cannot be written.
     """
     import geopandas as gpd
-    import pyogrio
 
     map_path, out_gpkg = Path(map_path), Path(out_gpkg)
     chosen = _chosen_classes(map_path, classes, legend)
@@ -205,13 +198,8 @@ def extract_mines(
     for name in ("class", "name", *attributes):
         mines[name] = mines[name].astype(object)  # an empty list would become a column of numbers
 
-    with replacing(out_gpkg) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
-        try:
-            pyogrio.write_dataframe(mines, temporary, layer=LAYER, driver="GPKG", geometry_type="Polygon")
-            _add_style(temporary, list(chosen.values()))
-        except (pyogrio.errors.DataSourceError, pyogrio.errors.GeometryError, sqlite3.Error) as error:
-            raise OSError(str(error).splitlines()[0].rstrip(".")) from error
+    style = _qgis_style(list(chosen.values()))
+    write_layers(out_gpkg, {LAYER: mines}, {LAYER: style}, {LAYER: "Polygon"})
     return mines
 
 
@@ -231,32 +219,6 @@ def _chosen_classes(map_path: Path, classes: Sequence[str], legend: Legend | Non
             "Name the classes that are mines by their keys.",
         )
     return {legend[key].code: legend[key] for key in classes}
-
-
-def _add_style(path: Path, classes: Sequence[LandCoverClass]) -> None:
-    """Store a QGIS style as the layer's default, and fix the times of change."""
-    with closing(sqlite3.connect(path)) as database, database:
-        geometry = database.execute(
-            "SELECT column_name FROM gpkg_geometry_columns WHERE table_name = ?", (LAYER,)
-        ).fetchone()[0]
-        # The columns that QGIS itself creates and looks for.
-        database.execute(
-            "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), "
-            "f_table_schema TEXT(256), f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), "
-            "styleQML TEXT, styleSLD TEXT, useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), "
-            "update_time DATETIME)"
-        )
-        database.execute(
-            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, "
-            "styleQML, styleSLD, useAsDefault, description, owner, update_time) "
-            "VALUES ('', '', ?, ?, 'legend', ?, '', 1, 'Colours of the land-cover legend', '', ?)",
-            (LAYER, geometry, _qgis_style(classes), _FIXED_TIME),
-        )
-        database.execute(
-            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description) "
-            "VALUES ('layer_styles', 'attributes', 'layer_styles', '')"
-        )
-        database.execute("UPDATE gpkg_contents SET last_change = ?", (_FIXED_TIME,))
 
 
 def _qgis_style(classes: Sequence[LandCoverClass]) -> str:
