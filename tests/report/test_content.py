@@ -1,0 +1,58 @@
+"""What is worked out for the report and does not stand in a file."""
+
+import numpy as np
+import pytest
+
+from pitmap.accuracy.confusion import figures
+from pitmap.legend import LandCoverClass, Legend
+from pitmap.report.content import acquisition_date, merged_iou, outline
+from pitmap.report.page import heat
+
+COUNTS = np.array([[50, 2, 3], [4, 20, 1], [6, 5, 9]])
+LEGEND = Legend(LandCoverClass(i + 1, key, key, "#808080") for i, key in enumerate("ABC"))
+
+
+def test_iou_of_one_class_is_that_of_the_figures():
+    for k, row in enumerate(figures(COUNTS, LEGEND).classes):
+        assert merged_iou(COUNTS, [k]) == pytest.approx(row.iou)
+
+
+def test_iou_of_several_classes_taken_as_one():
+    # Mapped as A or B: 80, truly A or B: 87, both: 76.
+    assert merged_iou(COUNTS, [0, 1]) == pytest.approx(76 / (80 + 87 - 76))
+    assert merged_iou(COUNTS, []) is None
+    assert merged_iou(np.diag([5, 0, 0]), [1]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "tags", "expected"),
+    [
+        ("strzegom_20230530.tif", {}, "2023-05-30"),
+        ("a.tif", {"ACQUISITION_TIME": "2019-07-01T03:04:05Z"}, "2019-07-01"),
+        ("a_20200101.tif", {"TIFFTAG_DATETIME": "2024:01:01 00:00:00"}, "2020-01-01"),
+        ("tile_20231399_x.tif", {}, None),
+        ("scene_120230530.tif", {}, None),
+    ],
+)
+def test_dates(tmp_path, name: str, tags: dict[str, str], expected: str | None):
+    assert acquisition_date(tmp_path / name, tags) == expected
+
+
+def test_any_json_becomes_facts_and_tables():
+    found = outline({"recall": 0.5, "sizes": {"small": {"n": 1}, "large": {"n": 2, "m": 3}}, "mines": [{"id": 1}] * 60})
+    assert found["facts"] == [("recall", 0.5)]
+    sizes, mines = found["tables"]
+    assert sizes["columns"] == ["", "n", "m"]
+    assert sizes["rows"] == [["small", 1, None], ["large", 2, 3]]
+    assert len(mines["rows"]) == 50
+    assert mines["left_out"] == 10
+
+
+def test_heat_grows_with_the_share():
+    def colour(share: float, right: bool) -> str:
+        return heat({"count": 5, "share": share, "right": right})
+
+    assert colour(0.9, True) != colour(0.9, False)
+    assert "color:#fff" in colour(0.9, True)
+    assert "color:#fff" not in colour(0.2, True)
+    assert "background" not in heat({"count": 0, "share": 0.0, "right": True})

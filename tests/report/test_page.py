@@ -1,0 +1,418 @@
+"""A small results folder made by the real steps (only the map is drawn by hand), and the page about it."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+from affine import Affine
+from pyproj import CRS
+
+from pitmap.accuracy.assess import assess_arrays
+from pitmap.accuracy.estimation import estimate_confusion
+from pitmap.errors import ProjectError
+from pitmap.files import write_json
+from pitmap.grid import Grid
+from pitmap.legend import DEFAULT_LEGEND
+from pitmap.mapping.mines import extract_mines
+from pitmap.networks import build as build_network
+from pitmap.networks.model_file import ModelCard, read_card, save_model
+from pitmap.project import Project, load
+from pitmap.raster import Layout, codes_layout, read_codes, write_cog
+from pitmap.report import write_report
+from pitmap.report.content import MINES_LISTED
+from pitmap.report.formats import DASH, count, percent
+from pitmap.samples.build import build
+from pitmap.samples.dataset import SampleSet
+from pitmap.samples.split import Split
+from pitmap.training.curves import write_curves
+
+SIDE = 96
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+PIT, VEGETATION, WATER, ROAD = (DEFAULT_LEGEND[key].code for key in ("OPM", "VEG", "WAT", "ROA"))
+
+
+class Checker(HTMLParser):
+    """Collects elements and text, and complains about tags that are not closed in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), f"an attribute of <{tag}> occurs twice"
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> at line {self.getpos()[0]} closes another element"
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] not in ("style", "script"):
+            self.text.append(data)
+
+
+def parsed(path: Path) -> Checker:
+    checker = Checker()
+    checker.feed(path.read_text(encoding="utf-8"))
+    checker.close()
+    assert checker.open == []
+    return checker
+
+
+def words(page: Checker) -> str:
+    return re.sub(r"\s*\n\s*", " ", "".join(page.text))
+
+
+def reference_codes(rng: np.random.Generator) -> np.ndarray:
+    """Vegetation with two pits and a pond in each quarter, so that any split of the ground has all three."""
+    codes = np.full((SIDE, SIDE), VEGETATION, np.uint8)
+    for row in range(0, SIDE, 24):
+        for col in range(0, SIDE, 24):
+            codes[row + 2 : row + 12, col + 3 : col + 13] = PIT
+            codes[row + 15 : row + 20, col + 15 : col + 20] = WATER
+    codes[rng.random(codes.shape) < 0.1] = 0
+    return codes
+
+
+def make(
+    folder: Path,
+    *,
+    crs: bool = True,
+    split: str = "blocks",
+    scenes: int = 1,
+    mines: bool = True,
+    bands: tuple[str, ...] = ("blue", "green", "red", "nir"),
+    name: str = "Valley <north> & hills",
+) -> tuple[Project, Path]:
+    """A project with samples, an untrained model, maps, mines and accuracy.json."""
+    rng = np.random.default_rng(5)
+    texts = [
+        f'[project]\nname = "{name}"\n[samples]\npatch = 32\nstride = 32\nsplit = "{split}"\nminimum_per_class = 5'
+    ]
+    if split == "blocks":
+        texts[0] += "\nblock_m = 96.0"
+    if not mines:
+        texts.append("[mapping]\nmines = []")
+    for i in range(scenes):
+        # Neighbouring places, 2 km apart.
+        grid = (
+            Grid(CRS.from_epsg(32633), Affine(4, 0, 500_000 + 2000 * i, 0, -4, 5_600_000), SIDE, SIDE)
+            if crs
+            else Grid(None, Affine.identity(), SIDE, SIDE)
+        )
+        codes = reference_codes(rng)
+        pixels = np.stack([codes.astype(np.uint16) * 300 + 500 * (k + 1) for k in range(len(bands))]).astype(np.uint16)
+        pixels = pixels + rng.integers(0, 200, pixels.shape).astype(np.uint16)
+        pixels[:, :4, :4] = 0
+        layout = Layout(len(bands), "uint16", 0, bands, scale=1e-4)
+        write_cog(folder / f"image{i}_20240{i % 9 + 1}15.tif", pixels, grid, layout)
+        write_cog(folder / f"labels{i}.tif", codes, grid, codes_layout(DEFAULT_LEGEND))
+        texts.append(
+            f'[[sites]]\nname = "place{i}"\nimage = "image{i}_20240{i % 9 + 1}15.tif"\nlabels = "labels{i}.tif"'
+        )
+    (folder / "pitmap.toml").write_text("\n".join(texts))
+    project = load(folder / "pitmap.toml")
+    samples = build(project)
+    network = build_network("unet", len(bands), len(DEFAULT_LEGEND), 2)
+    model = project.results / "models" / "unet-seed0.safetensors"
+    card = ModelCard(
+        network="unet", options={"width": 2}, legend=DEFAULT_LEGEND, bands=bands, unit="reflectance", dtype="uint16",
+        mean=samples.mean.tolist(), std=samples.std.tolist(), pixel_size_m=4.0, project=project.project.name, seed=0,
+        created="2026-01-02", versions={"pitmap": "0.1.0"}, bf16_agreement=0.9995,
+        training={"best_epoch": 2, "epochs": 3, "precision": "bf16", "recipe": {"name": "robust", "batch": 4}},
+    )  # fmt: skip
+    card = save_model(model, network, card)
+    rows = [
+        dict.fromkeys(("epoch",), e)
+        | {"loss": 2 / e, "validation_loss": 2.2 / e, "validation_miou": 0.1 * e, "validation_accuracy": 0.2 * e}
+        | {"learning_rate": 1e-3, "seconds": 1.0}
+        for e in (1.0, 2.0, 3.0)
+    ]
+    write_curves(model.with_suffix(".csv"), rows)
+    map_scenes(project, samples, rng, mines)
+    write_accuracy(project, samples, card)
+    return project, model
+
+
+def map_scenes(project: Project, samples: SampleSet, rng: np.random.Generator, mines: bool) -> None:
+    for i, scene in enumerate(project.scenes):
+        codes = np.where(samples.codes[i] == 0, VEGETATION, samples.codes[i]).astype(np.uint8)
+        wrong = rng.random(codes.shape) < 0.08
+        codes[wrong] = rng.choice([PIT, VEGETATION, ROAD], int(wrong.sum()))
+        codes[:4, :4] = 0
+        path = project.results / "maps" / f"{scene.name}.tif"
+        write_cog(path, codes, scene.info.grid, codes_layout(DEFAULT_LEGEND))
+        if mines:
+            extract_mines(path, path.with_suffix(".gpkg"), minimum_mapping_unit_m2=100.0)
+
+
+def write_accuracy(project: Project, samples: SampleSet, card: ModelCard) -> None:
+    totals: dict = {}
+    scenes: dict = {}
+    for i, scene in enumerate(project.scenes):
+        mapped, codes = read_codes(project.results / "maps" / f"{scene.name}.tif"), samples.codes[i]
+        areas = None if scene.info.grid.crs is None else scene.info.grid.pixel_areas_m2()
+        grounds = {"test": (samples.splits[i] == Split.TEST) & (codes > 0), "labelled_area": codes > 0}
+        scenes[scene.name] = {}
+        for ground, region in grounds.items():
+            label = {"test": "test ground", "labelled_area": "the whole labelled area, training ground included"}
+            part = assess_arrays(mapped, codes, DEFAULT_LEGEND, region, areas, label[ground])
+            scenes[scene.name][ground] = part.to_json() if part.matrix.counts.any() else None
+            totals[ground] = totals[ground] + part if ground in totals else part
+    content = {
+        "project": project.project.name,
+        "model": {"file": "unet-seed0.safetensors", "network": "unet", "seed": 0, "sha256": card.sha256},
+        **{ground: total.to_json() for ground, total in totals.items()},
+        "scenes": scenes,
+    }
+    write_json(project.results / "accuracy.json", content)
+
+
+def accuracy_of(project: Project) -> dict:
+    return json.loads((project.results / "accuracy.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path, Path]:
+    project, model = make(tmp_path_factory.mktemp("study"))
+    return project, model, write_report(project, model)
+
+
+def test_the_page_is_well_formed_and_needs_no_network(study):
+    *_, report = study
+    page = parsed(report)
+    assert report.name == "report.html"
+    for tag, attributes in page.elements:
+        for name in ("src", "href", "data", "poster", "srcset", "action"):
+            if name not in attributes:
+                continue
+            value = attributes[name] or ""
+            assert not re.match(r"(https?:)?//", value), f"<{tag} {name}> reaches out"
+            if name == "src":
+                assert value.startswith("data:image/")
+            if name == "href":
+                assert value.startswith(("#", "maps/"))
+        assert tag != "link"
+    text = report.read_text()
+    assert "@import" not in text
+    assert "url(" not in text
+    anchors = {a["href"][1:] for _, a in page.elements if (a.get("href") or "").startswith("#")}
+    assert anchors <= {a["id"] for _, a in page.elements if "id" in a}
+
+
+def test_every_picture_has_an_alternative_text_and_a_size(study):
+    page = parsed(study[2])
+    pictures = [a for tag, a in page.elements if tag == "img"]
+    assert len(pictures) == 5  # split, curves, image, map, reference
+    assert all(a["alt"] for a in pictures)
+
+
+def test_the_links_lead_to_files(study):
+    project, _, report = study
+    links = {a["href"] for tag, a in parsed(report).elements if tag == "a" and a["href"].startswith("maps/")}
+    assert links == {"maps/place0.gpkg"}
+    assert all((project.results / link).exists() for link in links)
+
+
+def test_it_says_the_figures_of_accuracy_json(study):
+    project, _, report = study
+    text, content = words(parsed(report)), accuracy_of(project)
+    for ground in ("test", "labelled_area"):
+        figures = content[ground]["figures"]
+        for name in (
+            "overall_accuracy",
+            "mean_iou",
+            "majority_accuracy",
+            "majority_mean_iou",
+            "quantity",
+            "allocation",
+        ):
+            assert percent(figures[name]) in text, (ground, name)
+        assert f"{figures['kappa']:.3f}" in text
+        for row in figures["classes"]:
+            for name in ("producers_accuracy", "users_accuracy", "iou", "f1"):
+                assert percent(row[name]) in text, (ground, row["key"], name)
+    for line in content["test"]["confusion"]["counts"]:
+        for n in line:
+            assert f">{count(n)}</td>" in report.read_text()
+    assert count(content["test"]["pixels"]["compared"]) in text
+
+
+def test_undefined_figures_are_dashes(study):
+    project, _, report = study
+    text = report.read_text()
+    row = next(r for r in accuracy_of(project)["test"]["figures"]["classes"] if r["key"] == "BUI")
+    assert row["users_accuracy"] is None
+    line = re.search(r"<tr><th>[^\n]*building.*?</tr>", text[text.index("By class, test ground") :], re.DOTALL)
+    assert line is not None
+    assert re.findall(r"<td>([^<]*)</td>", line[0])[2:] == [DASH] * 4
+
+
+def test_it_says_how_it_was_made(study):
+    _, model, report = study
+    text = words(parsed(report))
+    assert read_card(model).sha256 in text
+    assert "Valley <north> & hills" in text  # and escaped in the source
+    assert "<north>" not in report.read_text()
+    for part in ("2024-01-15", "minimum_per_class = 5", "precision bf16", "batch 4; name robust", "4.00\u202fm"):
+        assert part in text.replace("Precisionbf16", "precision bf16"), part
+    assert "pitmap train pitmap.toml --network unet --seed 0" in text
+
+
+def test_the_same_files_give_the_same_bytes(study):
+    project, model, report = study
+    before = report.read_bytes()
+    assert write_report(project, model).read_bytes() == before
+
+
+def test_hectares_are_those_of_the_mines_layer(study):
+    project, _, report = study
+    mines = gpd.read_file(project.results / "maps" / "place0.gpkg", layer="mines")
+    text = words(parsed(report))
+    assert f"{mines['area_ha'].sum():.1f} ha" in text
+    assert f"in {len(mines)} mines" in text
+    assert f"{mines['area_ha'].iloc[0]:.2f}" in text
+    shown = re.findall(r'<path class="line"', report.read_text())
+    assert len(shown) == len(mines)
+    if len(mines) > MINES_LISTED:
+        rest = mines["area_ha"].iloc[MINES_LISTED:].sum()
+        assert f"{len(mines) - MINES_LISTED} smaller{rest:.2f}" in text
+
+
+def test_without_crs_areas_are_pixels(tmp_path: Path):
+    project, model = make(tmp_path, crs=False, split="groups", scenes=8, bands=("red", "green", "blue"))
+    page = parsed(write_report(project, model))
+    text = words(page)
+    assert "measured in pixels, not hectares" in text
+    assert not re.search(r"\d\s?ha\b", text)
+    assert "natural colours" in text.lower()
+    assert len([t for t, a in page.elements if t == "img" and "Land-cover map" in (a["alt"] or "")]) == 8
+    assert f"Mapped ground{count(8 * (SIDE * SIDE - 16))}" in text
+
+
+def test_without_mine_classes(tmp_path: Path):
+    project, model = make(tmp_path, mines=False)
+    page = parsed(write_report(project, model))
+    assert "svg" not in {tag for tag, _ in page.elements}
+    assert "IoU of open-pit mine" not in words(page)
+    assert "mines" not in {a.get("id") for _, a in page.elements}
+
+
+def test_a_map_without_a_mine(tmp_path: Path):
+    project, model = make(tmp_path)
+    samples = SampleSet(project.results / "samples")
+    path = project.results / "maps" / "place0.tif"
+    codes = np.full((SIDE, SIDE), VEGETATION, np.uint8)
+    write_cog(path, codes, project.scenes[0].info.grid, codes_layout(DEFAULT_LEGEND))
+    extract_mines(path, path.with_suffix(".gpkg"))
+    write_accuracy(project, samples, read_card(model))
+    text = words(parsed(write_report(project, model)))
+    assert "No mine was mapped" in text
+    assert "in 0 mines" in text
+
+
+def test_a_leaking_split_is_announced(tmp_path: Path, study):
+    assert "The split leaks" not in study[2].read_text()
+    project, model = make(tmp_path, split="random")
+    samples_file = project.results / "samples" / "samples.json"
+    content = json.loads(samples_file.read_text())
+    # Patches that touch but do not overlap share nothing: make the audit say what overlapping ones would give.
+    content["audit"]["shared_labelled_pixels"]["training-test"] = 4321
+    content["audit"]["leaks"] = True
+    samples_file.write_text(json.dumps(content))
+    text = words(parsed(write_report(project, model)))
+    assert "The split leaks." in text
+    assert content["audit"]["remark"] in text
+    assert count(4321) in text
+
+
+def test_images_of_the_same_ground_are_not_added_up(tmp_path: Path):
+    project, model = make(tmp_path, scenes=2)
+    apart = words(parsed(write_report(project, model)))
+    assert "not added up" not in apart
+    assert "All images" in apart
+    # The second place, moved onto the first.
+    toml = (
+        (tmp_path / "pitmap.toml")
+        .read_text()
+        .replace("image1_20240215", "again_20240216")
+        .replace("labels1", "labels0")
+    )
+    (tmp_path / "again_20240216.tif").write_bytes((tmp_path / "image0_20240115.tif").read_bytes())
+    (tmp_path / "pitmap.toml").write_text(toml)
+    project = load(tmp_path / "pitmap.toml")
+    samples = build(project)
+    map_scenes(project, samples, np.random.default_rng(1), True)
+    write_accuracy(project, samples, read_card(model))
+    together = words(parsed(write_report(project, model)))
+    assert "share ground and are not added up" in together
+    assert "All images" not in together
+
+
+def test_optional_parts_are_shown_where_they_are(tmp_path: Path):
+    project, model = make(tmp_path)
+    before = words(parsed(write_report(project, model)))
+    for title in ("Estimate from a sample", "Audit of single mines", "95 % interval", "Confidence"):
+        assert title not in before
+    content = accuracy_of(project)
+    content["intervals"] = {"overall_accuracy": [0.5123, 0.6123], "iou": {"OPM": [0.1111, 0.2222]}, "kappa": None}
+    content["reliability"] = [
+        {"confidence": 0.45, "accuracy": 0.4, "pixels": 10},
+        {"confidence": 0.95, "accuracy": 0.9, "pixels": 90},
+        {"confidence": 0.05, "accuracy": None, "pixels": 0},
+    ]
+    write_json(project.results / "accuracy.json", content)
+    verdicts = [{"id": 1, "verdict": "found"}, {"id": 2, "verdict": "split in two"}]
+    write_json(project.results / "audit.json", {"precision": 0.875, "missed": None, "mines": verdicts})
+    estimate = estimate_confusion(np.eye(7) * 40 + 1, np.arange(1, 8) * 30.0, DEFAULT_LEGEND)
+    write_json(project.results / "estimate.json", estimate.to_json())
+    page = parsed(write_report(project, model))
+    text = words(page)
+    assert f"{estimate.classes[0].area.value:.1f}" in text
+    assert "51.2\u202f% to 61.2\u202f%" in text
+    assert "11.1\u202f% to 22.2\u202f%" in text
+    assert "0.875" in text
+    assert "split in two" in text
+    assert any("Reliability diagram" in (a.get("alt") or "") for _, a in page.elements)
+    assert "Estimate from a sample" in text
+
+
+def test_without_curves_and_maps(tmp_path: Path):
+    project, model = make(tmp_path)
+    model.with_suffix(".csv").unlink()
+    for path in (project.results / "maps").iterdir():
+        path.unlink()
+    text = words(parsed(write_report(project, model)))
+    assert "no learning curves" in text
+    assert "There are no maps" in text
+
+
+def test_results_that_do_not_belong_together_are_refused_or_named(tmp_path: Path):
+    project, model = make(tmp_path)
+    path = project.results / "accuracy.json"
+    good = path.read_text()
+    path.write_text(good.replace(accuracy_of(project)["model"]["sha256"], "0" * 64))
+    assert "Figures of another model" in words(parsed(write_report(project, model)))
+    path.write_text(good[:100])
+    with pytest.raises(ProjectError, match=r"accuracy\.json cannot be read"):
+        write_report(project, model)
+    path.unlink()
+    with pytest.raises(ProjectError, match=r"no accuracy\.json"):
+        write_report(project, model)
+    path.write_text(good)
+    toml = tmp_path / "pitmap.toml"
+    toml.write_text(toml.read_text().replace('"place0"', '"elsewhere"'))
+    with pytest.raises(ProjectError, match="other scenes"):
+        write_report(load(toml), model)
