@@ -315,11 +315,12 @@ def _resampled(
 
 
 def _nearest(flags: NDArray, rows: Float32s, cols: Float32s) -> NDArray:
-    height, width = flags.shape[-2:]
-    known = np.isfinite(rows) & np.isfinite(cols)
-    r = np.clip(np.rint(np.where(known, rows, 0)), 0, height - 1).astype(np.intp)
-    c = np.clip(np.rint(np.where(known, cols, 0)), 0, width - 1).astype(np.intp)
-    return flags[..., r, c]
+    """Flags ``(band, row, col)`` at the pixels nearest to positions; those outside take the border's."""
+    height, width = flags.shape[1:]
+    # NaN becomes the first pixel; such positions are not valid.
+    r, c = (np.nan_to_num(v).clip(0, n - 1) for v, n in ((rows, height), (cols, width)))
+    index = (r + np.float32(0.5)).astype(np.int32) * width + (c + np.float32(0.5)).astype(np.int32)
+    return np.stack([band.ravel().take(index) if band.any() else np.zeros(rows.shape, np.bool_) for band in flags])
 
 
 def _source_window(found: list[Positions], image: Grid) -> Window | None:

@@ -453,7 +453,6 @@ class _Flags:
         self.counts = [0] * bands
         self.written: Path | None = None
         self._path = path
-        self._bits = (1 << np.arange(bands, dtype=np.uint8))[:, None, None]
         # A file of an earlier run would speak of another image.
         path.unlink(missing_ok=True)
 
@@ -470,8 +469,11 @@ class _Flags:
                 if writer is None:
                     layout = Layout(1, "uint8", None, ("saturated bands, bit 0 is band 1",), overviews="nearest")
                     writer = stack.enter_context(create_cog(self._path, grid, layout))
-                writer.write((block.extra * self._bits).sum(axis=0, dtype=np.uint8), block.window)
-                self.counts = [c + int(n) for c, n in zip(self.counts, block.extra.sum(axis=(1, 2)), strict=True)]
+                packed = np.zeros(block.valid.shape, np.uint8)
+                for band, where in enumerate(block.extra):
+                    packed |= where.view(np.uint8) << band
+                    self.counts[band] += int(np.count_nonzero(where))
+                writer.write(packed, block.window)
 
             yield take
         if writer is not None:
