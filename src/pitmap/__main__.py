@@ -1,0 +1,5 @@
+"""``python -m pitmap``."""
+
+from pitmap.cli import main
+
+main()

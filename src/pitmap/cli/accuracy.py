@@ -1,0 +1,147 @@
+"""Commands on accuracy: assess, design, estimate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pitmap.cli.console import bands_of, load_project, one_step, pairs, say
+
+LegendOption = Annotated[Path | None, typer.Option("--project", "-p", help="Project whose legend is used.")]
+
+
+def assess(
+    map_file: Annotated[Path, typer.Argument(metavar="MAP", help="A raster of class codes.")],
+    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="A label raster or a vector layer.")],
+    extent: Annotated[Path | None, typer.Option(help="Compare only inside this vector layer.")] = None,
+    layer: Annotated[str | None, typer.Option(help="Layer of a vector reference.")] = None,
+    field: Annotated[str | None, typer.Option(help="Field with the class in a vector reference.")] = None,
+    values: Annotated[str | None, typer.Option(help="Reference value=class key: 1=OPM,2=WAT.")] = None,
+    map_values: Annotated[str | None, typer.Option(help="The same for the map, where its codes differ.")] = None,
+    project: LegendOption = None,
+    out: Annotated[Path | None, typer.Option(help="Write the figures here (JSON), the matrix beside it.")] = None,
+) -> None:
+    """Compare a map with a reference: confusion matrix, OA, Kappa, mIoU, and UA, PA, IoU, F1 per class.
+
+    Example: pitmap assess map.tif landuse.gpkg --field class --out accuracy.json
+    """
+    from pitmap.accuracy.assess import AssessOptions
+    from pitmap.accuracy.assess import assess as compare
+
+    options = AssessOptions(
+        legend=None if project is None else load_project(project).legend,
+        values=pairs(values, "--values"),
+        map_values=pairs(map_values, "--map-values"),
+        layer=layer,
+        field=field,
+        extent=extent,
+    )
+    with one_step("comparing") as progress:
+        result = compare(map_file, reference, options, progress=progress)
+    _print_figures(result)
+    if out is not None:
+        result.write(out)
+    print(result.summary() + ("" if out is None else f" Written to {out}."))
+
+
+def design(
+    map_file: Annotated[Path, typer.Argument(metavar="MAP", help="A raster of class codes.")],
+    out: Annotated[Path, typer.Argument(metavar="POINTS", help="The sample, a .gpkg.")],
+    points: Annotated[int | None, typer.Option(help="Number of points; else from --standard-error.")] = None,
+    standard_error: Annotated[float | None, typer.Option(help="Target of the overall accuracy, such as 0.01.")] = None,
+    interval_width: Annotated[float | None, typer.Option(help="Target width of its 95 % interval instead.")] = None,
+    expected: Annotated[float, typer.Option(help="User's accuracy to expect.")] = 0.85,
+    allocation: Annotated[str, typer.Option(help="proportional, equal or neyman.")] = "proportional",
+    floor: Annotated[int, typer.Option(help="Least number of points of a class.")] = 50,
+    buffer_class: Annotated[str | None, typer.Option(help="Class with a belt round it as a stratum.")] = None,
+    buffer_m: Annotated[float, typer.Option(help="Width of the belt.")] = 0.0,
+    spacing_m: Annotated[float, typer.Option(help="Least distance of two points.")] = 0.0,
+    extent: Annotated[Path | None, typer.Option(help="Sample only inside this vector layer.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Cut a picture of each point from this image.")] = None,
+    bands: Annotated[str | None, typer.Option(help="Its bands for red, green and blue, such as 4,3,2.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    project: LegendOption = None,
+) -> None:
+    """Draw a stratified random sample of a map, to be labelled in QGIS without seeing the map's class.
+
+    Example: pitmap design map.tif points.gpkg --standard-error 0.01 --image scene.tif --bands 4,3,2
+    """
+    from pitmap.accuracy.design import DesignOptions
+    from pitmap.accuracy.design import design as draw
+
+    options = DesignOptions(
+        points=points,
+        standard_error=standard_error,
+        interval_width=interval_width,
+        expected_users_accuracy=expected,
+        allocation=_allocation(allocation),
+        floor=floor,
+        buffer_class=buffer_class,
+        buffer_m=buffer_m,
+        spacing_m=spacing_m,
+        extent=extent,
+        image=image,
+        bands=bands_of(bands),
+        legend=None if project is None else load_project(project).legend,
+        seed=seed,
+    )
+    with one_step("drawing") as progress:
+        drawn = draw(map_file, out, options, progress)
+    strata = ", ".join(f"{s.name} {s.points}" for s in drawn.strata)
+    print(f"{out}: {len(drawn.rows)} points ({strata}). Fill in the field `reference` in QGIS, then: pitmap estimate")
+
+
+def estimate(
+    points: Annotated[Path, typer.Argument(metavar="POINTS", help="The labelled sample of `pitmap design`.")],
+    map_file: Annotated[Path, typer.Argument(metavar="MAP", help="The map that it was drawn from.")],
+    out: Annotated[Path | None, typer.Option(help="Write the estimates here (JSON).")] = None,
+    doubtful: Annotated[bool, typer.Option(help="Whether doubtful points count.")] = True,
+) -> None:
+    """Estimate accuracy and hectares per class from a labelled sample, with 95 % intervals (Olofsson et al. 2014).
+
+    Example: pitmap estimate points.gpkg map.tif --out estimate.json
+    """
+    from pitmap.accuracy.sample import EstimateOptions
+    from pitmap.accuracy.sample import estimate as estimate_sample
+
+    with one_step("checking the map") as progress:
+        result = estimate_sample(points, map_file, EstimateOptions(use_doubtful=doubtful), progress)
+    for warning in result.warnings:
+        say(f"Warning: {warning}")
+    if out is not None:
+        result.write(out)
+    print(result.summary() + ("" if out is None else f" Written to {out}."))
+
+
+def _allocation(value: str) -> Any:
+    from pitmap.errors import ProjectError
+
+    if value not in ("proportional", "equal", "neyman"):
+        raise ProjectError(f"--allocation is {value!r}.", "One of proportional, equal, neyman.")
+    return value
+
+
+def _print_figures(assessment: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    def share(value: float | None) -> str:
+        return "–" if value is None else f"{value:.1%}"
+
+    table = Table(box=None, header_style="bold")
+    table.add_column("class")
+    for name in ("mapped", "reference", "PA", "UA", "IoU", "F1"):
+        table.add_column(name, justify="right")
+    figures = assessment.matrix.figures()
+    for c in figures.classes:
+        table.add_row(
+            f"{c.key} {c.name}", f"{c.mapped:.0f}", f"{c.reference:.0f}", share(c.producers_accuracy),
+            share(c.users_accuracy), share(c.iou), share(c.f1),
+        )  # fmt: skip
+    Console().print(table)
+    print(
+        f"Kappa {'–' if figures.kappa is None else f'{figures.kappa:.3f}'}, quantity disagreement "
+        f"{share(figures.quantity)}, allocation disagreement {share(figures.allocation)}."
+    )

@@ -1,0 +1,113 @@
+"""The command map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pitmap.cli.console import bands_of, load_project, one_step
+from pitmap.errors import ProjectError
+
+if TYPE_CHECKING:
+    from pitmap.project import Project, Scene
+
+
+def map_image(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors model of `pitmap train`.")],
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="Any raster that GDAL reads.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The map, a .tif.")],
+    project: Annotated[
+        Path | None, typer.Option("--project", "-p", help="Project whose site says bands and scale.")
+    ] = None,
+    site: Annotated[str | None, typer.Option("--site", "-s", help="That site.")] = None,
+    bands: Annotated[str | None, typer.Option(help="Bands in the model's order, such as 2,3,4,8 or B02,B03.")] = None,
+    scale: Annotated[float | None, typer.Option(help="Reflectance = DN x scale + offset.")] = None,
+    offset: Annotated[float | None, typer.Option(help="See --scale.")] = None,
+    nodata: Annotated[float | None, typer.Option(help="Pixels with this value in any band are left out.")] = None,
+    mask: Annotated[list[Path] | None, typer.Option(help="Layer of ground to leave out; may be repeated.")] = None,
+    mines: Annotated[Path | None, typer.Option(help="Write mine polygons to this .gpkg.")] = None,
+    mine_class: Annotated[list[str] | None, typer.Option(help="Class key of mines (OPM); may be repeated.")] = None,
+    minimum_m2: Annotated[float, typer.Option(help="Leave out smaller mine polygons.")] = 1000.0,
+    probabilities: Annotated[Path | None, typer.Option(help="Write class probabilities to this .tif.")] = None,
+    tile: Annotated[int | None, typer.Option(help="Longest side of a tile in pixels.")] = None,
+    halo: Annotated[str, typer.Option(help="'exact', or pixels.")] = "exact",
+    tta: Annotated[bool, typer.Option("--tta", help="Mean of the eight flips and rotations.")] = False,
+    precision: Annotated[str, typer.Option(help="auto, float32 or bf16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Map a whole image in exact tiles; memory does not grow with the image.
+
+    Example: pitmap map unetplus-seed0.safetensors scene.tif map.tif --mines mines.gpkg
+    """
+    from dataclasses import replace
+
+    from pitmap.mapping.mines import extract_mines
+    from pitmap.mapping.prediction import MapOptions
+    from pitmap.mapping.prediction import map_image as map_whole_image
+
+    options = MapOptions()
+    if project is not None:
+        from pitmap.workflow import map_options
+
+        study = load_project(project)
+        options = map_options(study, _scene(study, site, image), out)
+        mine_class = mine_class or study.mine_classes
+    given: dict[str, Any] = {
+        "bands": bands_of(bands),
+        "scale": scale,
+        "offset": offset if offset is not None or scale is None else 0.0,
+        "nodata": nodata,
+        "masks": tuple(mask) if mask else None,
+        "probabilities": probabilities,
+        "tile": tile,
+        "halo": None if halo == "exact" else _pixels(halo),
+        "test_time_augmentation": tta or None,
+        "precision": None if precision == "auto" else precision,
+        "device": None if device == "auto" else device,
+    }
+    options = replace(options, **{k: v for k, v in given.items() if v is not None})
+    with one_step(f"mapping {image.name}") as progress:
+        result = map_whole_image(model, image, out, options, progress)
+    line = result.summary()
+    if mines is not None:
+        table = extract_mines(
+            out,
+            mines,
+            classes=tuple(mine_class or ("OPM",)),
+            minimum_mapping_unit_m2=minimum_m2,
+            probabilities=options.probabilities,
+        )
+        amount = f"{table['area_ha'].sum():.1f} ha" if "area_ha" in table else f"{table['pixels'].sum()} pixels"
+        line += f" {len(table)} mine polygon(s), {amount}, in {mines}."
+    print(line)
+
+
+def _scene(study: Project, site: str | None, image: Path) -> Scene:
+    """The scene of a project that says how an image is read: that of a site, or the one with this image."""
+    from pitmap.project import nearest
+
+    if site is None:
+        matching = [s for s in study.scenes if s.image.resolve() == image.resolve()]
+        if not matching and len({s.site.name for s in study.scenes}) == 1:
+            matching = study.scenes
+    else:
+        matching = [s for s in study.scenes if site in (s.site.name, s.name)]
+    if not matching:
+        names = sorted({s.site.name for s in study.scenes})
+        found = f"{image} is not an image of the project."
+        if site is not None:
+            found = f"The project has no site {site!r}.{nearest(site, names)}"
+        raise ProjectError(
+            found,
+            "A site of the project that says which bands and which scale the image has.",
+            f"Give --site with one of: {', '.join(names)}.",
+        )
+    return matching[0]
+
+
+def _pixels(text: str) -> int:
+    if not text.isdigit():
+        raise ProjectError(f"--halo is {text!r}.", "'exact', or a number of pixels.")
+    return int(text)

@@ -1,0 +1,150 @@
+"""Commands on a study: demo, init, sample, networks, train, report, run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pitmap.cli.console import ProjectArgument, load_project, progress_bar, say
+from pitmap.errors import OutputError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+NetworkOption = Annotated[str | None, typer.Option(help="Wins over the project file; see `pitmap networks`.")]
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where everything goes.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Seed of the landscape and of the study.")] = 0,
+) -> None:
+    """The whole way on a simulated GF-2 product; ends with the path of the report.
+
+    Example: pitmap demo my-demo
+    """
+    from pitmap.demo import run_demo
+
+    with progress_bar() as (progress, bar):
+        page = run_demo(folder, seed, say, progress, _training_callbacks(bar))
+    print(f"Report: {page}")
+
+
+def init(folder: Annotated[Path, typer.Argument(help="Folder of the study.")] = Path()) -> None:
+    """Write a commented pitmap.toml.
+
+    Example: pitmap init my-study
+    """
+    from pitmap.files import write_text
+    from pitmap.template import TEMPLATE
+
+    path = folder / "pitmap.toml"
+    if path.exists():
+        raise OutputError(f"{path} exists already.", remedy="Choose another folder, or remove it first.")
+    write_text(path, TEMPLATE)
+    print(f"Wrote {path}. Name your image and labels in it, then: pitmap run {path}")
+
+
+def sample(project: ProjectArgument) -> None:
+    """Cut images and labels into patches with a split of the ground, and audit it.
+
+    Example: pitmap sample my-study/pitmap.toml
+    """
+    from pitmap import workflow
+
+    study = load_project(project)
+    with progress_bar() as (progress, _):
+        samples = workflow.sample(study, progress)
+    audit = samples.content["audit"]
+    if audit["leaks"]:
+        say(f"Warning: {audit['remark']}")
+    for missing in audit["classes_below_minimum"]:
+        say(f"Warning: few labelled pixels of {missing}.")
+    print(f"{workflow.describe_samples(samples)} Written to {study.results / 'samples'}.")
+
+
+def networks(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    width: Annotated[int, typer.Option(help="Channels of the first stage.")] = 64,
+    bands: Annotated[int, typer.Option(help="Bands of the image.")] = 4,
+    classes: Annotated[int, typer.Option(help="Classes of the legend.")] = 7,
+) -> None:
+    """List the networks and their variants with depth, parameters, operations, stride and reach.
+
+    Example: pitmap networks --width 16
+    """
+    import json
+    from dataclasses import asdict
+
+    from pitmap.networks.count import table
+
+    rows = table(bands, classes, width)
+    if as_json:
+        print(json.dumps([asdict(r) for r in rows], indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=None, header_style="bold")
+    for name in ("network", "variant"):
+        shown.add_column(name)
+    for name in ("depth", "parameters", "GMAC at 512 x 512", "stride", "reach", "halo"):
+        shown.add_column(name, justify="right")
+    for r in rows:
+        gmac = f"{r.multiply_accumulates / 1e9:.2f}"
+        shown.add_row(
+            r.network, r.variant, str(r.depth), f"{r.parameters:,}", gmac, str(r.stride), str(r.reach), str(r.halo)
+        )
+    Console().print(shown)
+    print(
+        f"Width {width}, {bands} bands, {classes} classes, no batch normalisation; the first variant is the default."
+    )
+
+
+def train(
+    project: ProjectArgument,
+    network: NetworkOption = None,
+    seed: Annotated[int | None, typer.Option(help="Wins over the project file.")] = None,
+) -> None:
+    """Train a network on the samples; an interrupted training goes on where it was.
+
+    Example: pitmap train my-study/pitmap.toml --network unet
+    """
+    from pitmap import workflow
+
+    study = load_project(project)
+    with progress_bar() as (_, bar):
+        card = workflow.train_model(study, network, seed, say, _training_callbacks(bar))
+    print(f"{workflow.describe_model(card)} Written to {workflow.model_path(study, network, seed)}.")
+
+
+def report(project: ProjectArgument, network: NetworkOption = None) -> None:
+    """Write the report of a project from its results: one HTML file that opens offline.
+
+    Example: pitmap report my-study/pitmap.toml
+    """
+    from pitmap import workflow
+    from pitmap.report import write_report
+
+    study = load_project(project)
+    print(f"Report: {write_report(study, workflow.model_path(study, network))}")
+
+
+def run(project: ProjectArgument, network: NetworkOption = None) -> None:
+    """Sample, train, map, assess and report; what is up to date is skipped, what was interrupted goes on.
+
+    Example: pitmap run my-study/pitmap.toml
+    """
+    from pitmap import workflow
+
+    study = load_project(project)
+    with progress_bar() as (progress, bar):
+        page = workflow.run(study, network, say, progress, _training_callbacks(bar))
+    print(f"Report: {page}")
+
+
+def _training_callbacks(bar: Progress) -> list[Any]:
+    from pitmap.training.progress import TrainingBar
+
+    return [TrainingBar(bar)]
