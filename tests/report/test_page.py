@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -92,7 +93,6 @@ def make(
     crs: bool = True,
     split: str = "blocks",
     scenes: int = 1,
-    mines: bool = True,
     bands: tuple[str, ...] = ("blue", "green", "red", "nir"),
     name: str = "Valley <north> & hills",
 ) -> tuple[Project, Path]:
@@ -103,8 +103,6 @@ def make(
     ]
     if split == "blocks":
         texts[0] += "\nblock_m = 96.0"
-    if not mines:
-        texts.append("[mapping]\nmines = []")
     for i in range(scenes):
         # Neighbouring places, 2 km apart.
         grid = (
@@ -141,12 +139,12 @@ def make(
         for e in (1.0, 2.0, 3.0)
     ]
     write_curves(model.with_suffix(".csv"), rows)
-    map_scenes(project, samples, rng, mines)
+    map_scenes(project, samples, rng)
     write_accuracy(project, samples, card)
     return project, model
 
 
-def map_scenes(project: Project, samples: SampleSet, rng: np.random.Generator, mines: bool) -> None:
+def map_scenes(project: Project, samples: SampleSet, rng: np.random.Generator) -> None:
     for i, scene in enumerate(project.scenes):
         codes = np.where(samples.codes[i] == 0, VEGETATION, samples.codes[i]).astype(np.uint8)
         wrong = rng.random(codes.shape) < 0.08
@@ -154,8 +152,7 @@ def map_scenes(project: Project, samples: SampleSet, rng: np.random.Generator, m
         codes[:4, :4] = 0
         path = project.results / "maps" / f"{scene.name}.tif"
         write_cog(path, codes, scene.info.grid, codes_layout(DEFAULT_LEGEND))
-        if mines:
-            extract_mines(path, path.with_suffix(".gpkg"), minimum_mapping_unit_m2=100.0)
+        extract_mines(path, path.with_suffix(".gpkg"), minimum_mapping_unit_m2=100.0)
 
 
 def write_accuracy(project: Project, samples: SampleSet, card: ModelCard) -> None:
@@ -188,6 +185,14 @@ def accuracy_of(project: Project) -> dict:
 def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path, Path]:
     project, model = make(tmp_path_factory.mktemp("study"))
     return project, model, write_report(project, model)
+
+
+@pytest.fixture
+def copied(study: tuple[Project, Path, Path], tmp_path: Path) -> tuple[Project, Path]:
+    """The same study, to be changed."""
+    project, model, _ = study
+    shutil.copytree(project.folder, tmp_path, dirs_exist_ok=True)
+    return load(tmp_path / "pitmap.toml"), tmp_path / model.relative_to(project.folder)
 
 
 def test_the_page_is_well_formed_and_needs_no_network(study):
@@ -302,16 +307,20 @@ def test_without_crs_areas_are_pixels(tmp_path: Path):
     assert f"Mapped ground{count(8 * (SIDE * SIDE - 16))}" in text
 
 
-def test_without_mine_classes(tmp_path: Path):
-    project, model = make(tmp_path, mines=False)
+def test_without_mine_classes(copied, tmp_path: Path):
+    project, model = copied
+    with (tmp_path / "pitmap.toml").open("a") as file:
+        file.write("\n[mapping]\nmines = []\n")
+    project = load(tmp_path / "pitmap.toml")
+    (project.results / "maps" / "place0.gpkg").unlink()
     page = parsed(write_report(project, model))
     assert "svg" not in {tag for tag, _ in page.elements}
     assert "IoU of open-pit mine" not in words(page)
     assert "mines" not in {a.get("id") for _, a in page.elements}
 
 
-def test_a_map_without_a_mine(tmp_path: Path):
-    project, model = make(tmp_path)
+def test_a_map_without_a_mine(copied):
+    project, model = copied
     samples = SampleSet(project.results / "samples")
     path = project.results / "maps" / "place0.tif"
     codes = np.full((SIDE, SIDE), VEGETATION, np.uint8)
@@ -323,12 +332,13 @@ def test_a_map_without_a_mine(tmp_path: Path):
     assert "in 0 mines" in text
 
 
-def test_a_leaking_split_is_announced(tmp_path: Path, study):
+def test_a_leaking_split_is_announced(copied, study):
     assert "The split leaks" not in study[2].read_text()
-    project, model = make(tmp_path, split="random")
+    project, model = copied
     samples_file = project.results / "samples" / "samples.json"
     content = json.loads(samples_file.read_text())
-    # Patches that touch but do not overlap share nothing: make the audit say what overlapping ones would give.
+    content["split"] = {"kind": "random"}
+    content["audit"]["remark"] = "Random patches put the same ground on both sides."
     content["audit"]["shared_labelled_pixels"]["training-test"] = 4321
     content["audit"]["leaks"] = True
     samples_file.write_text(json.dumps(content))
@@ -354,15 +364,15 @@ def test_images_of_the_same_ground_are_not_added_up(tmp_path: Path):
     (tmp_path / "pitmap.toml").write_text(toml)
     project = load(tmp_path / "pitmap.toml")
     samples = build(project)
-    map_scenes(project, samples, np.random.default_rng(1), True)
+    map_scenes(project, samples, np.random.default_rng(1))
     write_accuracy(project, samples, read_card(model))
     together = words(parsed(write_report(project, model)))
     assert "share ground and are not added up" in together
     assert "All images" not in together
 
 
-def test_optional_parts_are_shown_where_they_are(tmp_path: Path):
-    project, model = make(tmp_path)
+def test_optional_parts_are_shown_where_they_are(copied):
+    project, model = copied
     before = words(parsed(write_report(project, model)))
     for title in ("Estimate from a sample", "Audit of single mines", "95 % interval", "Confidence"):
         assert title not in before
@@ -380,7 +390,8 @@ def test_optional_parts_are_shown_where_they_are(tmp_path: Path):
     write_json(project.results / "estimate.json", estimate.to_json())
     page = parsed(write_report(project, model))
     text = words(page)
-    assert f"{estimate.classes[0].area.value:.1f}" in text
+    area = estimate.classes[0].area
+    assert f"{area.value:.1f} ha (95 % interval {area.lower:.1f} to {area.upper:.1f})" in text
     assert "51.2\u202f% to 61.2\u202f%" in text
     assert "11.1\u202f% to 22.2\u202f%" in text
     assert "0.875" in text
@@ -389,8 +400,8 @@ def test_optional_parts_are_shown_where_they_are(tmp_path: Path):
     assert "Estimate from a sample" in text
 
 
-def test_without_curves_and_maps(tmp_path: Path):
-    project, model = make(tmp_path)
+def test_without_curves_and_maps(copied):
+    project, model = copied
     model.with_suffix(".csv").unlink()
     for path in (project.results / "maps").iterdir():
         path.unlink()
@@ -399,8 +410,8 @@ def test_without_curves_and_maps(tmp_path: Path):
     assert "There are no maps" in text
 
 
-def test_results_that_do_not_belong_together_are_refused_or_named(tmp_path: Path):
-    project, model = make(tmp_path)
+def test_results_that_do_not_belong_together_are_refused_or_named(copied, tmp_path: Path):
+    project, model = copied
     path = project.results / "accuracy.json"
     good = path.read_text()
     path.write_text(good.replace(accuracy_of(project)["model"]["sha256"], "0" * 64))
