@@ -4,6 +4,6 @@
     extract_mines     map to mine polygons                mines
 
 ``prediction`` puts the parts together: ``fit`` checks that the image suits the model, ``tiles`` plans, ``masks`` leaves
-ground out, ``batches`` reads ahead and maps with ``inference``, ``partial`` keeps what is finished, and ``assembly`` writes
-the rasters.
+ground out, ``batches`` reads ahead and maps with ``inference``, ``partial`` keeps what is finished, and ``assembly``
+writes the rasters.
 """
