@@ -69,6 +69,11 @@ def test_same_grid_and_files(tmp_path, truth):
     assert content["confusion"]["counts"][5][0] == 40
     assert (tmp_path / "confusion.csv").read_text().startswith('"rows = map, columns = reference",OPM,')
     assert "VEG alone scores OA" in result.summary()
+    low, high = content["intervals"]["overall_accuracy"]
+    assert low < content["figures"]["overall_accuracy"] < high
+    assert set(content["intervals"]["iou"]) == {"OPM", "WAT", "VEG"}
+    assert content["intervals_made"]["blocks"] == len(np.unique(result.blocks.groups))
+    np.testing.assert_array_equal(result.blocks.matrices.sum(axis=0), result.matrix.counts)
 
 
 def test_blocks_give_the_same_as_the_whole(tmp_path, truth, monkeypatch):
@@ -81,6 +86,7 @@ def test_blocks_give_the_same_as_the_whole(tmp_path, truth, monkeypatch):
     monkeypatch.setattr(module, "BLOCK", 17)
     pieces = assess(*paths, options)
     assert pieces.matrix == whole.matrix
+    np.testing.assert_array_equal(pieces.blocks.matrices.sum(axis=0), whole.matrix.counts)
     np.testing.assert_allclose(pieces.areas_m2, whole.areas_m2, rtol=1e-6)
     assert whole.pixels == 25 * 37
     assert "within extent.gpkg" in whole.ground
@@ -195,6 +201,8 @@ def test_sites_are_pooled():
     b = assess_arrays(np.array([[2]]), np.array([[2]]), TWO, areas=np.full((1, 1), 9.0), sources={"map": "b"})
     both = a + b
     np.testing.assert_array_equal(both.areas_m2, [[4, 0], [4, 9]])
+    assert both.intervals() is None
+    assert both.to_json()["intervals"] is None
     assert both.sources == {"map": "a; b"}
     assert (a + assess_arrays(np.array([[2]]), np.array([[2]]), TWO)).areas_m2 is None
 

@@ -9,7 +9,7 @@ ground (``pitmap.accuracy.resampling``), and statements on ground without refere
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pitmap import landuse
 from pitmap.accuracy.confusion import ABSENT_CLASSES, KAPPA_NOTE, ORIENTATION, ConfusionMatrix, count
+from pitmap.accuracy.resampling import DRAWS, METHOD, FigureIntervals, GroundBlocks, GroundCells, intervals
 from pitmap.errors import LabelError
 from pitmap.files import write_json
 from pitmap.grid import Grid, Window, blocks
@@ -81,6 +82,7 @@ class Assessment:
         pixels: Pixels of the ground.
         ground: What ground was compared.
         sources: What was compared and how it was laid together: text by subject.
+        blocks: Matrices of blocks of the ground, from which ``intervals`` come; None where they were not counted.
     """
 
     matrix: ConfusionMatrix
@@ -92,6 +94,7 @@ class Assessment:
     pixels: int
     ground: str = WHOLE_GROUND
     sources: Mapping[str, str] = field(default_factory=dict)
+    blocks: GroundBlocks | None = None
 
     @property
     def legend(self) -> Legend:
@@ -99,17 +102,23 @@ class Assessment:
         return self.matrix.legend
 
     def __add__(self, other: Assessment) -> Assessment:
-        """Pool two sites or dates; areas are kept where both have them."""
+        """Pool two sites; areas and blocks are kept where both have them."""
 
-        def both(a: NDArray | None, b: NDArray | None) -> NDArray | None:
+        def both(a: Any, b: Any) -> Any:
             return None if a is None or b is None else a + b
 
         return Assessment(
             self.matrix + other.matrix, both(self.areas_m2, other.areas_m2), self.mapped + other.mapped,
             self.referenced + other.referenced, both(self.mapped_m2, other.mapped_m2),
             both(self.referenced_m2, other.referenced_m2), self.pixels + other.pixels, self.ground,
-            _joined(self.sources, other.sources),
+            _joined(self.sources, other.sources), both(self.blocks, other.blocks),
         )  # fmt: skip
+
+    def intervals(self, draws: int = DRAWS, seed: int = 0) -> FigureIntervals | None:
+        """Intervals of the figures from resampling blocks of ground; None where no blocks were counted."""
+        if self.blocks is None:
+            return None
+        return intervals(self.blocks.matrices, self.legend, self.blocks.groups, draws, seed=seed)
 
     def summary(self) -> str:
         """One line: the main figures."""
@@ -124,6 +133,7 @@ class Assessment:
     def to_json(self) -> dict[str, Any]:
         """Everything, with the conventions, as plain Python values."""
         compared = int(self.matrix.counts.sum())
+        made = self.intervals()
         return {
             "ground": self.ground,
             "kind": CENSUS,
@@ -145,6 +155,16 @@ class Assessment:
             "confusion": self.matrix.to_json(),
             "confusion_m2": None if self.areas_m2 is None else self.areas_m2.round(3).tolist(),
             "figures": self.matrix.figures().to_json(),
+            "intervals": None if made is None else made.bounds(),
+            "intervals_made": None if made is None or self.blocks is None else {
+                "method": METHOD,
+                "level": made.level,
+                "blocks": made.blocks,
+                "block_pixels": self.blocks.block_pixels,
+                "errors_correlated_up_to_pixels": self.blocks.reach_pixels,
+                "draws": made.draws,
+                "warnings": list(made.warnings),
+            },
             "areas": self.areas(),
         }  # fmt: skip
 
@@ -263,6 +283,7 @@ def assess(
     default_ground = WHOLE_GROUND if extent is None else f"{WHOLE_GROUND}, within {Path(str(options.extent)).name}"
     sources = {"map": Path(map_path).name, "reference": Path(reference_path).name, "matching": matching}
     result = _empty(legend, grid, options.ground or default_ground, sources)
+    cells = GroundCells(grid.shape, len(legend))
     done = 0
     with open_raster(map_path, [1]) as reader:
         for window in blocks(grid.shape, BLOCK):
@@ -275,7 +296,9 @@ def assess(
             if inside.any():
                 codes = landuse.map_values(values[0], map_codes, valid & inside, str(map_path))
                 areas = None if grid.crs is None else grid.pixel_areas_m2(window)
-                result += assess_arrays(codes, reference(window), legend, inside, areas)
+                reference_codes = reference(window)
+                result += assess_arrays(codes, reference_codes, legend, inside, areas)
+                cells.add(codes, np.where(inside, reference_codes, 0), window.row, window.col)
             done += window.height * window.width
             if progress is not None:
                 progress(done / (grid.height * grid.width))
@@ -285,7 +308,7 @@ def assess(
             "A reference that labels part of the map's ground.",
             "Check the extent, the classes left out on purpose, and the nodata values of both files.",
         )
-    return result
+    return replace(result, blocks=cells.blocks())
 
 
 def _empty(legend: Legend, grid: Grid, ground: str, sources: Mapping[str, str]) -> Assessment:

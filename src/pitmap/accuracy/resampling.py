@@ -32,7 +32,7 @@ CORRELATED = 0.1
 REACHES = 4
 """Side of a block in reaches of the correlation."""
 
-CELLS = 128
+CELLS = 64
 """Most cells along a side of the ground."""
 
 LONGEST_LAG = 256
@@ -83,6 +83,17 @@ class FigureIntervals:
     draws: int
     level: float
     warnings: tuple[str, ...]
+
+    def bounds(self) -> dict[str, Any]:
+        """Lower and upper ends only: figure to ``[lower, upper]``, or to a dictionary of these by class key."""
+
+        def ends(interval: Interval) -> list[float] | None:
+            return None if interval.lower is None or interval.upper is None else [interval.lower, interval.upper]
+
+        made: dict[str, Any] = {name: ends(i) for name, i in self.figures.items() if ends(i)}
+        for name in CLASS_FIGURES:
+            made[name] = {key: ends(row[name]) for key, row in self.classes.items() if ends(row[name])}
+        return made
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionaries and lists."""
@@ -293,7 +304,10 @@ class GroundCells:
         self._windows = 0
 
     def add(self, map_codes: NDArray, reference_codes: NDArray, row: int = 0, col: int = 0) -> None:
-        """Count a window whose upper left pixel is ``row, col``; pixels with code 0 on either side do not count."""
+        """Count a window whose upper left pixel is ``row, col``; pixels with code 0 on either side do not count.
+
+        Several dates of one place are added to the same cells: what lies on the same ground is not independent.
+        """
         compared = (map_codes > 0) & (reference_codes > 0)
         at_row, at_col = np.nonzero(compared)
         pair = (map_codes[compared].astype(np.int64) - 1) * self.classes + reference_codes[compared] - 1
