@@ -135,7 +135,7 @@ def jpeg(rgb: NDArray[np.uint8]) -> str:
 
 def png(rgb: NDArray[np.uint8]) -> str:
     """A picture of flat colours ``(rows, cols, 3)`` as a data URI, without loss."""
-    return _encoded(rgb, "png", metadata={"Software": None}, pil_kwargs={"optimize": True})
+    return _encoded(rgb, "png", metadata={"Software": None})
 
 
 def _encoded(rgb: NDArray[np.uint8], kind: str, **options: Any) -> str:
