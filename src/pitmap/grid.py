@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from affine import Affine
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pyproj import CRS, Geod, Transformer
 
 
@@ -75,6 +75,20 @@ class Grid:
         t = self.transform
         return Grid(self.crs, Affine(t.a, t.b, x, t.d, t.e, y), window.height, window.width)
 
+    def rescaled(self, row: float, col: float, factor: float, height: int, width: int) -> Grid:
+        """A grid of pixels ``factor`` times as wide that begins at the pixel corner ``row, col`` of this one.
+
+        Args:
+            row: Row of the corner, which may lie between corners.
+            col: Column of the corner.
+            factor: Width of the new pixels in pixels of this grid.
+            height: Rows of the new grid.
+            width: Columns of the new grid.
+        """
+        x, y = _apply(self.transform, col, row)
+        t = self.transform
+        return Grid(self.crs, Affine(t.a * factor, t.b * factor, x, t.d * factor, t.e * factor, y), height, width)
+
     def same_as(self, other: Grid, tolerance: float = 1e-3) -> bool:
         """Whether both grids have the same pixels, to ``tolerance`` of a pixel at every corner."""
         if self.shape != other.shape or (self.crs is None) != (other.crs is None):
@@ -105,6 +119,11 @@ class Grid:
         x = t.a * (cols + 0.5) + t.b * (rows + 0.5) + t.c
         y = t.d * (cols + 0.5) + t.e * (rows + 0.5) + t.f
         return np.asarray(x, np.float64), np.asarray(y, np.float64)
+
+    def pixel_positions(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Fractional ``row, col`` of points, (0, 0) at the centre of the upper left pixel: undoes ``pixel_centres``."""
+        col, row = _apply(~self.transform, np.asarray(x, np.float64), np.asarray(y, np.float64))
+        return row - 0.5, col - 0.5
 
     def pixel_indices(self, x: NDArray, y: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row and column of the pixels that hold points ``x, y``; outside the grid where the points are.
@@ -174,7 +193,7 @@ class Grid:
         return along_cols[upper] * (1 - weight) + along_cols[upper + 1] * weight
 
 
-def _apply(transform: Affine, col: float, row: float) -> tuple[float, float]:
+def _apply(transform: Affine, col: Any, row: Any) -> tuple[Any, Any]:
     """Map coordinates ``x, y`` of a point in pixels; ``*`` is deprecated from affine 3.0 on and ``@`` new in it."""
     t = transform
     return t.a * col + t.b * row + t.c, t.d * col + t.e * row + t.f

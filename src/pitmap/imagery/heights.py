@@ -16,15 +16,13 @@ from typing import Literal
 
 import numpy as np
 import torch
-from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 from pyproj import CRS, Transformer
 from rasterio.features import geometry_mask
 from rasterio.fill import fillnodata
 from scipy.ndimage import distance_transform_edt, map_coordinates
-from shapely import get_coordinates
+from shapely import get_coordinates, transform
 from shapely.geometry.base import BaseGeometry
-from shapely.ops import transform as transform_geometry
 
 from pitmap.errors import ProductError
 from pitmap.grid import Grid, Window
@@ -67,8 +65,7 @@ class Heights:
             return zero, zero
         assert self.grid.crs is not None
         x, y = Transformer.from_crs(WGS84, self.grid.crs, always_xy=True).transform(lon, lat)
-        col, row = ~self.grid.transform * (np.asarray(x), np.asarray(y))
-        return row - 0.5, col - 0.5
+        return self.grid.pixel_positions(x, y)
 
     def sample(
         self, rows: NDArray[np.float32], cols: NDArray[np.float32], origin: tuple[int, int] = (0, 0)
@@ -147,8 +144,7 @@ def _undulation(lon: NDArray[np.float64], lat: NDArray[np.float64], path: Path) 
         if grid.crs.is_geographic:
             # Grids run from -180 or from 0, and a global one closes on itself.
             x = grid.bounds[0] + np.remainder(x - grid.bounds[0], 360.0)
-        col, row = ~grid.transform * (np.asarray(x), np.asarray(y))
-        row, col = row - 0.5, col - 0.5
+        row, col = grid.pixel_positions(x, y)
         wraps = grid.crs.is_geographic and abs(grid.width * grid.transform.a - 360) < abs(grid.transform.a) / 2
         if row.min() < -0.5 or row.max() > grid.height - 0.5 or (not wraps and col.max() > grid.width - 0.5):
             raise ProductError(
@@ -218,14 +214,14 @@ def read_heights(
     crs = _horizontal(info.grid.crs)
     to_dem = Transformer.from_crs(WGS84, crs, always_xy=True)
     # A degree or a metre has no part in the choice of points along an edge: 50 on each show its curve.
-    shape = transform_geometry(to_dem.transform, area.segmentize(area.length / 200))
+    shape = transformed(area.segmentize(area.length / 200), to_dem)
     window = _covering_window(dem, info, crs, shape)
     side = math.sqrt(max(info.grid.crop(window)._cell_area_m2(0, 0, 1.0), 1e-12))
     factor = max(1, int(pixel_size_m / side), math.ceil(math.sqrt(window.height * window.width / MAX_PIXELS)))
     with open_raster(dem, [1], nodata=_nodata(info)) as reader:
         values = _averaged(reader, window, factor)
-    crop = info.grid.crop(window)
-    grid = Grid(crs, crop.transform * Affine.scale(factor), *values.shape)
+    coarse = info.grid.rescaled(window.row, window.col, factor, *values.shape)
+    grid = Grid(crs, coarse.transform, *coarse.shape)
     warnings = []
     inside = ~geometry_mask([shape], values.shape, grid.transform, all_touched=True)
     missing = np.isnan(values)
@@ -265,7 +261,7 @@ def _settled_datum(
     raise ProductError(
         f"The elevation model {dem} {found}.",
         f"What its heights count from: here EGM96 lies {n:.1f} m from the ellipsoid, and the wrong choice shifts the "
-        f"image by {shift:.1f} m ({shift / pixel_size_m:.1f} pixels of {pixel_size_m:g} m) at a view angle of "
+        f"image by {shift:.1f} m ({shift / pixel_size_m:.1f} pixels of {pixel_size_m:.3g} m) at a view angle of "
         f"{incidence:.1f} degrees.",
         "Give --dem-datum egm96 (SRTM, ASTER, AW3D30), --dem-datum ellipsoid, or --dem-datum with the path of a raster "
         "of geoid heights (EGM2008 for Copernicus DEM).",
@@ -274,9 +270,8 @@ def _settled_datum(
 
 def _covering_window(dem: Path, info: RasterInfo, crs: CRS, shape: BaseGeometry) -> Window:
     """The pixels of a model around an area, with a margin for the displacement by relief."""
-    inverse = ~info.grid.transform
-    cols, rows = zip(*(inverse * point for point in get_coordinates(shape)), strict=True)
-    top, bottom, left, right = min(rows), max(rows), min(cols), max(cols)
+    rows, cols = info.grid.pixel_positions(*get_coordinates(shape).T)
+    top, bottom, left, right = rows.min() + 0.5, rows.max() + 0.5, cols.min() + 0.5, cols.max() + 0.5
     height, width = info.grid.shape
     # A row or column of heights on the edge reaches half a pixel; one pixel beyond is still interpolation's reach.
     beyond = {"upper": -top, "lower": bottom - height, "left": -left, "right": right - width}
@@ -361,6 +356,11 @@ def _interpolation(nodes: NDArray[np.float64], length: int) -> NDArray[np.float3
     return np.stack(weights, axis=1).astype(np.float32)
 
 
+def transformed(shape: BaseGeometry, transformer: Transformer) -> BaseGeometry:
+    """A shape in other coordinates."""
+    return transform(shape, lambda xy: np.stack(transformer.transform(*xy.T), axis=1))
+
+
 def typical_height(dem: Path, lon: float, lat: float) -> float:
     """Height of a model near a place, as it stands in the file: to find where a scene lies before its heights are read.
 
@@ -371,7 +371,7 @@ def typical_height(dem: Path, lon: float, lat: float) -> float:
     if info.grid.crs is None:
         return 0.0
     x, y = Transformer.from_crs(WGS84, _horizontal(info.grid.crs), always_xy=True).transform(lon, lat)
-    col, row = ~info.grid.transform * (x, y)
+    row, col = (float(v) for v in info.grid.pixel_positions(x, y))
     if not (0 <= row < info.grid.height and 0 <= col < info.grid.width):
         return 0.0
     top, left = max(int(row) - 32, 0), max(int(col) - 32, 0)
@@ -393,5 +393,5 @@ def _nodata(info: RasterInfo) -> float:
 
 
 __all__ = [
-    "Heights", "Voids", "declared_datum", "level", "read_heights", "typical_height", "undulation",
+    "Heights", "Voids", "declared_datum", "level", "read_heights", "transformed", "typical_height", "undulation",
 ]  # fmt: skip

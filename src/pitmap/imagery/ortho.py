@@ -21,11 +21,10 @@ from pyproj import CRS, Transformer
 from pyproj.aoi import AreaOfInterest
 from pyproj.database import query_utm_crs_info
 from shapely import Polygon
-from shapely.ops import transform as transform_geometry
 
 from pitmap.errors import ProductError
 from pitmap.grid import Grid, Window, blocks
-from pitmap.imagery.heights import WGS84, Heights
+from pitmap.imagery.heights import WGS84, Heights, transformed
 from pitmap.imagery.lattice import Axis, parabola, spread
 from pitmap.imagery.resample import MARGIN, Kernel, resample
 
@@ -55,8 +54,7 @@ class MapModel:
         """Row and column of geographic positions."""
         lon, lat, _ = np.broadcast_arrays(lon, lat, height)
         x, y = Transformer.from_crs(WGS84, self.grid.crs, always_xy=True).transform(lon, lat)
-        col, row = ~self.grid.transform * (np.asarray(x), np.asarray(y))
-        return np.asarray(row - 0.5), np.asarray(col - 0.5)
+        return self.grid.pixel_positions(x, y)
 
 
 class Positions(NamedTuple):
@@ -265,8 +263,8 @@ def _shifted(mapping: OrthoMap, parts: int, i: int, j: int) -> OrthoMap:
     """The map of the centres of one of ``parts`` x ``parts`` cells of every pixel."""
     if parts == 1:
         return mapping
-    shift = Affine.translation((j + 0.5) / parts - 0.5, (i + 0.5) / parts - 0.5)
-    grid = Grid(mapping.grid.crs, mapping.grid.transform * shift, *mapping.grid.shape)
+    row, col = (i + 0.5) / parts - 0.5, (j + 0.5) / parts - 0.5
+    grid = mapping.grid.rescaled(row, col, 1.0, *mapping.grid.shape)
     return OrthoMap(grid, mapping.image, mapping.model, mapping.heights, mapping.area, mapping.tolerance)
 
 
@@ -370,11 +368,11 @@ def grid_of(
         ProductError: The extent is empty, or the grid would have more than 4e9 pixels.
     """
     to_map = Transformer.from_crs(WGS84, crs, always_xy=True)
-    bounds = extent or transform_geometry(to_map.transform, area.segmentize(area.length / 200)).bounds
-    left, bottom = (math.floor(v / resolution + 1e-9) for v in bounds[:2])
-    right, top = (math.ceil(v / resolution - 1e-9) for v in bounds[2:])
+    bounds = extent or transformed(area.segmentize(area.length / 200), to_map).bounds
+    left, bottom = (math.floor(v / resolution + 1e-3) for v in bounds[:2])
+    right, top = (math.ceil(v / resolution - 1e-3) for v in bounds[2:])
     height, width = top - bottom, right - left
-    if height <= 0 or width <= 0 or height * width > 4e9:
+    if not (bounds[0] < bounds[2] and bounds[1] < bounds[3]) or height * width > 4e9:
         raise ProductError(
             f"The extent {', '.join(f'{v:g}' for v in bounds)} at a resolution of {resolution:g} makes {height} x "
             f"{width} pixels.",

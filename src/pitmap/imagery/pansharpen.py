@@ -14,7 +14,6 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 import scipy.fft
-from affine import Affine
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
@@ -110,8 +109,7 @@ def _tie_points(
     side = CHIP * spacing
     for row in _places(grid.height, side):
         for col in _places(grid.width, side):
-            place = Affine.translation(col, row) * Affine.scale(spacing)
-            chip = Grid(grid.crs, grid.transform * place, CHIP, CHIP)
+            chip = grid.rescaled(row, col, spacing, CHIP, CHIP)
             images = []
             for source, whole in ((pan, pan_map), (mss, mss_map)):
                 small = OrthoMap(chip, whole.image, whole.model, whole.heights, whole.area)

@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from affine import Affine
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
-from shapely.ops import transform as transform_geometry
 
 from pitmap.errors import ImageError, ProductError
 from pitmap.files import make_folder, write_json
 from pitmap.grid import Grid, blocks
 from pitmap.imagery import gaofen
 from pitmap.imagery.control import Control, Correction, fit_control, read_control_points, write_residuals
-from pitmap.imagery.heights import WGS84, Heights, Voids, level, read_heights, typical_height
+from pitmap.imagery.heights import WGS84, Heights, Voids, level, read_heights, transformed, typical_height
 from pitmap.imagery.ortho import BLOCK, Block, MapModel, OrthoMap, footprint, grid_of, orthorectify, utm_zone
 from pitmap.imagery.pansharpen import TARGET_RMSE, fused, register, spectral_weights
 from pitmap.imagery.radiometry import REFLECTANCE_SCALE, Choice, Scaling, reflectance_scaling, saturated
@@ -425,10 +423,10 @@ def _grid(options: PrepareOptions, area: Polygon, pixel_size_m: float, keep: Gri
 
 def _geographic(grid: Grid) -> Polygon:
     """The ground of a grid, longitude and latitude."""
-    corners = [grid.transform * c for c in [(0, 0), (grid.width, 0), (grid.width, grid.height), (0, grid.height)]]
-    shape = Polygon(corners)
+    corners = np.array([(0, 0), (0, 1), (1, 1), (1, 0)]) * grid.shape - 0.5
+    shape = Polygon(np.stack(grid.pixel_centres(*corners.T), axis=1))
     to_geographic = Transformer.from_crs(grid.crs, WGS84, always_xy=True)
-    return transform_geometry(to_geographic.transform, shape.segmentize(shape.length / 200)).buffer(0)
+    return transformed(shape.segmentize(shape.length / 200), to_geographic).buffer(0)
 
 
 def _blocks(reader: RasterReader, mapping: OrthoMap, kernel: Kernel, ceiling: bool) -> Iterator[Block]:
@@ -516,7 +514,7 @@ def _sharpened(
     grid = mapping.grid
     assert pan.tiff is not None
     shape = (-(-grid.height // PAN_FACTOR), -(-grid.width // PAN_FACTOR))
-    coarse = Grid(grid.crs, grid.transform * Affine.scale(PAN_FACTOR), *shape)
+    coarse = grid.rescaled(0, 0, PAN_FACTOR, *shape)
     mss_map = OrthoMap(coarse, mapping.image, mapping.model, mapping.heights, mapping.area)
     with open_raster(scene.tiff) as mss_reader, open_raster(pan.tiff) as pan_reader:
         # Control points were measured in the multispectral image, which the panchromatic one is laid onto.

@@ -28,7 +28,7 @@ def resample(
     lies inside the image and valid pixels hold more than half of its (bilinear) weight.
 
     Args:
-        image: ``(band, row, col)``, finite.
+        image: ``(band, row, col)``, finite where valid.
         valid: ``(row, col)``.
         rows: Positions, ``(height, width)``; not finite where there is none.
         cols: Likewise.
@@ -48,7 +48,7 @@ def resample(
     if valid.all():
         return sample(torch.from_numpy(image), *position).numpy(), inside
     share = sample_bilinear(torch.from_numpy(valid.astype(np.float32))[None], *position)[0].numpy()
-    masked = torch.from_numpy(np.concatenate([image * valid, valid[None].astype(np.float32)]))
+    masked = torch.from_numpy(np.concatenate([np.where(valid, image, np.float32(0)), valid[None].astype(np.float32)]))
     values = sample(masked, *position).numpy()
     kept = inside & (share > 0.5)
     values[:-1] /= np.where(kept, values[-1], 1)

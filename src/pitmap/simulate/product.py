@@ -302,8 +302,7 @@ class Ground:
     def positions(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         """The reverse of ``geographic``."""
         x, y = Transformer.from_crs(WGS84, self.grid.crs, always_xy=True).transform(lon, lat)
-        col, row = ~self.grid.transform * (np.asarray(x), np.asarray(y))
-        return row - 0.5, col - 0.5
+        return self.grid.pixel_positions(x, y)
 
     def sample(self, image: torch.Tensor, row: Float32s, col: Float32s) -> Float32s:
         """Bilinear values of an image on the grid, mirrored at its outer edges, ``(band, height, width)``."""
@@ -526,8 +525,8 @@ def _write_dem(path: Path, ground: Ground, cameras: list[Pushbroom], options: Pr
         crs = CRS.from_user_input(f"EPSG:{crs.to_epsg()}+5773")
     grid = Grid(crs, Affine(step, 0, left, 0, -step, top), height, width)
     x, y = grid.pixel_centres(np.arange(height)[:, None], np.arange(width)[None, :])
-    col, row = ~ground.grid.transform * (x, y)
-    elevation = ground.sample(ground.elevation, (row - 0.5).astype(np.float32), (col - 0.5).astype(np.float32))
+    row, col = (v.astype(np.float32) for v in ground.grid.pixel_positions(x, y))
+    elevation = ground.sample(ground.elevation, row, col)
     write_cog(path, elevation, grid, Layout(1, "float32", -32768.0, ("elevation above EGM96, m",)))
 
 

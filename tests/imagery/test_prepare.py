@@ -1,0 +1,307 @@
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from pyproj import Geod, Transformer
+
+from analytic_ground import as_rasterio, found_targets, geographic, grid, textured
+from pitmap.errors import ImageError, PitmapError, ProductError
+from pitmap.grid import Grid
+from pitmap.imagery.gaofen import open_product
+from pitmap.imagery.heights import undulation
+from pitmap.imagery.pansharpen import phase_shift
+from pitmap.imagery.prepare import PrepareOptions, prepare
+from pitmap.raster import Layout, describe, open_raster, write_cog
+from pitmap.simulate.product import ProductOptions, write_product
+
+
+def read(path):
+    with open_raster(path) as reader:
+        return reader.read()
+
+
+def miss(image, ground, places):
+    """Found minus true positions of targets in metres, east and north."""
+    gap = found_targets(image[0] / 1e4, places) - found_targets(ground.reflectance[0], places)
+    return np.stack([gap[:, 1], -gap[:, 0]], axis=1) * 4.0
+
+
+@pytest.mark.parametrize("kernel", ["bilinear", "cubic"])
+def test_targets_lie_within_a_quarter_of_a_pixel(target_product, like, tmp_path, kernel):
+    ground, places, product = target_product
+    options = PrepareOptions(dem=product.dem, dem_datum="egm96", like=like, kernel=kernel)
+    report = prepare(product.path, tmp_path / "out.tif", options)
+    image, valid = read(report.output)
+    assert valid.all()
+    gap = miss(image, ground, places)
+    assert np.sqrt((gap**2).sum(1).mean()) < 0.25 * 4.0
+
+
+def towards_satellite(product, ground):
+    """Unit vector on the map from the ground to the satellite, and the tangent of the view angle."""
+    image = open_product(product.path).images["mss"]
+    incidence, azimuth = image.rpc.viewing_angles(image.shape[0] / 2, image.shape[1] / 2)
+    lon, lat = geographic(ground.grid, np.array(110.0), np.array(130.0))
+    there = Geod(ellps="WGS84").fwd(lon, lat, azimuth, 1000)[:2]
+    x, y = (np.array(v) for v in zip(*(_project(ground, *p) for p in ((lon, lat), there)), strict=True))
+    step = np.array([x[1] - x[0], y[1] - y[0]])
+    return step / np.hypot(*step), math.tan(math.radians(incidence))
+
+
+def _project(ground, lon, lat):
+    return Transformer.from_crs(4326, ground.grid.crs, always_xy=True).transform(lon, lat)
+
+
+def test_without_the_geoid_the_image_moves_as_predicted(target_product, like, tmp_path):
+    ground, places, product = target_product
+    options = PrepareOptions(dem=product.dem, dem_datum="egm96", like=like)
+    right, _ = read(prepare(product.path, tmp_path / "right.tif", options).output)
+    wrong, _ = read(prepare(product.path, tmp_path / "wrong.tif", replace(options, dem_datum="ellipsoid")).output)
+    moved = (miss(wrong, ground, places) - miss(right, ground, places)).mean(axis=0)
+    direction, slope = towards_satellite(product, ground)
+    n = float(undulation(*geographic(ground.grid, np.array(110), np.array(130))))
+    # heights that are too large by -N put the ground too near to the satellite
+    predicted = -n * slope * direction
+    assert np.hypot(*predicted) > 5
+    np.testing.assert_allclose(moved, predicted, atol=0.2)
+
+
+def test_without_an_elevation_model_every_target_moves_as_predicted(target_product, like, tmp_path):
+    ground, places, product = target_product
+    height = 200.0
+    report = prepare(product.path, tmp_path / "flat.tif", PrepareOptions(height=height, like=like))
+    image, _ = read(report.output)
+    assert report.heights["level"]
+    assert "no elevation model" in report.warnings[0]
+    rows, cols = np.rint(places).astype(int).T
+    n = float(undulation(*geographic(ground.grid, np.array(110), np.array(130))))
+    direction, slope = towards_satellite(product, ground)
+    moved = (height - ground.elevation[rows, cols] - n)[:, None] * slope * direction
+    # look for each target where it must have gone; those that left the image cannot be found
+    there = places + np.stack([-moved[:, 1], moved[:, 0]], axis=1) / 4.0
+    near = (there.min(axis=1) > 12) & (there[:, 0] < 208) & (there[:, 1] < 248)
+    assert near.sum() > 15
+    found = found_targets(image[0] / 1e4, there[near], reach=7)
+    assert np.sqrt(((found - there[near]) ** 2).sum(1).mean()) < 0.5
+    assert np.hypot(*moved.T).max() > 8 * 4
+
+
+def test_reflectance_is_right_to_one_number(smooth_product, like, tmp_path):
+    ground, product = smooth_product
+    report = prepare(product.path, tmp_path / "out.tif", PrepareOptions(dem=product.dem, like=like))
+    image, valid = read(report.output)
+    assert valid.all()
+    step = np.array(report.radiometry["scale"])
+    # at the very edge of the landscape the ground goes on as its mirror image
+    inner = (slice(None), slice(2, -2), slice(2, -2))
+    gap = np.abs(image * 1e-4 - ground.reflectance)[inner].max(axis=(1, 2))
+    assert (gap < step).all()
+
+
+def test_the_image_says_what_it_is(smooth_product, tmp_path):
+    _, product = smooth_product
+    report = prepare(product.path, tmp_path / "out.tif", PrepareOptions(dem=product.dem))
+    info = describe(report.output)
+    assert info.dtype == "uint16"
+    assert info.nodata == 0
+    assert info.descriptions == ("blue", "green", "red", "nir")
+    assert info.scales == (1e-4,) * 4
+    assert info.grid.crs.to_epsg() == 32649
+    assert info.grid.transform.a == 4.0
+    assert info.tags["PITMAP_SENSOR"] == "GF2 PMS1 MSS"
+    assert info.tags["PITMAP_TIME_UTC"] == product.time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert info.tags["PITMAP_COEFFICIENTS"] == "CRESDA 2018, GF2 PMS1"
+    assert "EGM96" in info.tags["PITMAP_VERTICAL_DATUM"]
+    with rasterio.open(report.output) as source:
+        assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.json", "out.tif"]
+    beside = json.loads((tmp_path / "out.json").read_text())
+    assert beside == json.loads(json.dumps(report.to_json()))
+    # the frame is turned by 12 degrees in its bounding box, and has a black strip at its left
+    assert 0.5 < report.valid_share < 0.9
+
+
+def test_an_undeclared_datum_is_an_error_with_its_size(target_product, tmp_path):
+    _, _, product = target_product
+    with pytest.raises(ProductError, match=r"does not declare its vertical datum") as error:
+        prepare(product.path, tmp_path / "out.tif", PrepareOptions(dem=product.dem))
+    assert "egm96" in error.value.remedy
+    assert "ellipsoid" in error.value.remedy
+    # 23 m of undulation at 16.5 degrees
+    assert "(1.7 pixels of 4 m) at a view angle of 16.5" in error.value.expected
+    assert not list(tmp_path.iterdir())
+
+
+def test_saturated_pixels_stay_valid_and_are_counted(tmp_path):
+    landscape = textured(160, 160, 4.0)
+    bright = np.array(landscape.reflectance)
+    bright[0, 60:90, 70:100] = 0.6
+    bright[3, 80:84, 80:84] = 0.95
+    landscape = replace(landscape, reflectance=bright)
+    product = write_product(tmp_path / "p", landscape, ProductOptions(pan=False))
+    extent = (630_000, 3_829_360, 630_640, 3_830_000)
+    report = prepare(product.path, tmp_path / "out.tif", PrepareOptions(dem=product.dem, extent=extent))
+    image, valid = read(report.output)
+    assert valid.all()
+    assert report.saturated["blue"] == pytest.approx(900, abs=70)
+    assert report.saturated["nir"] == pytest.approx(16, abs=10)
+    assert report.saturated["green"] == report.saturated["red"] == 0
+    with open_raster(report.saturated_file, nodata=255) as reader:
+        flags = reader.read()[0][0]
+    assert np.count_nonzero(flags & 1) == report.saturated["blue"]
+    assert flags[75, 85] & 1
+    assert (image[0][(flags & 1) > 0] > 2400).mean() > 0.95  # 1023 is a reflectance of 0.256
+
+
+def test_a_grid_is_taken_as_given(smooth_product, tmp_path):
+    _, product = smooth_product
+    options = PrepareOptions(
+        dem=product.dem, crs="EPSG:32649", resolution=8.0, extent=(630_000, 3_829_200, 630_800, 3_830_000)
+    )
+    report = prepare(product.path, tmp_path / "out.tif", options)
+    info = describe(report.output)
+    assert info.grid.shape == (100, 100)
+    assert info.grid.transform.a == 8
+    degrees = prepare(product.path, tmp_path / "b.tif", PrepareOptions(dem=product.dem, crs="EPSG:4326"))
+    assert describe(degrees.output).grid.transform.a == pytest.approx(4 / 111_320)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"dem": "gone.tif"}, "no elevation model"),
+        ({"height": 1.0, "dem": "dem"}, "Both"),
+        ({"height": 1.0, "crs": "EPSG:1"}, "not known"),
+        ({"height": 1.0, "resolution": -4.0}, "resolution"),
+        ({"height": 1.0, "extent": (0, 0, 400, 400)}, "do not touch"),
+        ({"height": 1.0, "resolution": 4.0, "like": "like"}, "One of them"),
+        ({"dem": "dem", "dem_datum": "egm2008"}, "not known"),
+        ({"height": 1.0, "pan": True}, "lacks an image"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(smooth_product, like, tmp_path, options, words):
+    _, product = smooth_product
+    named = {"dem": product.dem, "like": like, "gone.tif": tmp_path / "gone.tif"}
+    given = {k: named.get(v, v) if isinstance(v, str) else v for k, v in options.items()}
+    with pytest.raises(PitmapError, match=words):
+        prepare(product.path, tmp_path / "out" / "out.tif", PrepareOptions(**given))
+    assert not (tmp_path / "out" / "out.tif").exists()
+
+
+def test_the_choice_of_coefficients_is_followed(smooth_product, like, tmp_path):
+    _, product = smooth_product
+    options = PrepareOptions(dem=product.dem, like=like)
+    by_year = prepare(product.path, tmp_path / "a.tif", options)
+    envi = prepare(product.path, tmp_path / "b.tif", replace(options, coefficients="envi_2014"))
+    assert envi.radiometry["gain"][0] == 0.1585
+    assert any("2014" in w for w in envi.warnings)
+    a, b = read(by_year.output)[0][0].astype(float), read(envi.output)[0][0].astype(float)
+    dn = a / 1e4 / by_year.radiometry["scale"][0]
+    expected = (0.1585 * dn - 0.8765) / (0.1356 * dn) * (1941.76 / 1941.53)
+    np.testing.assert_allclose(b / a, expected, rtol=2e-3)
+
+
+def test_numbers_can_be_kept(smooth_product, like, tmp_path):
+    _, product = smooth_product
+    options = PrepareOptions(dem=product.dem, like=like, keep_dn=True)
+    report = prepare(product.path, tmp_path / "dn.tif", options)
+    image, _ = read(report.output)
+    assert not describe(report.output).has_scale
+    assert 100 < image.mean() < 800
+    assert image.max() <= 1023
+
+
+def test_control_points_take_out_a_shift(target_product, like, tmp_path):
+    ground, places, product = target_product
+    image = open_product(product.path).images["mss"]
+    chosen = places[::5]
+    rows, cols = chosen.T
+    lon, lat = geographic(ground.grid, rows, cols)
+    heights = ground.elevation[np.rint(rows).astype(int), np.rint(cols).astype(int)] + undulation(lon, lat)
+    row, col = image.rpc.project(lon, lat, heights)
+    # the points are measured where an RPC that is off by 6 rows and -4 columns does not put them
+    lines = ["name,row,col,lon,lat"]
+    lines += [f"p{i},{r + 6},{c - 4},{x},{y}" for i, (r, c, x, y) in enumerate(zip(row, col, lon, lat, strict=True))]
+    (tmp_path / "points.csv").write_text("\n".join(lines))
+    options = PrepareOptions(dem=product.dem, dem_datum="egm96", like=like)
+    before, _ = read(prepare(product.path, tmp_path / "a.tif", options).output)
+    with_points = replace(options, gcps=tmp_path / "points.csv", gcp_model="shift")
+    report = prepare(product.path, tmp_path / "b.tif", with_points)
+    after, _ = read(report.output)
+    moved = miss_between(before, after)
+    # 6 rows along 192 degrees and -4 columns: the picture moves back by 23 m
+    assert np.hypot(*moved) == pytest.approx(math.hypot(6 * 3.24, 4 * 3.5), rel=0.1)
+    assert report.control["model"] == "shift"
+    assert report.control["rmse_pixels"] < 0.3
+    assert len((tmp_path / "b.gcps.csv").read_text().splitlines()) == len(chosen) + 1
+
+
+def miss_between(before, after):
+    found = phase_shift(before[0][60:160, 60:160].astype(np.float32), after[0][60:160, 60:160].astype(np.float32))
+    assert found is not None
+    return np.array(found) * 4
+
+
+def test_an_image_on_a_map_is_only_scaled(tmp_path):
+    g = grid(70, 90)
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(1, 3000, (3, 70, 90)).astype(np.uint16)
+    pixels[:, :10] = 0
+    write_cog(tmp_path / "in.tif", pixels, g, Layout(3, "uint16", 0, ("a", "b", "c")))
+    with pytest.raises(ImageError, match="does not say how its numbers become reflectance"):
+        prepare(tmp_path / "in.tif", tmp_path / "out.tif")
+    report = prepare(tmp_path / "in.tif", tmp_path / "out.tif", PrepareOptions(scale=0.0002, offset=0.01))
+    image, valid = read(report.output)
+    assert describe(report.output).grid.same_as(g)
+    assert describe(report.output).descriptions == ("a", "b", "c")
+    assert not valid[:10].any()
+    np.testing.assert_array_equal(image[:, 10:], pixels[:, 10:] * 2 + 100)
+    assert report.valid_share == pytest.approx(6 / 7)
+
+
+def test_tags_of_an_image_on_a_map_are_believed_and_another_grid_is_made(tmp_path):
+    g = grid(70, 90)
+    pixels = np.full((1, 70, 90), 0.25, np.float32)
+    pixels[:, :20] = np.nan
+    write_cog(tmp_path / "in.tif", pixels, g, Layout(1, "float32", math.nan, scale=2.0, offset=-0.1))
+    report = prepare(tmp_path / "in.tif", tmp_path / "out.tif", PrepareOptions(resolution=2.0))
+    image, valid = read(report.output)
+    assert image.shape == (1, 140, 180)
+    assert (image[valid[None]] == 4000).all()
+    assert valid[41:].all()
+    assert not valid[:39].any()
+
+
+def test_an_image_with_an_rpc_of_any_sensor(smooth_product, like, tmp_path):
+    _, product = smooth_product
+    opened = open_product(product.path, tmp_path / "work").images["mss"]
+    pixels, _ = read(opened.tiff)
+    with rasterio.open(
+        tmp_path / "other.tif", "w", driver="GTiff", dtype="uint16", count=4, height=pixels.shape[1],
+        width=pixels.shape[2], rpcs=as_rasterio(opened.rpc),
+    ) as target:  # fmt: skip
+        target.write(pixels)
+    options = PrepareOptions(dem=product.dem, like=like, scale=1e-4)
+    ours = prepare(tmp_path / "other.tif", tmp_path / "a.tif", options)
+    kept = prepare(product.path, tmp_path / "b.tif", PrepareOptions(dem=product.dem, like=like, keep_dn=True))
+    a, b = read(ours.output)[0].astype(int), read(kept.output)[0].astype(int)
+    assert np.abs(a - b).max() <= 1
+
+
+def test_an_image_without_place_is_refused(tmp_path):
+    write_cog(tmp_path / "in.tif", np.ones((5, 5), np.uint8), Grid(None, Affine.identity(), 5, 5), Layout(1, "uint8"))
+    with pytest.raises(ProductError, match="neither a coordinate reference system nor an RPC"):
+        prepare(tmp_path / "in.tif", tmp_path / "out.tif", PrepareOptions(scale=1.0))
+
+
+def test_progress_runs_from_nothing_to_one(smooth_product, like, tmp_path):
+    _, product = smooth_product
+    seen = []
+    prepare(product.path, tmp_path / "out.tif", PrepareOptions(dem=product.dem, like=like), seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    assert 0 < seen[0] < 1
