@@ -36,8 +36,8 @@ DECIDING_SHARE = 0.25
 FEW_POINTS_RULE = (
     f"A figure rests on too few points where fewer than {FEW_POINTS} points fall into its denominator; where a stratum "
     f"that brings more than {DECIDING_SHARE:.0%} of its variance does so by fewer than {FEW_DECIDING_POINTS} points "
-    "that differ from the others of the stratum; or where no point differs, so that the standard error comes out as 0. "
-    "The interval then tends to be too narrow."
+    "that differ from the others of the stratum; or where all points of a stratum agree, though a single one that "
+    "differs would move the figure by more than its standard error. The interval then tends to be too narrow."
 )
 
 Allocation = Literal["equal", "proportional", "neyman"]
@@ -306,27 +306,43 @@ class _Sample:
         parts = (self.areas / x_total) ** 2 * variance_h / n_h
         error = float(np.sqrt(parts.sum()))
         lower, upper = max(ratio - self.z * error, 0.0), min(ratio + self.z * error, 1.0)
-        return Estimate(ratio, error, lower, upper, points, self._warning(points, residual, fixed, parts))
+        warning = self._warning(points, residual, fixed, parts, self.areas / x_total / n_h)
+        return Estimate(ratio, error, lower, upper, points, warning)
 
     def _possible(self, residual: NDArray, h: int) -> NDArray:
         """Values that the residual can take in a stratum."""
         return residual if self.map_classes[h] == 0 else residual[self.map_classes[h] - 1]
 
-    def _warning(self, points: int, residual: NDArray, fixed: NDArray[np.bool_], parts: NDArray) -> str:
+    def _warning(self, points: int, residual: NDArray, fixed: NDArray[np.bool_], parts: NDArray, steps: NDArray) -> str:
+        """Why a figure rests on too few points, by ``FEW_POINTS_RULE``.
+
+        Args:
+            points: In the denominator.
+            residual: ``(K, K)``.
+            fixed: Strata in which the residual cannot vary.
+            parts: What each stratum brings to the variance.
+            steps: How far one unit of the residual at one point of each stratum moves the figure.
+        """
         if fixed.all():
             return ""  # known from the map, not estimated
         if parts.sum() == 0:
             return "No point differs from the others of its stratum, so the standard error of 0 is not to be believed."
         reasons = [f"Only {points} points fall into its denominator."] if points < FEW_POINTS else []
-        for h in np.flatnonzero(parts > DECIDING_SHARE * parts.sum()):
+        for h in map(int, np.flatnonzero(~fixed)):
             values, inverse = np.unique(residual.round(12), return_inverse=True)
             occupied = np.bincount(inverse.ravel(), self.counts[h].ravel(), minlength=len(values))
             deciding = int(occupied.sum() - occupied.max())
-            if deciding < FEW_DECIDING_POINTS:
-                reasons.append(
-                    f"{parts[h] / parts.sum():.0%} of its variance rests on {deciding} "
-                    f"{'point' if deciding == 1 else 'points'} of stratum {self.names[h]}."
-                )
+            share = parts[h] / parts.sum()
+            if share > DECIDING_SHARE and deciding < FEW_DECIDING_POINTS:
+                some = "1 point" if deciding == 1 else f"{deciding} points"
+                reasons.append(f"{share:.0%} of its variance rests on {some} of stratum {self.names[h]}.")
+            if deciding == 0:
+                move = steps[h] * np.abs(self._possible(residual, h) - values[occupied.argmax()]).max()
+                if move > np.sqrt(parts.sum()):
+                    reasons.append(
+                        f"All points of stratum {self.names[h]} agree; a single one that differs would move the figure "
+                        "by more than its standard error."
+                    )
         return " ".join(reasons)
 
 
