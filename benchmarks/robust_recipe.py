@@ -112,7 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--variants", default="robust", help="names separated by ';', or 'all'")
+    parser.add_argument("--variants", default="robust", help="names, or JSON objects of fields, separated by ';'; or 'all'")
     parser.add_argument("--network", default="unetplus")
     parser.add_argument("--out", type=Path, default=None, help="a JSON-lines file that results are added to")
     arguments = parser.parse_args()
@@ -135,7 +135,8 @@ def main() -> None:
             report({"variant": "random forest", **common, **_short(figures, time.perf_counter() - start)})
             for name in names:
                 start = time.perf_counter()
-                recipe = replace(ROBUST, **{"width": 16, **VARIANTS[name]})
+                changes = json.loads(name) if name.startswith("{") else VARIANTS[name]
+                recipe = replace(ROBUST, **{"width": 16, **changes})
                 path = Path(folder) / "model.safetensors"
                 card = train(samples, Training(arguments.network, {}, recipe, seed, "cpu"), path)
                 figures = test_matrix(samples, network_codes(samples, path)).figures()

@@ -165,6 +165,8 @@ class TrainingSection(Section):
     """The eight flips and rotations."""
     jitter: float | None = Field(None, ge=0, lt=1)
     """Brightness and contrast jitter a band, as a share of its standard deviation."""
+    mixing: float | None = Field(None, ge=0, le=1)
+    """Probability that a rectangle of a patch is replaced by that of another patch."""
     early_stopping: int | None = Field(None, ge=0)
     """Epochs without a better validation score after which training ends; 0 never ends early."""
     monitor: Literal["loss", "miou"] | None = None

@@ -90,7 +90,7 @@ class Segmentation(lightning.LightningModule):
             generator = torch.Generator().manual_seed(
                 int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> 1)
             )
-            images, target = augment(images, batch.valid, target, self.recipe.jitter, generator)
+            images, target = augment(images, batch.valid, target, self.recipe.jitter, self.recipe.mixing, generator)
             images = images.contiguous(memory_format=torch.channels_last)
         loss = self.loss(self.network(images), target)
         self.log("loss", loss, on_step=True, on_epoch=True, batch_size=len(images), sync_dist=True)

@@ -29,6 +29,7 @@ class Recipe:
         class_weights: ``none``, ``inverse`` or ``median`` frequency.
         label_smoothing: Share of the target that is spread over all classes.
         augmentation: The eight flips and rotations, and shifts of the patches.
+        mixing: Probability that a patch gets a piece of another one.
         jitter: Brightness and contrast a band, in standard deviations.
         averaging: Decay of the moving average of the weights that is validated and kept; 0 keeps the last weights.
         early_stopping: Epochs without a better score after which training ends; 0 never.
@@ -50,6 +51,7 @@ class Recipe:
     label_smoothing: float
     augmentation: bool
     jitter: float
+    mixing: float
     averaging: float
     early_stopping: int
     monitor: Literal["loss", "miou"]
@@ -75,13 +77,13 @@ RECIPES = {
     "paper": Recipe(
         name="paper", width=64, epochs=20, steps=0, batch=4, accumulate=1, learning_rate=1e-4, weight_decay=0.0,
         schedule="constant", loss="cross_entropy", class_weights="none", label_smoothing=0.0, augmentation=False,
-        jitter=0.0, averaging=0.0, early_stopping=0, monitor="loss", precision="float32",
+        jitter=0.0, mixing=0.0, averaging=0.0, early_stopping=0, monitor="loss", precision="float32",
     ),
     # Found by experiment on real images with few labels: benchmarks/results, "robust recipe".
     "robust": Recipe(
         name="robust", width=0, epochs=0, steps=600, batch=4, accumulate=1, learning_rate=2e-3, weight_decay=1e-2,
         schedule="cosine", loss="dice_cross_entropy", class_weights="none", label_smoothing=0.0, augmentation=True,
-        jitter=0.2, averaging=0.98, early_stopping=0, monitor="miou", precision="auto",
+        jitter=0.0, mixing=0.5, averaging=0.98, early_stopping=0, monitor="miou", precision="auto",
     ),
 }  # fmt: skip
 

@@ -1,0 +1,118 @@
+"""The demonstration: two simulated sites as in the paper, from raw GF-2 products to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pitmap import workflow
+from pitmap.files import make_folder, write_text
+from pitmap.project import load
+
+SIZES = {"site1": (320, 320), "site2": (704, 704)}
+"""Rows and columns of the two sites: small and without water, large, as in Chen et al. (2022)."""
+
+PROJECT = """\
+# The demonstration of pitmap: a simulated mining landscape, small enough for a processor.
+
+[project]
+name = "Simulated mining landscape"
+results = "results"
+seed = {seed}
+{sites}
+[samples]
+patch = 224
+
+[training]
+width = 8                            # 16 is the default on a processor
+epochs = 24
+batch = 4
+
+[mapping]
+minimum_mapping_unit_m2 = 1000       # the paper's smallest mine has 1361 m2
+"""
+
+SITE = """
+[[sites]]
+name = "{name}"
+image = "{name}/image.tif"           # made by: pitmap prepare {product} {name}/image.tif --dem {name}/dem.tif
+labels = "{name}/{name}-landuse.gpkg"
+label_field = "class"
+"""
+
+
+@dataclass(frozen=True)
+class DemoFiles:
+    """What the demonstration starts from, a site.
+
+    Attributes:
+        product: The simulated delivery, tar.gz.
+        image: The reflectance image made of it.
+    """
+
+    product: Path
+    image: Path
+
+
+def run_demo(
+    folder: Path,
+    seed: int,
+    announce: workflow.Announce,
+    progress: workflow.Progress,
+    callbacks: list[Any] | None = None,
+) -> Path:
+    """Simulate two sites and their products, prepare the images, and run the study on them.
+
+    What is up to date is skipped, so that running again after an interruption goes on.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        OutputError: The folder cannot be written to.
+    """
+    make_folder(folder)
+    tables = ""
+    for number, name in enumerate(SIZES):
+        files = make_site(folder / name, name, seed, lambda share, n=number: progress("simulating", (n + share) / 2))  # type: ignore[misc]
+        announce(f"{name}: {files.product.name} calibrated and orthorectified to {files.image}.")
+        tables += SITE.format(name=name, product=f"{name}/{files.product.name}")
+    path = folder / "pitmap.toml"
+    text = PROJECT.format(seed=seed, sites=tables)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+    return workflow.run(load(path), None, announce, progress, callbacks)
+
+
+def make_site(folder: Path, name: str, seed: int, progress: Callable[[float], None]) -> DemoFiles:
+    """Simulate a site, its land-use map and a GF-2 product of it, and prepare the image.
+
+    Args:
+        folder: Where its files go.
+        name: ``site1`` or ``site2``.
+        seed: Of the landscape.
+        progress: Called with the share done.
+    """
+    from pitmap.imagery.prepare import PrepareOptions, prepare
+    from pitmap.simulate.landscape import simulate, sites
+    from pitmap.simulate.product import ProductOptions, write_product
+    from pitmap.simulate.site_files import write_site
+
+    image = folder / "image.tif"
+    known = sorted(folder.glob("GF2_*.tar.gz"))
+    if known and image.exists():
+        return DemoFiles(known[0], image)
+    height, width = SIZES[name]
+    parameters = replace(sites(seed=seed)[name], height=height, width=width)
+    landscape = simulate(parameters)
+    progress(0.3)
+    write_site(folder, landscape, name)
+    options = ProductOptions(day=parameters.date, noise_dn=1.0, seed=seed)
+    product = write_product(folder, landscape, options, lambda done: progress(0.3 + 0.4 * done))
+    # The map's grid is the landscape's own: beyond it there is neither land-use map nor truth.
+    x_min, y_min, x_max, y_max = landscape.grid.bounds
+    wanted = PrepareOptions(dem=product.dem, crs=f"EPSG:{parameters.epsg}", extent=(x_min, y_min, x_max, y_max))
+    prepare(product.path, image, wanted, lambda done: progress(0.7 + 0.3 * done))
+    return DemoFiles(product.path, image)

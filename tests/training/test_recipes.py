@@ -1,0 +1,27 @@
+from pitmap.project import TrainingSection
+from pitmap.training.recipes import EPOCH_RANGE, RECIPES, resolve
+
+
+def test_the_paper_recipe_is_what_the_paper_states():
+    recipe = resolve(TrainingSection(recipe="paper"), on_gpu=False)
+    assert (recipe.learning_rate, recipe.epochs, recipe.loss, recipe.width) == (1e-4, 20, "cross_entropy", 64)
+    assert (recipe.schedule, recipe.weight_decay, recipe.class_weights) == ("constant", 0.0, "none")
+    assert (recipe.augmentation, recipe.jitter, recipe.monitor, recipe.averaging) == (False, 0.0, "loss", 0.0)
+
+
+def test_the_robust_width_depends_on_the_device():
+    assert resolve(TrainingSection(), on_gpu=False).width == 16
+    assert resolve(TrainingSection(), on_gpu=True).width == 64
+
+
+def test_written_fields_win_over_the_recipe():
+    recipe = resolve(TrainingSection(recipe="paper", epochs=3, width=8, jitter=0.1, early_stopping=0), on_gpu=False)
+    assert (recipe.epochs, recipe.width, recipe.jitter) == (3, 8, 0.1)
+    assert recipe.learning_rate == RECIPES["paper"].learning_rate
+
+
+def test_epochs_follow_from_steps():
+    recipe = resolve(TrainingSection(), on_gpu=False)
+    assert recipe.epochs_for(10) == min(max(round(recipe.steps / 10), EPOCH_RANGE[0]), EPOCH_RANGE[1])
+    assert recipe.epochs_for(10_000) == EPOCH_RANGE[0]
+    assert resolve(TrainingSection(epochs=7), on_gpu=False).epochs_for(10) == 7
