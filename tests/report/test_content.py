@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from pitmap.accuracy.confusion import figures
+from pitmap.errors import ProjectError
 from pitmap.legend import LandCoverClass, Legend
-from pitmap.report.content import acquisition_date, merged_iou, outline
+from pitmap.report.content import acquisition_date, merged_iou, read_json
 from pitmap.report.page import heat
 
 COUNTS = np.array([[50, 2, 3], [4, 20, 1], [6, 5, 9]])
@@ -38,14 +39,17 @@ def test_dates(tmp_path, name: str, tags: dict[str, str], expected: str | None):
     assert acquisition_date(tmp_path / name, tags) == expected
 
 
-def test_any_json_becomes_facts_and_tables():
-    found = outline({"recall": 0.5, "sizes": {"small": {"n": 1}, "large": {"n": 2, "m": 3}}, "mines": [{"id": 1}] * 60})
-    assert found["facts"] == [("recall", 0.5)]
-    sizes, mines = found["tables"]
-    assert sizes["columns"] == ["", "n", "m"]
-    assert sizes["rows"] == [["small", 1, None], ["large", 2, 3]]
-    assert len(mines["rows"]) == 50
-    assert mines["left_out"] == 10
+def test_json_files_are_checked(tmp_path):
+    path = tmp_path / "audit.json"
+    assert read_json(path) is None
+    path.write_text('{"a": 1}')
+    assert read_json(path, ["a"]) == {"a": 1}
+    with pytest.raises(ProjectError, match="lacks b"):
+        read_json(path, ["a", "b"])
+    for text in ("[1]", "{"):
+        path.write_text(text)
+        with pytest.raises(ProjectError):
+            read_json(path, ["a"])
 
 
 def test_heat_grows_with_the_share():

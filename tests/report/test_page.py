@@ -13,6 +13,7 @@ from affine import Affine
 from pyproj import CRS
 
 from pitmap.accuracy.assess import assess_arrays
+from pitmap.accuracy.audit import AuditOptions, audit
 from pitmap.accuracy.estimation import estimate_confusion
 from pitmap.errors import ProjectError
 from pitmap.files import write_json
@@ -384,8 +385,9 @@ def test_optional_parts_are_shown_where_they_are(copied):
         {"confidence": 0.05, "accuracy": None, "pixels": 0},
     ]
     write_json(project.results / "accuracy.json", content)
-    verdicts = [{"id": 1, "verdict": "found"}, {"id": 2, "verdict": "split in two"}]
-    write_json(project.results / "audit.json", {"precision": 0.875, "missed": None, "mines": verdicts})
+    mines = project.results / "maps" / "place0.gpkg"
+    audited = audit(mines, mines, AuditOptions(draws=50))
+    audited.write(project.results / "audit.json")
     estimate = estimate_confusion(np.eye(7) * 40 + 1, np.arange(1, 8) * 30.0, DEFAULT_LEGEND)
     write_json(project.results / "estimate.json", estimate.to_json())
     page = parsed(write_report(project, model))
@@ -394,8 +396,9 @@ def test_optional_parts_are_shown_where_they_are(copied):
     assert f"{area.value:.1f} ha (95 % interval {area.lower:.1f} to {area.upper:.1f})" in text
     assert "51.2\u202f% to 61.2\u202f%" in text
     assert "11.1\u202f% to 22.2\u202f%" in text
-    assert "0.875" in text
-    assert "split in two" in text
+    assert f"Of {count(len(audited.reference))} reference mines" in text
+    assert f"the map finds {count(len(audited.reference))} and misses 0" in text
+    assert f"Panoptic quality{percent(1.0)}" in text
     assert any("Reliability diagram" in (a.get("alt") or "") for _, a in page.elements)
     assert "Estimate from a sample" in text
 

@@ -35,22 +35,26 @@ MINES_LISTED = 50
 TAG_PREFIX = "PITMAP_"
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path, required: Sequence[str] = ()) -> dict[str, Any] | None:
     """A JSON object, None where there is no such file.
 
+    Args:
+        path: The file.
+        required: Keys that it must have.
+
     Raises:
-        ProjectError: The file is damaged.
+        ProjectError: The file is damaged, or lacks a key.
     """
     if not path.exists():
         return None
+    remedy = "Delete it, or make it again with this version of pitmap."
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ProjectError(
-            f"{path} cannot be read ({error}).", "JSON as pitmap wrote it.", "Delete it and make it again."
-        ) from error
-    if not isinstance(content, dict):
-        raise ProjectError(f"{path} holds no JSON object.", remedy="Delete it and make it again.")
+        raise ProjectError(f"{path} cannot be read ({error}).", "JSON as pitmap wrote it.", remedy) from error
+    missing = [key for key in required if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise ProjectError(f"{path} lacks {', '.join(missing)}.", "The file as pitmap writes it.", remedy)
     return content
 
 
@@ -265,24 +269,24 @@ def scene_accuracies(
     return rows
 
 
-def intervals(content: Mapping[str, Any], test: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Intervals with the figures that they belong to.
+def intervals(content: Mapping[str, Any], legend: Legend) -> dict[str, Any]:
+    """Intervals of the figures on test ground, by figure, and by class and figure; empty where there are none.
 
-    A figure is named as in ``figures`` (``mean_iou``), or with the key of a class behind it (``iou.OPM``, or a
-    dictionary by key).
+    They stand beside the assessment of the test ground or at the top of the file: a figure has its bounds, or a
+    dictionary of bounds by class key.
     """
-    rows = []
-    for name, value in (content.get("intervals") or {}).items():
-        inner = value.items() if isinstance(value, dict) else [("", value)]
-        for key, bounds in inner:
-            figure, _, suffix = name.partition(".")
-            key = key or suffix
-            if not isinstance(bounds, list | tuple) or len(bounds) != 2:
-                continue
-            of_class = next((c for c in test["classes"] if c["key"] == key), None)
-            estimate = of_class.get(figure) if of_class else test["figures"].get(figure)
-            rows.append({"figure": figure, "key": key, "estimate": estimate, "low": bounds[0], "high": bounds[1]})
-    return rows
+    found = content.get("intervals") or content["test"].get("intervals") or {}
+    made = content.get("intervals_made") or content["test"].get("intervals_made") or {}
+    by_class = {name: bounds for name, bounds in found.items() if isinstance(bounds, dict)}
+    return {
+        "figures": {name: bounds for name, bounds in found.items() if isinstance(bounds, list)},
+        "class_figures": list(by_class),
+        "classes": [{"class": c, "bounds": [by_class[name].get(c.key) for name in by_class]} for c in legend],
+        "of_class": by_class,
+        "level": made.get("level", 0.95),
+        "method": made.get("method", "Intervals come from resampling blocks of ground."),
+        "warnings": made.get("warnings", []),
+    }
 
 
 def class_areas(path: Path, classes: int) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
@@ -443,24 +447,18 @@ def _commands(project: Project, card: ModelCard, model_path: Path, scenes: Seque
     return [*commands, f"pitmap report {file}"]
 
 
-def outline(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Any JSON object as a list of facts and tables: single values become facts, lists of objects tables.
-
-    Tables show 50 lines at most.
-    """
-    facts: list[tuple[str, Any]] = []
-    tables: list[dict[str, Any]] = []
-    for key, value in content.items():
-        if isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
-            tables.append(_table(key, value))
-        elif isinstance(value, dict) and value and all(isinstance(v, dict) for v in value.values()):
-            tables.append(_table(key, [{"": k, **v} for k, v in value.items()]))
-        else:
-            facts.append((key, value))
-    return {"facts": facts, "tables": tables}
-
-
-def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    listed = [[row.get(column) for column in columns] for row in rows[:MINES_LISTED]]
-    return {"title": title, "columns": columns, "rows": listed, "left_out": max(len(rows) - MINES_LISTED, 0)}
+def audit(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The audit of single mines: totals, figures with their definitions, sizes, and the largest reference mines."""
+    mines = sorted(content["reference_mines"], key=lambda m: (-m["area_m2"], m["id"]))
+    return {
+        "sources": content["sources"],
+        "totals": content["totals"],
+        "figures": [
+            {"name": name, "meaning": content["definitions"].get(name, ""), **figure}
+            for name, figure in content["figures"].items()
+        ],
+        "overlap": content["options"]["overlap"],
+        "by_size": [row for row in content["by_size"] if row["reference"] or row["mapped"]],
+        "mines": mines[:MINES_LISTED],
+        "left_out": max(len(mines) - MINES_LISTED, 0),
+    }

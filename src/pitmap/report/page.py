@@ -34,6 +34,11 @@ SPLITS_DRAWN = 6
 LARGE, SMALL = 900, 320
 """Longest side of the pictures in pixels."""
 
+ACCURACY_KEYS = ("model", "test", "labelled_area", "scenes")
+ESTIMATE_KEYS = ("kind", "unit", "total_area", "classes", "overall_accuracy", "conventions", "warnings")
+AUDIT_KEYS = ("sources", "totals", "definitions", "options", "figures", "by_size", "reference_mines")
+"""What the report takes from these files."""
+
 
 def write_report(project: Project, model_path: Path) -> Path:
     """Write ``report.html`` to a project's results folder.
@@ -85,13 +90,13 @@ def heat(cell: dict[str, Any]) -> str:
     full = (47, 93, 140) if cell["right"] else (200, 100, 43)
     weight = 0.06 + 0.84 * share
     red, green, blue = (round(255 - (255 - f) * weight) for f in full)
-    return f"background:#{red:02x}{green:02x}{blue:02x};color:{'#fff' if weight > 0.55 else '#1f2933'}"
+    return f"background:#{red:02x}{green:02x}{blue:02x};color:{'#fff' if weight > 0.65 else '#1f2933'}"
 
 
 def _context(project: Project, model_path: Path) -> dict[str, Any]:
     samples = SampleSet(project.results / "samples")
     card = read_card(model_path)
-    figures = content.read_json(project.results / "accuracy.json")
+    figures = content.read_json(project.results / "accuracy.json", ACCURACY_KEYS)
     if figures is None:
         raise ProjectError(
             f"There is no accuracy.json in {project.results}.", remedy="Run `pitmap run` on the project first."
@@ -113,7 +118,7 @@ def _context(project: Project, model_path: Path) -> dict[str, Any]:
     best_epoch = card.training.get("best_epoch")
     history = _history(curves_file)
     bins = figures.get("reliability")
-    audit = content.read_json(results / "audit.json")
+    audit = content.read_json(results / "audit.json", AUDIT_KEYS)
     return {
         "version": __version__,
         "title": project.project.name,
@@ -131,12 +136,12 @@ def _context(project: Project, model_path: Path) -> dict[str, Any]:
         "test": test,
         "labelled": content.accuracy(figures["labelled_area"], legend, mine_keys),
         "by_scene": content.scene_accuracies(figures, legend, mine_keys),
-        "intervals": content.intervals(figures, test),
+        "intervals": content.intervals(figures, legend),
         "reliability": reliability(bins) if bins else "",
         "areas": content.areas(project, scenes, legend),
         "mines": content.mines(mine_tables) if mine_tables else None,
-        "estimate": content.read_json(results / "estimate.json"),
-        "audit": None if audit is None else content.outline(audit),
+        "estimate": content.read_json(results / "estimate.json", ESTIMATE_KEYS),
+        "audit": None if audit is None else content.audit(audit),
         "made": made,
         "other_model": figures["model"].get("sha256") not in (None, card.sha256),
     }
