@@ -14,6 +14,8 @@ from pitmap.simulate.terrain import NODE
 
 _KEYS = 2**20
 _ROWS_AT_ONCE = 512
+_BEND = 0.007
+"""Amplitude over wavelength of the bends of field borders."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class _Parcels:
 
     def __init__(self, extent_m: float, rng: np.random.Generator) -> None:
         self.angle = np.radians(rng.normal(0, 7))
-        self.waves = [(rng.uniform(300, 1500), rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)) for _ in range(3)]
+        self.waves = [(rng.uniform(700, 2500), rng.uniform(0, 2 * np.pi), rng.uniform(0, 2 * np.pi)) for _ in range(3)]
         reach = 1.6 * extent_m + 600
         self.breaks = np.cumsum(rng.uniform(70, 210, int(2 * reach / 70))) - reach
         count = len(self.breaks) + 1
@@ -71,11 +73,8 @@ class _Parcels:
         c, s = np.cos(self.angle), np.sin(self.angle)
         u, v = right_m * c + down_m * s, down_m * c - right_m * s
         for wavelength, direction, phase in self.waves:
-            bend = (
-                0.03
-                * wavelength
-                * np.sin((right_m * np.cos(direction) + down_m * np.sin(direction)) * (2 * np.pi / wavelength) + phase)
-            )
+            along = right_m * np.cos(direction) + down_m * np.sin(direction)
+            bend = _BEND * wavelength * np.sin(2 * np.pi * along / wavelength + phase)
             u, v = u + bend * np.sin(direction), v + bend * np.cos(direction)
         row = np.searchsorted(self.breaks, v)
         x = (u + self.offset[row]) / self.length[row]
@@ -83,10 +82,10 @@ class _Parcels:
         across = (x - col) * self.length[row]
         block = _mixed(row, col)
         top = self.breaks[np.maximum(row - 1, 0)]
-        height = self.breaks[np.minimum(row, len(self.breaks) - 1)] - top
-        down = v - top
-        strip = np.floor(np.where(self.lengthwise[block], down, across) / self.strip[block]).astype(np.int64)
-        border = np.minimum(np.minimum(across, self.length[row] - across), np.minimum(down, height - down))
+        depth = self.breaks[np.minimum(row, len(self.breaks) - 1)] - top
+        inward = v - top
+        strip = np.floor(np.where(self.lengthwise[block], inward, across) / self.strip[block]).astype(np.int64)
+        border = np.minimum(np.minimum(across, self.length[row] - across), np.minimum(inward, depth - inward))
         return _mixed(row, col, strip), border, self.edge[block]
 
 
@@ -154,7 +153,7 @@ def cover(canvas: Canvas, hills: Field, bare_m2: float, season: Season, rng: np.
         grown = _cells(stands[half]) + 0.45 * patch + np.float32(0.2) * rng.standard_normal(patch.shape, np.float32)
         material[wild] = _natural(grown)[wild]
         tone[wild] = 0
-        tint[wild] = hundredths(season.greenness * 0.6)
+        tint[wild] = hundredths(season.greenness)
         here = open_ground[part]
         canvas.material[part][here] = material[here]
         canvas.tone[part][here] = tone[here]

@@ -135,10 +135,12 @@ def dig(canvas: Canvas, row: float, col: float, area_m2: float, number: int, rng
     rim = mask & (inward <= 1.5 * canvas.cell_m)
     depth = min(rng.uniform(0.08, 0.15) * np.sqrt(area_m2), 80.0)
     bottom = float(np.percentile(ground[rim], 20)) - depth
+    # Inside, benches are laid out on a plane through the rim; hills within the outline are gone.
+    near_rim = np.exp(-inward / 60)
+    ground = np.minimum(ground, near_rim * ground + (1 - near_rim) * _plane(patch, ground, rim))
     coarsest = max(8.0, 0.7 * radius / canvas.cell_m)
     # One side is the high wall with narrow benches, the other is worked in wide ones.
-    wall_along, wall_across = patch.axes(rng.uniform(0, 2 * np.pi))
-    facing = wall_along / np.hypot(wall_along, wall_across).clip(canvas.cell_m)
+    facing = np.tanh(patch.axes(rng.uniform(0, 2 * np.pi))[0] / (0.5 * radius))
     tread = bench * rng.uniform(1.8, 2.6) + 6
     steepness = bench / tread * np.exp(0.55 * facing + 0.2 * fractal(patch.shape, rng, coarsest, 8))
     # Floors of larger pits are worked at several levels.
@@ -173,6 +175,14 @@ def dig(canvas: Canvas, row: float, col: float, area_m2: float, number: int, rng
         number, float(rows.mean() + patch.origin[0]), float(cols.mean() + patch.origin[1]),
         float(mask.sum()) * canvas.cell_m**2, int(at[0] + patch.origin[0]), int(at[1] + patch.origin[1]), bench,
     )  # fmt: skip
+
+
+def _plane(patch: _Patch, height: Field, where: Mask) -> Field:
+    """The plane that fits the heights of some cells best, on all cells of the patch."""
+    down, right = (np.broadcast_to(axis, patch.shape) for axis in (patch.down_m, patch.right_m))
+    samples = np.stack([np.ones(int(where.sum())), down[where], right[where]], axis=1)
+    (level, by_down, by_right), *_ = np.linalg.lstsq(samples, height[where].astype(np.float64), rcond=None)
+    return (level + by_down * patch.down_m + by_right * patch.right_m).astype(np.float32)
 
 
 def _outline_order(patch: _Patch, ground: Field, radius: float, cell_m: float, rng: np.random.Generator) -> Field:

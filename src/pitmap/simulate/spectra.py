@@ -113,35 +113,35 @@ CANOPIES = {
 """Surface reflectance of closed canopies by band, in percent."""
 
 _LIMESTONE = (18.0, 22.0, 25.0, 29.0)
-_SPOIL = (12.5, 16.0, 20.0, 25.0)
+_SPOIL = (13.5, 16.5, 19.0, 25.5)
 _LOESS = (10.0, 14.5, 20.0, 27.0)
 _DUST = (16.0, 20.0, 24.0, 29.0)
 
 OPTICS: dict[Material, Optics] = {
     Material.OPEN: Optics("VEG", _LOESS, "grass", 0.5),
-    Material.PIT_TREAD: Optics("OPM", _LIMESTONE, "grass", 0.02, 0.02, 0.03, 0.28, 0.13),
-    Material.PIT_FACE: Optics("OPM", (15.0, 18.5, 21.5, 25.0), "grass", 0.03, 0.03, 0.04, 0.28, 0.17),
-    Material.PIT_FLOOR: Optics("OPM", _DUST, "grass", 0.02, 0.02, 0.03, 0.28, 0.14),
+    Material.PIT_TREAD: Optics("OPM", _LIMESTONE, "grass", 0.02, 0.02, 0.03, 0.22, 0.11),
+    Material.PIT_FACE: Optics("OPM", (15.0, 18.5, 21.5, 25.0), "grass", 0.03, 0.03, 0.04, 0.22, 0.15),
+    Material.PIT_FLOOR: Optics("OPM", _DUST, "grass", 0.02, 0.02, 0.03, 0.22, 0.12),
     Material.PIT_HAUL: Optics("OPM", (19.0, 23.0, 26.5, 31.0), tone_spread=0.2, tone_noise=0.08),
     Material.PIT_STOCK: Optics("OPM", (11.0, 13.5, 15.5, 18.5), tone_spread=0.4, tone_noise=0.2, height_m=2.0),
-    Material.PIT_OVERGROWN: Optics("OPM", _SPOIL, "grass", 0.32, 0.15, 0.16, 0.25, 0.13),
-    Material.WATER: Optics("WAT", (5.0, 6.5, 4.5, 2.5), "grass", 0.0, 0.0, 0.015, 0.35, 0.05),
+    Material.PIT_OVERGROWN: Optics("OPM", _SPOIL, "grass", 0.3, 0.12, 0.16, 0.22, 0.13),
+    Material.WATER: Optics("WAT", (5.0, 6.5, 4.5, 2.0), "grass", 0.0, 0.0, 0.01, 0.25, 0.04),
     Material.ROOF_GREY: Optics("BUI", (15.0, 17.5, 19.5, 22.0), tone_spread=0.35, tone_noise=0.07, height_m=5.0),
     Material.ROOF_RED: Optics("BUI", (9.5, 11.5, 19.0, 25.0), tone_spread=0.25, tone_noise=0.07, height_m=5.0),
     Material.ROOF_BLUE: Optics("BUI", (24.0, 22.0, 17.0, 22.0), tone_spread=0.25, tone_noise=0.04, height_m=8.0),
     Material.ROOF_WHITE: Optics("BUI", (31.0, 33.0, 34.0, 36.0), tone_spread=0.2, tone_noise=0.05, height_m=6.0),
     Material.ROOF_DARK: Optics("BUI", (8.5, 9.5, 10.5, 12.5), tone_spread=0.25, tone_noise=0.07, height_m=5.0),
-    Material.YARD: Optics("BUI", (13.0, 16.5, 20.0, 25.0), "tree", 0.08, 0.08, 0.08, 0.2, 0.14),
-    Material.LANE: Optics("BUI", (13.5, 16.5, 19.0, 22.5), "tree", 0.05, 0.05, 0.05, 0.15, 0.1),
+    Material.YARD: Optics("BUI", (13.5, 16.0, 18.5, 22.0), "tree", 0.08, 0.08, 0.08, 0.18, 0.13),
+    Material.LANE: Optics("BUI", (14.0, 16.5, 18.5, 21.5), "tree", 0.05, 0.05, 0.05, 0.15, 0.1),
     Material.WORKS_YARD: Optics("BUI", _DUST, "grass", 0.03, 0.03, 0.04, 0.3, 0.14),
     Material.YARD_TREE: Optics("BUI", _LOESS, "tree", 0.7, 0.15, 0.12, 0.2, 0.1, 6.0),
-    Material.TILLED: Optics("BAS", _LOESS, "crop", 0.03, 0.03, 0.03, 0.28, 0.1),
-    Material.GRADED: Optics("BAS", (13.0, 17.0, 21.5, 27.5), "grass", 0.03, 0.03, 0.04, 0.25, 0.13),
+    Material.TILLED: Optics("BAS", _LOESS, "crop", 0.03, 0.03, 0.03, 0.2, 0.09),
+    Material.GRADED: Optics("BAS", (12.0, 16.5, 22.0, 28.5), "grass", 0.03, 0.03, 0.04, 0.2, 0.11),
     Material.ASPHALT: Optics("ROA", (9.5, 10.5, 11.5, 13.5), tone_spread=0.2, tone_noise=0.08),
     Material.CONCRETE: Optics("ROA", (16.0, 18.5, 20.5, 23.5), tone_spread=0.2, tone_noise=0.08),
     Material.DIRT: Optics("ROA", (14.5, 18.5, 22.5, 28.0), "grass", 0.04, 0.04, 0.05, 0.22, 0.11),
-    Material.DUMP: Optics("WDA", _SPOIL, "grass", 0.04, 0.04, 0.05, 0.24, 0.14),
-    Material.DUMP_OVERGROWN: Optics("WDA", _SPOIL, "grass", 0.3, 0.15, 0.16, 0.25, 0.14),
+    Material.DUMP: Optics("WDA", _SPOIL, "grass", 0.05, 0.03, 0.05, 0.16, 0.12),
+    Material.DUMP_OVERGROWN: Optics("WDA", _SPOIL, "grass", 0.26, 0.1, 0.15, 0.18, 0.13),
     Material.CEREAL: Optics("VEG", _LOESS, "crop", 0.72, 0.22, 0.07, 0.12, 0.05),
     Material.CROP: Optics("VEG", _LOESS, "crop", 0.45, 0.25, 0.08, 0.15, 0.07),
     Material.FALLOW: Optics("VEG", (9.5, 13.5, 18.0, 25.0), "grass", 0.24, 0.16, 0.09, 0.24, 0.1),
@@ -269,7 +269,7 @@ def _surface_reflectance(
     leaves = np.float32(0.8) * greening.repeat(2, 0).repeat(2, 1) - np.float32(0.5) * grain
     cover = _column("cover")[material] + _column("cover_spread")[material] * tint
     cover = np.clip(cover + _column("cover_noise")[material] * leaves, 0, 1)
-    redness = np.exp(np.float32(0.12) * tint[None] * np.array([-1, -0.3, 0.5, 0.4], np.float32)[:, None, None])
+    redness = np.exp(np.float32(0.08) * tint[None] * np.array([-1, -0.3, 0.5, 0.4], np.float32)[:, None, None])
     return [
         brightness * ((1 - cover) * _GROUND[b][material] * redness[b] + cover * _CANOPY[b][material]) for b in range(4)
     ]
