@@ -60,7 +60,10 @@ def test_unetplusplus_has_the_size_that_its_authors_print():
     assert parameters(on_meta("unetplusplus", 3, 1, 32, batch_norm=False)) == 9_042_177
 
 
-@pytest.mark.parametrize(("name", "variant"), [row[:2] for row in PUBLISHED])
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [row[:2] for row in PUBLISHED if row[0] != "unetplus"] + [("unetplus", v) for v in ("A1", "A4", "A6", "B3", "D2")],
+)
 def test_depth_is_the_longest_path(name, variant):
     # In A4 the projection of E_5 makes a side branch one layer longer than the main path.
     expected = {row[:2]: row[2] for row in PUBLISHED} | {("unetplus", "A4"): 28}

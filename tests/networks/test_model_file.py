@@ -95,6 +95,17 @@ def test_order_of_keys_does_not_matter(network, tmp_path):
     assert card == a_card(sha256=card.sha256)
 
 
+def test_initial_weights_are_not_needed_for_loading(tmp_path):
+    network = build("segnet", 3, 3, 1)
+    path = tmp_path / "segnet.safetensors"
+    options = {"width": 1, "encoder_weights": str(tmp_path / "no longer there.safetensors")}
+    save_model(path, network, a_card(network="segnet", options=options))
+    image = torch.randn(1, 3, 32, 32)
+    loaded, card = load_model(path)
+    assert torch.equal(loaded(image), network.eval()(image))
+    assert card.options == options
+
+
 def test_any_changed_byte_is_found(model, broken):
     data = model.read_bytes()
     header = 8 + int.from_bytes(data[:8], "little")
@@ -243,23 +254,44 @@ def test_folder_that_cannot_be_written(network, tmp_path):
         save_model(tmp_path / "file" / "model.safetensors", network, a_card())
 
 
-def test_networks_of_others_are_imported_only_if_trusted(monkeypatch, tmp_path):
+@pytest.fixture
+def somebodys_network(monkeypatch):
+    """The name of a network from outside the package."""
+
     def tiny(bands, classes, width):
-        return nn.Conv2d(bands, classes, 3, padding=1)
+        return nn.Sequential(nn.Conv2d(bands, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, classes, 1))
 
     package = types.ModuleType("someone_elses")
     package.tiny = tiny
     monkeypatch.setitem(sys.modules, "someone_elses", package)
     monkeypatch.setattr(registry, "_registered", {})
-    name, path = "someone_elses:tiny", tmp_path / "tiny.safetensors"
-    original = build(name, 3, 3, 1)
-    save_model(path, original, a_card(network=name, options={"width": 1}))
+    return "someone_elses:tiny"
+
+
+def test_networks_of_others_are_imported_only_if_trusted(somebodys_network, tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    original = build(somebodys_network, 3, 3, 2)
+    save_model(path, original, a_card(network=somebodys_network, options={"width": 2}))
     image = torch.randn(1, 3, 8, 8)
     assert torch.equal(load_model(path)[0](image), original(image))  # known in this process
     registry._registered.clear()
     with pytest.raises(ModelError, match="not part of pitmap"):
         load_model(path)
-    assert torch.equal(load_model(path, trusted=[name])[0](image), original(image))
+    assert read_card(path).network == somebodys_network
+    loaded, _ = load_model(path, trusted=[somebodys_network])
+    assert torch.equal(loaded(image), original(image))
+    assert (loaded.stride, loaded.reach, loaded.halo) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_random_numbers_are_left_alone(network, somebodys_network, tmp_path, own):
+    path = tmp_path / "model.safetensors"
+    card = a_card() if own else a_card(network=somebodys_network, options={"width": 2})
+    network = network if own else build(somebodys_network, 3, 3, 2)
+    before = torch.get_rng_state()
+    save_model(path, network, card)
+    load_model(path)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_card_survives_json():

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from pitmap.errors import ProjectError
-from pitmap.networks.segnet import VGG16_CONVOLUTIONS, SegNet
+from pitmap.networks.segnet import VGG16_CONVOLUTIONS, SegNet, vgg16_weights
 
 VGG16_CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
 
@@ -98,10 +98,10 @@ def test_missing_convolution_is_named(vgg16, tmp_path):
 def test_files_that_are_not_safetensors_are_refused(tmp_path):
     path = tmp_path / "vgg16.pth"
     with pytest.raises(ProjectError, match="cannot be read"):
-        SegNet(3, 5, encoder_weights=str(path))
+        vgg16_weights(path)
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, path)
     with pytest.raises(ProjectError, match="does not open pickles"):
-        SegNet(3, 5, encoder_weights=str(path))
+        vgg16_weights(path)
 
 
 def test_absent_torchvision_is_explained(monkeypatch):
@@ -110,7 +110,7 @@ def test_absent_torchvision_is_explained(monkeypatch):
 
     monkeypatch.setattr(importlib, "import_module", absent)
     with pytest.raises(ProjectError, match=r"No module named 'torchvision.models'.*leave it out"):
-        SegNet(3, 5, encoder_weights="torchvision")
+        SegNet(3, 5, 1, encoder_weights="torchvision")
 
 
 def test_weights_of_torchvision_are_used_where_it_is_there(monkeypatch, vgg16):

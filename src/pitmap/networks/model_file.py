@@ -212,11 +212,12 @@ def read_card(path: Path) -> ModelCard:
 
 
 def _skeleton(card: ModelCard) -> nn.Module:
-    """The card's network, for the six without memory for weights, which are about to be replaced."""
-    if card.network in BUILT_IN:
-        with torch.device("meta"):
-            return card.build_network()
-    return card.build_network()
+    """The card's network; the six without memory for weights, which are about to be replaced.
+
+    The state of the random numbers stays, so that saving and loading do not change a training that goes on.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("meta" if card.network in BUILT_IN else "cpu"):
+        return card.build_network()
 
 
 def _check_tensors(where: str, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
