@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from xml.parsers import expat
@@ -384,7 +384,10 @@ def _mean_position(corners: Iterable[tuple[float, float]]) -> tuple[float, float
 
 
 def _check_pair(path: Path, mss: Metadata, pan: Metadata) -> None:
-    if (mss.satellite, mss.camera) != (pan.satellite, pan.camera) or abs(mss.time - pan.time) > timedelta(minutes=1):
+    apart = abs(mss.time - pan.time)
+    if time(0) in (mss.time.time(), pan.time.time()) and mss.time.date() == pan.time.date():
+        apart = timedelta(0)  # one of them is only known by its date
+    if (mss.satellite, mss.camera) != (pan.satellite, pan.camera) or apart > timedelta(minutes=1):
         raise ProductError(
             f"{path} holds MSS of {mss.satellite} {mss.camera}, {mss.time:%Y-%m-%d %H:%M} UTC, and PAN of "
             f"{pan.satellite} {pan.camera}, {pan.time:%Y-%m-%d %H:%M} UTC.",
@@ -444,7 +447,7 @@ def parse_xml(content: bytes, name: str) -> dict[str, str]:
     parser.CharacterDataHandler = texts.append
     try:
         parser.Parse(content, True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: encodings
         raise ProductError(
             f"{name} is not an XML file ({error}).", "The metadata of the product.", "Get the product again."
         ) from error

@@ -217,7 +217,7 @@ def read_heights(
     shape = transformed(area.segmentize(area.length / 200), to_dem)
     window = _covering_window(dem, info, crs, shape)
     side = math.sqrt(max(info.grid.crop(window)._cell_area_m2(0, 0, 1.0), 1e-12))
-    factor = max(1, int(pixel_size_m / side), math.ceil(math.sqrt(window.height * window.width / MAX_PIXELS)))
+    factor = max(1, round(pixel_size_m / side), math.ceil(math.sqrt(window.height * window.width / MAX_PIXELS)))
     with open_raster(dem, [1], nodata=_nodata(info)) as reader:
         values = _averaged(reader, window, factor)
     coarse = info.grid.rescaled(window.row, window.col, factor, *values.shape)

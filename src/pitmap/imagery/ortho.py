@@ -246,10 +246,13 @@ def orthorectify(
     def locate(window: Window) -> list[Positions]:
         return [m.positions(window) for m in maps]
 
+    windows = blocks(mapping.grid.shape, block)
+    if max(mapping.grid.shape) <= block:
+        yield _resampled(source, mapping.grid.window, locate(mapping.grid.window), kernel, mark)
+        return
     # While one block is resampled, the positions of the next are found.
     with ThreadPoolExecutor(1) as ahead:
         queue: list[tuple[Window, Future[list[Positions]]]] = []
-        windows = blocks(mapping.grid.shape, block)
         while True:
             while len(queue) < 2 and (window := next(windows, None)) is not None:
                 queue.append((window, ahead.submit(locate, window)))

@@ -26,14 +26,16 @@ from pitmap.raster import RasterReader, open_raster
 
 Floats = NDArray[np.float64]
 
-CHIP = 128
-"""Side of a chip in its own pixels, which are half as large as those of the multispectral image."""
+CHIPS = (128, 64)
+"""Sides of chips in their own pixels, which are half as large as those of the multispectral image: the second where a
+grid has no room for four of the first."""
 CHIPS_A_SIDE = 12
-ROUNDS = 3
+ROUNDS = 2
+"""The second measures what the first left, where chips overlap better."""
 LOW_PASS = 0.12
 """Cycles per chip pixel: the multispectral image has little beyond 0.25."""
-LEAST_AGREEMENT = 0.25
-"""Height of the correlation peak, 1 for equal images, below which a chip says nothing."""
+LEAST_AGREEMENT = 0.4
+"""Height of the correlation peak, 1 for equal images, below which a chip says nothing; chance reaches 0.26."""
 TARGET_RMSE = 0.5
 """Panchromatic pixels."""
 
@@ -106,21 +108,22 @@ def _tie_points(
     """Panchromatic positions by the model, and where the multispectral image says they are; ``(n, 2)`` each."""
     modelled, measured = [], []
     grid = mss_map.grid
-    side = CHIP * spacing
+    pixels = CHIPS[0] if min(grid.shape) >= 4 * CHIPS[0] * spacing else CHIPS[1]
+    side = pixels * spacing
     for row in _places(grid.height, side):
         for col in _places(grid.width, side):
-            chip = grid.rescaled(row, col, spacing, CHIP, CHIP)
+            chip = grid.rescaled(row, col, spacing, pixels, pixels)
             images = []
             for source, whole in ((pan, pan_map), (mss, mss_map)):
                 small = OrthoMap(chip, whole.image, whole.model, whole.heights, whole.area)
-                block = next(orthorectify(source, small, block=CHIP))
+                block = next(orthorectify(source, small, block=pixels))
                 if not block.valid.all():
                     break
                 images.append(block.values.mean(axis=0))
             if len(images) < 2 or (found := phase_shift(images[0], images[1])) is None:
                 continue
             # What PAN shows at a place, MSS shows ``found`` further on: there the model must give this PAN position.
-            centre = np.array([row, col]) + (CHIP / 2) * spacing - 0.5
+            centre = np.array([row, col]) + side / 2 - 0.5
             there = centre + np.array(found) * spacing
             at, wanted = pan_map.exact(*there), pan_map.exact(*centre)
             modelled.append([float(v) for v in at])
@@ -129,10 +132,10 @@ def _tie_points(
 
 
 def _places(length: int, side: float) -> list[float]:
-    """Upper or left edges of chips along one side of a grid."""
+    """Upper or left edges of chips along one side of a grid; they overlap by half where there are few."""
     if length < side:
         return []
-    count = int(np.clip(length // side, 1, CHIPS_A_SIDE))
+    count = int(np.clip((length - side) // (side / 2) + 1, 1, CHIPS_A_SIDE))
     return np.linspace(0, length - side, count).tolist()
 
 
@@ -146,12 +149,12 @@ def phase_shift(first: NDArray[np.float32], second: NDArray[np.float32]) -> tupl
         ``row, col``, or None where the two have too little in common.
     """
     height, width = first.shape
+    if any(chip.std() <= 1e-4 * abs(chip.mean()) for chip in (first, second)):
+        return None
     taper = np.hanning(height)[:, None] * np.hanning(width)
     spectra = [scipy.fft.rfft2((chip - chip.mean()) * taper) for chip in (first, second)]
     cross = spectra[1] * np.conj(spectra[0])
     magnitude = np.abs(cross)
-    if not magnitude.max() > 0:
-        return None
     frequency = np.hypot(scipy.fft.fftfreq(height)[:, None], scipy.fft.rfftfreq(width))
     low_pass = np.exp(-0.5 * (frequency / LOW_PASS) ** 2)
     low_pass[0, 0] = 0
