@@ -92,7 +92,7 @@ class UNetPlus(nn.Module):
         check_choice("fusion", fusion, FUSIONS)
         check_choice("projection", projection, PROJECTIONS)
         check_choice("lifts", lifts, LIFTS)
-        # Bilinear steps from the bottleneck look one cell of 16 pixels further than the decoder's own way down there.
+        # A bilinear step reads two cells of the bottleneck, where an up-convolution reads one.
         further = include_bottleneck and projection != "upconv"
         self.reach, self.halo = (115, 112) if further else (107, 96)
         self.concat = fusion == "concat"
