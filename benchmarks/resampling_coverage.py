@@ -65,7 +65,9 @@ def run(size: int, sigma: float, scenes: int, seed: int) -> list[str]:
         ground = ground_blocks(mapped, reference, 3)
         result = intervals(ground.matrices, LEGEND, ground.groups, draws=400, seed=k)
         made = [*result.figures.values(), *(i for c in result.classes.values() for i in c.values())]
-        covered.append([i.lower <= t <= i.upper for i, t in zip(made, true, strict=True)])
+        covered.append(
+            [np.nan if i.lower is None else i.lower <= t <= i.upper for i, t in zip(made, true, strict=True)]
+        )
         sums = np.zeros((int(ground.groups.max()) + 1, 3, 3))
         np.add.at(sums, ground.groups, ground.matrices)
         uncorrected = intervals(sums, LEGEND, draws=400, seed=k).figures["overall_accuracy"]
@@ -75,7 +77,7 @@ def run(size: int, sigma: float, scenes: int, seed: int) -> list[str]:
         naive.append(abs(oa.value - true[0]) <= 1.96 * error)
         ratio.append(oa.standard_error / error)
         blocks.append(result.blocks)
-    share = np.mean(covered, axis=0)
+    share = np.nanmean(covered, axis=0)
     per_class = share[len(GLOBAL_FIGURES) :].reshape(3, len(CLASS_FIGURES))
     row = [f"{size}", f"{sigma:g}", f"{np.median(blocks):.0f}", f"{np.median(ratio):.1f}", f"{np.mean(naive):.1%}"]
     row += [f"{np.mean(plain):.1%}"]

@@ -159,6 +159,10 @@ def test_groups_are_kept_apart():
     reference = polygons(square(0, 0, 100), square(0, 0, 90))
     result, _, _ = audit_polygons(mapped, reference, UTM, AuditOptions(), ["a"], ["b", "a"])
     assert [r.verdict for r in result.reference] == ["missed", "found"]
+    rows = {row["group"]: row for row in result.by_group}
+    assert (rows["a"]["found"], rows["b"]["missed"], rows["b"]["mapped"]) == (1, 1, 0)
+    assert rows["a"]["area_iou"] == pytest.approx(0.81)
+    assert rows["b"]["area_iou"] == 0
 
 
 def test_intervals_cover_and_follow_the_number_of_mines():

@@ -196,6 +196,21 @@ def test_few_blocks_are_warned_of_and_one_has_no_interval():
     assert json.loads(json.dumps(one.to_json()))["blocks"] == 1
 
 
+def test_a_class_in_few_blocks_has_no_interval():
+    matrices = np.random.default_rng(3).integers(1, 50, (40, 3, 3))
+    matrices[4:, 2] = 0
+    matrices[4:, :, 2] = 0
+    result = intervals(matrices, LEGEND, draws=100)
+    assert result.classes["C3"]["iou"].value is not None
+    assert result.classes["C3"]["iou"].lower is None
+    assert result.classes["C2"]["iou"].lower is not None
+    assert result.warnings == ("No interval for classes in fewer than 5 blocks: C3.",)
+    assert "C3" not in result.bounds()["iou"]
+    differences = {d.name: d for d in paired_differences(matrices, matrices, LEGEND, draws=100)}
+    assert differences["iou C3"].p_value is None
+    assert not differences["iou C3"].differs
+
+
 def test_sites_are_joined():
     generator = np.random.default_rng(10)
     a, b = (ground_blocks(*scene(generator, 96), 3, reach=4) for _ in range(2))
@@ -211,5 +226,9 @@ def test_ratios_over_units():
     assert found.value == hit.mean()
     assert found.standard_error == pytest.approx(np.sqrt(hit.mean() * (1 - hit.mean()) / 200), rel=0.06)
     assert empty.value is None
+    every, none = ratio_intervals(np.repeat([[1.0, 0.0]], 10, axis=0), np.ones((10, 2)))
+    # Clopper and Pearson: 10 of 10 has the lower end 0.6915.
+    assert (every.value, every.lower, every.upper) == pytest.approx((1, 0.6915, 1), abs=1e-4)
+    assert (none.value, none.lower, none.upper) == pytest.approx((0, 0, 0.3085), abs=1e-4)
     (single,) = ratio_intervals(np.ones((1, 1)), np.ones((1, 1)))
     assert (single.value, single.lower) == (1.0, None)

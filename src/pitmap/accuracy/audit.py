@@ -2,7 +2,8 @@
 
 Polygons that touch each other are taken together to a plane of their own, a Lambert azimuthal equal-area projection
 about their middle, with long edges cut first: areas are those of the ellipsoid, and distances within 10 km of the
-middle are right to a part in a million. Intervals come from drawing such groups of mines with replacement.
+middle are right to a part in a million. Intervals come from drawing such places, or whole
+groups (tiles) where they are given, with replacement.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ DEFINITIONS = {
     "boundary_distance": "Distances of points along either outline from the other outline, both ways pooled: mean, "
     "95th percentile, greatest (Hausdorff); for found mines that are not merged.",
     "boundary_iou": "IoU of the inner belts of width `boundary_m` along the two outlines (Cheng et al. 2021, CVPR).",
-    "intervals": f"95 %, from {DRAWS} draws of groups of mines that touch each other, with replacement.",
+    "intervals": f"95 %, from {DRAWS} draws with replacement of places (mines that touch each other), or of groups "
+    "where `group_field` is given.",
 }
 
 
@@ -161,6 +163,7 @@ class Audit:
         figures: ``recall``, ``precision``, ``f1``, ``panoptic_quality``, ``segmentation_quality``, ``area_recall``,
             ``area_precision``, ``area_iou``, each with an interval over mines.
         by_size: One row a size class: edges, counts, recall and precision with intervals.
+        by_group: One row a group, where there are groups: counts, areas and their IoU.
         totals: Areas and counts.
         options: How mines were compared.
         sources: Names of the files, polygons repaired and left out.
@@ -170,6 +173,7 @@ class Audit:
     mapped: tuple[MappedMine, ...]
     figures: Mapping[str, Interval]
     by_size: tuple[Mapping[str, Any], ...]
+    by_group: tuple[Mapping[str, Any], ...]
     totals: Mapping[str, Any]
     options: AuditOptions
     sources: Mapping[str, Any]
@@ -195,6 +199,7 @@ class Audit:
             "totals": dict(self.totals),
             "figures": {name: asdict(interval) for name, interval in self.figures.items()},
             "by_size": [dict(row) for row in self.by_size],
+            "by_group": [dict(row) for row in self.by_group],
             "reference_mines": [{"id": i} | asdict(mine) for i, mine in enumerate(self.reference, start=1)],
             "mapped_mines": [{"id": i} | asdict(mine) for i, mine in enumerate(self.mapped, start=1)],
         }
@@ -272,7 +277,8 @@ def audit(mines_path: Path, reference_path: Path, options: AuditOptions | None =
         return frame
 
     return Audit(
-        result.reference, result.mapped, result.figures, result.by_size, result.totals, options, sources,
+        result.reference, result.mapped, result.figures, result.by_size, result.by_group, result.totals,
+        options, sources,
         layer(result.reference, kept_reference), layer(result.mapped, kept_mapped),
     )  # fmt: skip
 
@@ -329,8 +335,11 @@ def audit_polygons(
     places, place_of = connected_components(graph, directed=False)
     verdicts: dict[int, ReferenceMine] = {}
     mapped_verdicts: dict[int, MappedMine] = {}
-    iou_pairs = np.zeros((places, 2))
-    overlaps = np.zeros(places)
+    # What is drawn for the intervals: tiles, whose mines one person outlined on one image, or else single places.
+    named = [g for g in groups if g is not None]
+    group_names = sorted(set(named)) if len(named) == len(groups) else []
+    unit_of = np.array([group_names.index(g) for g in named]) if group_names else place_of
+    iou_pairs, overlaps = np.zeros((int(unit_of.max()) + 1, 2)), np.zeros(int(unit_of.max()) + 1)
     order = np.argsort(place_of, kind="stable")
     for members in np.split(order, np.cumsum(np.bincount(place_of, minlength=places))[:-1]):
         r, m = members[members < number], members[members >= number]
@@ -338,13 +347,14 @@ def audit_polygons(
         place = _Place(plane[members < number], plane[members >= number], r + 1, m - number + 1, options)
         verdicts.update(zip(r.tolist(), place.reference_mines(), strict=True))
         mapped_verdicts.update(zip((m - number).tolist(), place.mapped_mines(), strict=True))
-        iou_pairs[place_of[members[0]]] = place.pairs()
-        overlaps[place_of[members[0]]] = place.overlap_m2
+        iou_pairs[unit_of[members[0]]] += place.pairs()
+        overlaps[unit_of[members[0]]] += place.overlap_m2
     references = tuple(verdicts[i] for i in range(number))
     mapped_mines = tuple(mapped_verdicts[i] for i in range(len(everything) - number))
-    figures, by_size = _figures(references, mapped_mines, place_of, number, iou_pairs, overlaps, options)
+    figures, by_size = _figures(references, mapped_mines, unit_of, number, iou_pairs, overlaps, options)
     totals = _totals(references, mapped_mines, float(overlaps.sum()))
-    result = Audit(references, mapped_mines, figures, by_size, totals, options, sources or {})
+    by_group = _by_group(group_names, unit_of, number, references, mapped_mines, overlaps)
+    result = Audit(references, mapped_mines, figures, by_size, by_group, totals, options, sources or {})
     return result, kept_mapped, kept_reference
 
 
@@ -384,7 +394,7 @@ class _Place:
             verdict = (" and ".join(words) or "found") if found else "missed"
             union = shapely.union_all(self.mapped[own])
             both = float(shapely.area(shapely.intersection(polygon, union)))
-            iou = both / (area + float(union.area) - both)
+            iou = min(both / (area + float(union.area) - both), 1.0)
             more: dict[str, float | None] = {}
             if found and not merged and len(own):
                 more = {"area_error_m2": float(self.area_m[own].sum()) - area}
@@ -410,7 +420,7 @@ class _Place:
         """Number of pairs with IoU above 0.5, each polygon in one pair at most, and the sum of their IoU."""
         if not self.overlap.size:
             return 0.0, 0.0
-        iou = self.overlap / (self.area_r[:, None] + self.area_m[None, :] - self.overlap)
+        iou = np.minimum(self.overlap / (self.area_r[:, None] + self.area_m[None, :] - self.overlap), 1.0)
         best = (iou > 0.5) & (iou == iou.max(axis=0)[None, :]) & (iou == iou.max(axis=1)[:, None])
         return float(best.sum()), float(iou[best].sum())
 
@@ -458,15 +468,15 @@ def size_name(index: int) -> str:
 
 
 def _figures(
-    reference: Sequence[ReferenceMine], mapped: Sequence[MappedMine], place_of: NDArray, number: int,
+    reference: Sequence[ReferenceMine], mapped: Sequence[MappedMine], unit_of: NDArray, number: int,
     pairs: NDArray, overlaps: NDArray, options: AuditOptions,
 ) -> tuple[dict[str, Interval], tuple[dict[str, Any], ...]]:  # fmt: skip
-    """Figures with intervals over places, each a group of mines that touch."""
-    places = len(pairs)
-    of_r, of_m = place_of[:number], place_of[number:]
+    """Figures and size classes with intervals over units, each a place or a group."""
+    units = len(pairs)
+    of_r, of_m = unit_of[:number], unit_of[number:]
 
-    def total(place: NDArray, values: Sequence[float] | NDArray) -> NDArray[np.float64]:
-        return np.bincount(place, np.asarray(values, np.float64), minlength=places).astype(np.float64)
+    def total(unit: NDArray, values: Sequence[float] | NDArray) -> NDArray[np.float64]:
+        return np.bincount(unit, np.asarray(values, np.float64), minlength=units).astype(np.float64)
 
     found = np.array([r.found for r in reference], np.float64)
     true = np.array([m.verdict == "true" for m in mapped], np.float64)
@@ -515,6 +525,20 @@ def _figures(
             }
         )
     return intervals, tuple(rows)
+
+
+def _by_group(
+    names: Sequence[str], unit_of: NDArray, number: int, reference: Sequence[ReferenceMine],
+    mapped: Sequence[MappedMine], overlaps: NDArray,
+) -> tuple[dict[str, Any], ...]:  # fmt: skip
+    rows = []
+    for k, name in enumerate(names):
+        of_r = [r for r, unit in zip(reference, unit_of[:number], strict=True) if unit == k]
+        of_m = [m for m, unit in zip(mapped, unit_of[number:], strict=True) if unit == k]
+        row = {"group": name} | _totals(of_r, of_m, float(overlaps[k]))
+        either = row["reference_m2"] + row["mapped_m2"] - row["overlap_m2"]
+        rows.append(row | {"area_iou": row["overlap_m2"] / either if either > 0 else None})
+    return tuple(rows)
 
 
 def _totals(reference: Sequence[ReferenceMine], mapped: Sequence[MappedMine], overlap: float) -> dict[str, Any]:

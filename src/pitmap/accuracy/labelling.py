@@ -112,7 +112,12 @@ def write_chips(
             rgb = _chip(reader, int(row), int(col), size)
             name = f"point_{number:05d}.png"
             with replacing(folder / name) as temporary:
-                matplotlib.image.imsave(temporary, np.kron(rgb, np.ones((4, 4, 1), np.uint8)), format="png")
+                matplotlib.image.imsave(
+                    temporary,
+                    np.kron(rgb, np.ones((4, 4, 1), np.uint8)),
+                    format="png",
+                    pil_kwargs={"compress_level": 1},
+                )
             names.append(f"{folder.name}/{name}")
     return names
 

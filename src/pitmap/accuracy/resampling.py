@@ -11,7 +11,7 @@ the correlation across the edges of blocks makes the variance of blocks of side 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -25,6 +25,9 @@ from pitmap.legend import Legend
 DRAWS = 2000
 
 FEW_BLOCKS = 20
+
+FEW_CLASS_BLOCKS = 5
+"""A class that occurs in fewer blocks gets no interval: drawing the same few blocks again shows nothing new."""
 
 CORRELATED = 0.1
 """Errors count as correlated up to the lag where their correlation falls below this."""
@@ -192,6 +195,7 @@ def intervals(
     x = np.asarray(matrices, np.float64)
     errors, blocks = _ground_errors([x], groups, draws, seed)
     values = figure_table(x.sum(axis=0))
+    rare = [key for key, few in zip(legend.keys, _in_few_blocks([x], groups), strict=True) if few]
     made = [_interval(v, e, blocks, level, (0.0, 1.0)) for v, e in zip(values, errors, strict=True)]
     made[1] = _interval(values[1], errors[1], blocks, level, (-1.0, 1.0))  # kappa alone may be negative
     names = len(GLOBAL_FIGURES)
@@ -200,7 +204,10 @@ def intervals(
         for k, key in enumerate(legend.keys)
     }
     figures = dict(zip(GLOBAL_FIGURES, made[:names], strict=True))
-    return FigureIntervals(figures, classes, blocks, draws, level, _warnings(blocks))
+    warnings = _warnings(blocks)
+    if rare and blocks >= 2:
+        warnings += (f"No interval for classes in fewer than {FEW_CLASS_BLOCKS} blocks: {', '.join(rare)}.",)
+    return FigureIntervals(figures, classes, blocks, draws, level, warnings)
 
 
 def paired_differences(
@@ -270,7 +277,8 @@ def ratio_intervals(
         seed: Of the draws.
 
     Returns:
-        One interval a ratio, None where the denominator's sum is 0.
+        One interval a ratio, None where the denominator's sum is 0. Where all units agree on 0 or 1 it is the exact
+        one of a binomial share over the units.
     """
     y, x = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
     weights = _weights(len(x), draws, seed) if len(x) >= 2 else np.zeros((0, len(x)))
@@ -281,7 +289,13 @@ def ratio_intervals(
             drawn = (weights @ y[:, k]) / (weights @ x[:, k])
         informative = int(((x[:, k] != 0) | (y[:, k] != 0)).sum())
         error = _standard_errors(drawn[:, None], informative)[0] if informative >= 2 else np.nan
-        made.append(_interval(value, error, informative, level, (0.0, 1.0)))
+        interval = _interval(value, error, informative, level, (0.0, 1.0))
+        if interval.standard_error == 0 and interval.value in (0.0, 1.0):
+            # All units agree: the exact bound of a binomial share (Clopper and Pearson 1934, Biometrika 26(4)).
+            beyond = 1 - ((1 - level) / 2) ** (1 / informative)
+            ends = (1 - beyond, 1.0) if interval.value == 1.0 else (0.0, beyond)
+            interval = replace(interval, lower=ends[0], upper=ends[1])
+        made.append(interval)
     return made
 
 
@@ -433,16 +447,33 @@ def _ground_errors(
         return _standard_errors(drawn[0] if len(drawn) == 1 else drawn[0] - drawn[1], number), number
 
     fine, number = errors(maps)
+    rare = np.repeat(_in_few_blocks(maps, groups), len(CLASS_FIGURES))
     if groups is None:
+        fine[len(GLOBAL_FIGURES) :][rare] = np.nan
         return fine, number
+    coarse, number = errors(_whole_blocks(maps, groups))
+    made = np.sqrt(np.fmax(coarse**2, 2 * coarse**2 - fine**2))
+    made[len(GLOBAL_FIGURES) :][rare] = np.nan
+    return made, number
+
+
+def _whole_blocks(maps: Sequence[NDArray[np.float64]], groups: ArrayLike | None) -> list[NDArray[np.float64]]:
+    """Sums of the half blocks of each block."""
+    if groups is None:
+        return list(maps)
     index = np.asarray(groups)
     whole = []
     for x in maps:
         sums = np.zeros((int(index.max(initial=-1)) + 1, *x.shape[1:]))
         np.add.at(sums, index, x)
         whole.append(sums)
-    coarse, number = errors(whole)
-    return np.sqrt(np.fmax(coarse**2, 2 * coarse**2 - fine**2)), number
+    return whole
+
+
+def _in_few_blocks(maps: Sequence[NDArray[np.float64]], groups: ArrayLike | None) -> NDArray[np.bool_]:
+    """Classes that are mapped or true in fewer than ``FEW_CLASS_BLOCKS`` blocks."""
+    present = [(x.sum(axis=1) + x.sum(axis=2) > 0).sum(axis=0) for x in _whole_blocks(maps, groups)]
+    return np.min(present, axis=0) < FEW_CLASS_BLOCKS
 
 
 def _warnings(blocks: int) -> tuple[str, ...]:
