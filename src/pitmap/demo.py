@@ -109,7 +109,7 @@ def make_site(folder: Path, name: str, seed: int, progress: Callable[[float], No
     landscape = simulate(parameters)
     progress(0.3)
     write_site(folder, landscape, name)
-    options = ProductOptions(day=parameters.date, noise_dn=1.0, seed=seed)
+    options = ProductOptions(day=parameters.date, pan=False, noise_dn=1.0, seed=seed)
     product = write_product(folder, landscape, options, lambda done: progress(0.3 + 0.4 * done))
     # The map's grid is the landscape's own: beyond it there is neither land-use map nor truth.
     x_min, y_min, x_max, y_max = landscape.grid.bounds

@@ -16,11 +16,13 @@ import numpy as np
 
 from pitmap.errors import ModelError
 from pitmap.files import write_json
-from pitmap.grid import blocks
 from pitmap.project import Project, Scene
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from pitmap.accuracy.assess import Assessment
+    from pitmap.accuracy.resampling import GroundBlocks, GroundCells
     from pitmap.mapping.prediction import MapReport
     from pitmap.networks.model_file import ModelCard
     from pitmap.samples.dataset import SampleSet
@@ -110,59 +112,84 @@ def map_options(project: Project, scene: Scene, out: Path) -> Any:
 def assess_project(project: Project, model: Path) -> dict[str, Any]:
     """Compare the maps of all scenes with their labels, on the test ground and on the whole labelled area.
 
-    Writes ``accuracy.json`` and ``confusion.csv`` (test ground).
+    Writes ``accuracy.json`` and ``confusion.csv`` (test ground). Intervals of the pooled figures come from resampling
+    blocks of ground: dates of one place on one grid count as one ground, images without CRS as a block a group.
 
     Returns:
         The content of ``accuracy.json``.
     """
+    from dataclasses import replace
+
     from pitmap.accuracy.assess import assess_arrays
     from pitmap.networks.model_file import read_card
-    from pitmap.raster import open_raster
+    from pitmap.raster import read_codes
     from pitmap.samples.dataset import SampleSet
-    from pitmap.samples.patches import cover
     from pitmap.samples.split import Split
 
     samples, card = SampleSet(project.results / "samples"), read_card(model)
+    names = {"test": LEAKING_GROUND if samples.random_split else TEST_GROUND, "labelled_area": LABELLED_GROUND}
     totals: dict[str, Assessment] = {}
     by_scene: dict[str, dict[str, Any]] = {}
+    places = _Places(project, len(samples.legend))
     for i, scene in enumerate(project.scenes):
         codes = samples.codes[i]
-        if samples.random_split:
-            test = cover(codes.shape, [p for p in samples.patches if p.scene == i], samples.patch)[Split.TEST]
-        else:
-            test = samples.splits[i] == Split.TEST
-        regions = {"test": test & (codes > 0), "labelled_area": codes > 0}
-        names = {
-            "test": LEAKING_GROUND if samples.random_split else TEST_GROUND,
-            "labelled_area": LABELLED_GROUND,
-        }
-        scene_totals: dict[str, Assessment] = {}
-        with open_raster(project.results / "maps" / f"{scene.name}.tif", [1]) as reader:
-            for window in blocks(codes.shape, 2048):
-                mapped = reader.read(window)[0][0]
-                areas = None if reader.grid.crs is None else reader.grid.pixel_areas_m2(window)
-                for ground, region in regions.items():
-                    part = assess_arrays(
-                        mapped, codes[window.slices], samples.legend, region[window.slices], areas, names[ground],
-                        {"map": f"maps/{scene.name}.tif", "reference": f"samples/labels/{scene.name}.tif"},
-                    )  # fmt: skip
-                    scene_totals[ground] = scene_totals[ground] + part if ground in scene_totals else part
+        mapped = read_codes(project.results / "maps" / f"{scene.name}.tif")
+        areas = None if scene.info.grid.crs is None else scene.info.grid.pixel_areas_m2()
+        sources = {"map": f"maps/{scene.name}.tif", "reference": f"samples/labels/{scene.name}.tif"}
         by_scene[scene.name] = {}
-        for ground, total in scene_totals.items():
-            empty = not total.matrix.counts.any()
-            by_scene[scene.name][ground] = None if empty else total.to_json()
-            totals[ground] = totals[ground] + total if ground in totals else total
+        for ground, region in {"test": samples.ground(i, Split.TEST), "labelled_area": codes > 0}.items():
+            result = assess_arrays(mapped, codes, samples.legend, region, areas, names[ground], sources)
+            by_scene[scene.name][ground] = result.to_json() if result.matrix.counts.any() else None
+            totals[ground] = totals[ground] + result if ground in totals else result
+            places.add(ground, scene, mapped, np.where(region, codes, 0))
+    results = {ground: replace(total, blocks=places.blocks(ground)) for ground, total in totals.items()}
     content = {
         "project": project.project.name,
         "model": {"file": model.name, "network": card.network, "seed": card.seed, "sha256": card.sha256},
         "maps": {s.name: _checksum(project.results / "maps" / f"{s.name}.tif") for s in project.scenes},
-        "test": totals["test"].to_json(),
-        "labelled_area": totals["labelled_area"].to_json(),
+        **{ground: result.to_json() for ground, result in results.items()},
         "scenes": by_scene,
     }
-    totals["test"].matrix.write_csv(project.results / "confusion.csv")
+    results["test"].matrix.write_csv(project.results / "confusion.csv")
     write_json(project.results / "accuracy.json", content)
     return content
+
+
+class _Places:
+    """Blocks of ground for intervals, pooled over the dates of a place."""
+
+    def __init__(self, project: Project, classes: int) -> None:
+        self.scenes, self.classes = project.scenes, classes
+        self._cells: dict[tuple[str, int], GroundCells] = {}
+        self._bare: dict[str, list[tuple[str, NDArray[np.int64]]]] = {}
+
+    def add(self, ground: str, scene: Scene, mapped: NDArray, reference: NDArray) -> None:
+        """Count a scene."""
+        from pitmap.accuracy.confusion import count
+        from pitmap.accuracy.resampling import GroundCells
+
+        if scene.info.grid.crs is None:
+            matrix = count(mapped, reference, self.classes)
+            self._bare.setdefault(ground, []).append((scene.group, matrix))
+            return
+        place = next(i for i, s in enumerate(self.scenes) if s.info.grid.same_as(scene.info.grid))
+        cells = self._cells.setdefault((ground, place), GroundCells(scene.info.grid.shape, self.classes))
+        cells.add(mapped, reference)
+
+    def blocks(self, ground: str) -> GroundBlocks | None:
+        """The blocks of all places."""
+        from pitmap.accuracy.resampling import GroundBlocks
+
+        parts = [cells.blocks() for (g, _), cells in self._cells.items() if g == ground and cells.counts.any()]
+        bare = [(group, matrix) for group, matrix in self._bare.get(ground, []) if matrix.any()]
+        if bare:
+            groups = np.unique([group for group, _ in bare], return_inverse=True)[1]
+            side = max(max(s.info.grid.shape) for s in self.scenes)
+            parts.append(GroundBlocks(np.stack([matrix for _, matrix in bare]), groups, side, 0))
+        total = None
+        for part in parts:
+            total = part if total is None else total + part
+        return total
 
 
 def _checksum(path: Path) -> str:

@@ -27,7 +27,7 @@ from torch.utils.data import Dataset
 from pitmap.errors import ProjectError
 from pitmap.legend import UNLABELLED, Legend
 from pitmap.raster import read_codes, validity
-from pitmap.samples.patches import Patch
+from pitmap.samples.patches import Patch, cover
 from pitmap.samples.split import Split
 
 FORMAT = 1
@@ -111,9 +111,19 @@ class SampleSet:
         """The scenes' ``Split`` rasters, ``(height, width)`` each."""
         return [read_codes(self.folder / "splits" / f"{s.name}.tif") for s in self.scenes]
 
+    def ground(self, scene: int, split: Split) -> NDArray[np.bool_]:
+        """The labelled pixels of a scene that a split's figures come from, ``(height, width)``.
+
+        Under the random split those of its patches, which other splits may share.
+        """
+        if not self.random_split:
+            return (self.splits[scene] == split) & (self.codes[scene] > 0)
+        patches = [p for p in self.patches if p.scene == scene]
+        return cover(self.scenes[scene].shape, patches, self.patch)[split] & (self.codes[scene] > 0)
+
     def targets(self, scene: int, split: Split) -> NDArray[np.uint8]:
         """Codes of a scene on the ground of one split, 0 elsewhere."""
-        return np.where(self.splits[scene] == split, self.codes[scene], UNLABELLED).astype(np.uint8)
+        return np.where(self.ground(scene, split), self.codes[scene], UNLABELLED).astype(np.uint8)
 
     def class_pixels(self, split: Split) -> NDArray[np.int64]:
         """Labelled pixels of each class on the ground of a split, ``(class,)``."""
