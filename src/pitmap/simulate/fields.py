@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
 
+from pitmap.simulate.canvas import Canvas, hundredths
+from pitmap.simulate.materials import Material
 from pitmap.simulate.noise import Field, fractal, refined
-from pitmap.simulate.spectra import Canvas, Material, hundredths
 from pitmap.simulate.terrain import NODE
 
 _KEYS = 2**20
 _ROWS_AT_ONCE = 512
 _BEND = 0.007
 """Amplitude over wavelength of the bends of field borders."""
+
+TERRACES_ABOVE, WILD_ABOVE = 0.3, 0.5
+"""Hilliness above which fields are terraced, and above which nothing is sown."""
+
+TERRACE_M = 3.5
+"""Height of a terrace of fields."""
+
+TRACK_BELOW, TREES_ABOVE = 0.5, 0.7
+"""Share of the blocks of parcels with a track along their border, and without a row of trees."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,23 @@ class _Parcels:
         return _mixed(row, col, strip), border, self.edge[block]
 
 
+@dataclass(frozen=True)
+class _Tenure:
+    """To which parcel every cell belongs.
+
+    Attributes:
+        key: Key of the parcel, int32.
+        border: Metres to the border of the block of parcels, or to the edge of the terrace, float16.
+        edge: What that border is like: below ``TRACK_BELOW`` a track, above ``TREES_ABOVE`` a row of trees, float16.
+        tilled: Whether the parcel is tilled; otherwise the ground is wild.
+    """
+
+    key: NDArray[np.int32]
+    border: NDArray[np.float16]
+    edge: NDArray[np.float16]
+    tilled: NDArray[np.bool_]
+
+
 def cover(canvas: Canvas, hills: Field, bare_m2: float, season: Season, rng: np.random.Generator) -> None:
     """Cover all open ground of the canvas.
 
@@ -99,57 +127,23 @@ def cover(canvas: Canvas, hills: Field, bare_m2: float, season: Season, rng: np.
         season: How fields stand.
         rng: Source of randomness.
     """
-    rows, cols = canvas.shape
-    parcels = _Parcels(max(rows, cols) * canvas.cell_m, rng)
-    pixels = (rows // 2, cols // 2)
-    ground = refined(hills, NODE.bit_length() - 2, pixels)
-    patches = fractal(pixels, rng, 64, roughness=0.65)
-    stands = _stands(canvas, rng)
-    green_belt = _green_belt(canvas)
-    wildness = ground + np.float32(0.13) * fractal(pixels, rng, 64, 2, roughness=0.5)
-    keys = np.empty(canvas.shape, np.int32)
-    wildest = np.empty(canvas.shape, np.float16)
-    border = np.empty(canvas.shape, np.float16)
-    edge = np.empty(canvas.shape, np.float16)
-    right = np.arange(cols)[None, :] * canvas.cell_m
-    for top in range(0, rows, _ROWS_AT_ONCE):
-        part = slice(top, min(rows, top + _ROWS_AT_ONCE))
-        half = slice(part.start // 2, part.stop // 2)
-        down = np.arange(part.start, part.stop)[:, None] * canvas.cell_m
-        flat_key, distance, kind = parcels.at(down, right)
-        wild = _cells(wildness[half])
-        tier = canvas.elevation[part] / np.float32(3.5)
-        hill_key = _mixed(
-            np.floor(tier).astype(np.int64),
-            np.floor((right + 0.4 * down) / 130 + 0 * tier).astype(np.int64),
-            np.full((1, 1), 7),
-        )
-        terraced = (wild > 0.3) & (wild <= 0.5)
-        keys[part] = np.where(terraced, hill_key, flat_key)
-        border[part] = np.where(terraced, (tier % 1) * 6, np.minimum(distance, 100))
-        edge[part] = np.where(terraced, 0.5, kind)
-        wildest[part] = wild
-    # Whole parcels are tilled or wild, so that the edge of the woods follows the fields.
-    count = np.maximum(np.bincount(keys.ravel(), minlength=_KEYS), 1)
-    tilled = np.bincount(keys.ravel(), wildest.ravel(), minlength=_KEYS) / count <= 0.45
     open_ground = canvas.material == Material.OPEN
-    fielded = tilled[keys] & (wildest < 0.6) & open_ground
-    del wildest
-    size = np.bincount(keys[fielded], minlength=_KEYS) * canvas.cell_m**2
+    tenure = _tenure(canvas, hills, rng)
+    patches = fractal((canvas.shape[0] // 2, canvas.shape[1] // 2), rng, 64, roughness=0.65)
+    stands, belt = _stands(canvas, rng), _green_belt(canvas)
+    size = np.bincount(tenure.key[tenure.tilled & open_ground], minlength=_KEYS) * canvas.cell_m**2
     bare = _bare_parcels(size, bare_m2, rng)
     kinds, tones, tints = _parcel_tables(season, rng)
     kinds[bare] = np.where(rng.random(len(bare)) < 0.7, Material.TILLED, Material.GRADED)
-    for top in range(0, rows, _ROWS_AT_ONCE):
-        part = slice(top, min(rows, top + _ROWS_AT_ONCE))
-        half = slice(part.start // 2, part.stop // 2)
-        key = keys[part]
+    for part, half in _strips(canvas):
+        key, border, edge = tenure.key[part], tenure.border[part], tenure.edge[part]
         material, tone, tint = kinds[key], tones[key], tints[key]
-        bare_here = np.isin(material, (Material.TILLED, Material.GRADED))
+        sown = ~np.isin(material, (Material.TILLED, Material.GRADED))
         patch = _cells(patches[half])
-        material[_cells(green_belt[half]) & (patch > 0.3) & ~bare_here] = Material.TREES
-        material[(border[part] < 1.6) & (edge[part] < 0.5) & ~bare_here] = Material.TRACK
-        material[(border[part] < 3.5) & (edge[part] > 0.7) & (patch > 0.2) & ~bare_here] = Material.TREES
-        wild = ~fielded[part]
+        material[sown & _cells(belt[half]) & (patch > 0.3)] = Material.TREES
+        material[sown & (border < 1.6) & (edge < TRACK_BELOW)] = Material.TRACK
+        material[sown & (border < 3.5) & (edge > TREES_ABOVE) & (patch > 0.2)] = Material.TREES
+        wild = ~tenure.tilled[part]
         grown = _cells(stands[half]) + 0.45 * patch + np.float32(0.2) * rng.standard_normal(patch.shape, np.float32)
         material[wild] = _natural(grown)[wild]
         tone[wild] = 0
@@ -158,6 +152,44 @@ def cover(canvas: Canvas, hills: Field, bare_m2: float, season: Season, rng: np.
         canvas.material[part][here] = material[here]
         canvas.tone[part][here] = tone[here]
         canvas.tint[part][here] = tint[here]
+
+
+def _strips(canvas: Canvas) -> Iterator[tuple[slice, slice]]:
+    """Rows of cells, and the rows of pixels that they make up."""
+    for top in range(0, canvas.shape[0], _ROWS_AT_ONCE):
+        bottom = min(canvas.shape[0], top + _ROWS_AT_ONCE)
+        yield slice(top, bottom), slice(top // 2, bottom // 2)
+
+
+def _tenure(canvas: Canvas, hills: Field, rng: np.random.Generator) -> _Tenure:
+    """Divide the ground: parcels on the plain, terraces between contours on its rim, wild ground above."""
+    rows, cols = canvas.shape
+    parcels = _Parcels(max(rows, cols) * canvas.cell_m, rng)
+    pixels = (rows // 2, cols // 2)
+    wildness = refined(hills, NODE.bit_length() - 2, pixels)
+    wildness += np.float32(0.13) * fractal(pixels, rng, 64, 2, roughness=0.5)
+    key = np.empty(canvas.shape, np.int32)
+    border, edge = np.empty(canvas.shape, np.float16), np.empty(canvas.shape, np.float16)
+    right = np.arange(cols)[None, :] * canvas.cell_m
+    total, count = np.zeros(_KEYS), np.zeros(_KEYS)
+    for part, half in _strips(canvas):
+        down = np.arange(part.start, part.stop)[:, None] * canvas.cell_m
+        plain_key, distance, kind = parcels.at(down, right)
+        wild = _cells(wildness[half])
+        tier = canvas.elevation[part] / np.float32(TERRACE_M)
+        stretch = np.floor((right + 0.4 * down) / 130).astype(np.int64)
+        terrace_key = _mixed(np.floor(tier).astype(np.int64), stretch, np.full((1, 1), 7))
+        terraced = (wild > TERRACES_ABOVE) & (wild <= WILD_ABOVE)
+        key[part] = np.where(terraced, terrace_key, plain_key)
+        border[part] = np.where(terraced, (tier % 1) * 6, np.minimum(distance, 100))
+        edge[part] = np.where(terraced, TRACK_BELOW, kind)
+        total += np.bincount(key[part].ravel(), wild.ravel(), minlength=_KEYS)
+        count += np.bincount(key[part].ravel(), minlength=_KEYS)
+    # Whole parcels are tilled or wild, so that the edge of the woods follows the fields.
+    tilled = (total / np.maximum(count, 1) <= 0.5 * (TERRACES_ABOVE + WILD_ABOVE) + 0.05)[key]
+    for part, half in _strips(canvas):
+        tilled[part] &= _cells(wildness[half]) < WILD_ABOVE + 0.1
+    return _Tenure(key, border, edge, tilled)
 
 
 def _bare_parcels(size: NDArray, wanted_m2: float, rng: np.random.Generator) -> NDArray[np.int64]:

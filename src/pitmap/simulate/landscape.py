@@ -15,16 +15,25 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from pitmap.grid import Grid
+from pitmap.legend import DEFAULT_LEGEND
 from pitmap.simulate import fields, siting
+from pitmap.simulate.canvas import Canvas
 from pitmap.simulate.noise import Field
 from pitmap.simulate.siting import COMPOSITIONS
-from pitmap.simulate.spectra import Canvas, majority_codes, render
+from pitmap.simulate.spectra import majority_codes, render
 from pitmap.simulate.terrain import hilliness, relief
+
+
+SMALLEST_SIDE = 64
+"""Fewest rows and columns: a smaller piece has no room for a pit, a village and a road."""
 
 
 @dataclass(frozen=True)
 class LandscapeParameters:
     """What to simulate.
+
+    Raises:
+        ValueError: A side is shorter than 64 pixels, the terrain is unknown, or the sun stands below 10 degrees.
 
     Attributes:
         height: Rows of pixels.
@@ -51,6 +60,16 @@ class LandscapeParameters:
     epsg: int = 32649
     west: float = 720_016.0
     north: float = 3_803_232.0
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < SMALLEST_SIDE:
+            raise ValueError(
+                f"a landscape has {SMALLEST_SIDE} pixels a side at least, not {self.height} x {self.width}"
+            )
+        if self.terrain not in COMPOSITIONS:
+            raise ValueError(f"the terrain is {' or '.join(COMPOSITIONS)}, not {self.terrain}")
+        if not 0 <= self.sun_zenith_deg <= 80:
+            raise ValueError(f"the sun's zenith angle is 0 to 80 degrees, not {self.sun_zenith_deg}")
 
     @property
     def grid(self) -> Grid:
@@ -98,16 +117,10 @@ def sites(scale: float = 1.0, seed: int = 0) -> dict[str, LandscapeParameters]:
 
 
 def simulate(parameters: LandscapeParameters) -> Landscape:
-    """Make a landscape. The same parameters give the same bytes on the same machine.
-
-    Raises:
-        ValueError: A side is shorter than 64 pixels.
-    """
+    """Make a landscape. The same parameters give the same bytes on the same machine."""
     p = parameters
-    if min(p.height, p.width) < 64:
-        raise ValueError(f"a landscape has at least 64 x 64 pixels, not {p.height} x {p.width}")
     composition = COMPOSITIONS[p.terrain]
-    streams = np.random.default_rng(p.seed).spawn(8)
+    streams = np.random.default_rng(p.seed).spawn(8)  # one for each step, so that a change in one leaves the others
     shape, cell_m = (2 * p.height, 2 * p.width), p.pixel_size_m / 2
     hills = hilliness(shape, composition.plain, streams[0])
     canvas = Canvas.of(relief(shape, hills, cell_m, streams[0]) + np.float32(composition.base_m), cell_m)
@@ -122,7 +135,7 @@ def simulate(parameters: LandscapeParameters) -> Landscape:
     codes = majority_codes(canvas.material)
     pit = canvas.pit
     pit_ids = np.maximum(np.maximum(pit[0::2, 0::2], pit[0::2, 1::2]), np.maximum(pit[1::2, 0::2], pit[1::2, 1::2]))
-    pit_ids[codes != 1] = 0
+    pit_ids[codes != DEFAULT_LEGEND["OPM"].code] = 0
     reflectance = render(canvas, p.sun_zenith_deg, p.sun_azimuth_deg, streams[7])
     e = canvas.elevation
     elevation = 0.25 * (e[0::2, 0::2] + e[0::2, 1::2] + e[1::2, 0::2] + e[1::2, 1::2])

@@ -12,8 +12,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order, dijkstra, minimum_spanning_tree
 from shapely import LineString
 
+from pitmap.simulate.canvas import Canvas, hundredths
+from pitmap.simulate.materials import Material
 from pitmap.simulate.noise import Field
-from pitmap.simulate.spectra import Canvas, Material, hundredths
 from pitmap.simulate.terrain import EIGHT, neighbour_edges
 
 WIDTHS_M = {Material.ASPHALT: 11.0, Material.CONCRETE: 8.0, Material.DIRT: 5.5}
@@ -27,7 +28,6 @@ MAJORITY_GAIN = 0.6
 
 MAIN_SHARE, VILLAGE_SHARE = 0.12, 0.45
 """Shares of the network's length that are main road, and main or village road."""
-
 
 SIXTEEN = EIGHT + [(rows, cols) for rows in (-2, -1, 1, 2) for cols in (-2, -1, 1, 2) if abs(rows) != abs(cols)]
 """Steps of a road from node to node: with knight's moves it bends by 22 to 27 instead of 45 degrees."""
@@ -148,10 +148,8 @@ def _smoothed(chain: list[int], cols: int) -> NDArray[np.float64]:
     for _ in range(4):
         points[1:-1] = 0.25 * points[:-2] + 0.5 * points[1:-1] + 0.25 * points[2:]
     for _ in range(2):  # corner cutting
-        inner = np.stack([0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]], 1).reshape(
-            -1, 2
-        )
-        points = np.concatenate([points[:1], inner, points[-1:]])
+        quarters = [0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]]
+        points = np.concatenate([points[:1], np.stack(quarters, 1).reshape(-1, 2), points[-1:]])
     return points
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pitmap.simulate.canvas import Canvas, hundredths
+from pitmap.simulate.materials import Material
 from pitmap.simulate.noise import fractal
-from pitmap.simulate.spectra import Canvas, Material, hundredths
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,8 @@ def build(canvas: Canvas, row: float, col: float, area_m2: float, pattern: Patte
     count = int(block.max()) + 1
     room = np.bincount(block[free], minlength=count)
     size = np.bincount(block.ravel(), minlength=count)
-    distance = np.bincount(block.ravel(), np.hypot(along / 1.15, across * 1.15).ravel(), minlength=count) / np.maximum(
-        size, 1
-    )
+    away = np.hypot(along / 1.15, across * 1.15)
+    distance = np.bincount(block.ravel(), away.ravel(), minlength=count) / np.maximum(size, 1)
     frayed = distance * (1 + 0.13 * rng.standard_normal(count)) + 0.03 * rng.uniform(0, max(pattern.plot), count)
     frayed[room < 0.25 * pattern.plot[0] * pattern.plot[1] / step**2] = np.inf
     order = np.argsort(frayed, kind="stable")

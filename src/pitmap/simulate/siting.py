@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pitmap.simulate import pits, roads, settlements
+from pitmap.simulate import dumps, pits, ponds, roads, settlements
+from pitmap.simulate.canvas import Canvas
+from pitmap.simulate.materials import Material
 from pitmap.simulate.noise import Field, fractal, node_positions
-from pitmap.simulate.spectra import Canvas, Material
 from pitmap.simulate.terrain import NODE
 
 
@@ -110,7 +111,7 @@ def place_dumps(canvas: Canvas, dug: list[pits.Pit], composition: Composition, r
     for _ in range(6):
         for pit, share in zip(dug, part / part.sum(), strict=True):
             area = min(left, share * wanted * rng.uniform(0.6, 1.4))
-            if area > 400 and rng.random() < 0.8 and pits.tip(canvas, pit, area, rng):
+            if area > 400 and rng.random() < 0.8 and dumps.tip(canvas, pit, area, rng):
                 left -= area
         if left < 0.02 * wanted:
             break
@@ -124,7 +125,7 @@ def place_ponds(canvas: Canvas, hills: Field, composition: Composition, rng: np.
     part = np.exp(rng.normal(0, 0.8, _count(composition.ponds, canvas, composition)))
     for area in np.sort(wanted * part / part.sum())[::-1]:
         for row, col in _spread(canvas, 1.2 - hills, [2 * np.sqrt(area / np.pi)] * 40, [], rng):
-            if pits.flood(canvas, row, col, area, rng):
+            if ponds.flood(canvas, row, col, area, rng):
                 break
 
 

@@ -202,15 +202,7 @@ def cast_shadow(surface: Field, cell_m: float, zenith_deg: float, azimuth_deg: f
     for step in np.unique(np.round(np.geomspace(1, steps, 8))):
         rows, cols = round(step * down / run), round(step * right / run)
         rise = np.float32(np.hypot(rows, cols) * cell_m * up / run)
-        obstacle = np.full_like(surface, -np.inf)
-        to = (
-            slice(max(0, -rows), surface.shape[0] - max(0, rows)),
-            slice(max(0, -cols), surface.shape[1] - max(0, cols)),
-        )
-        frm = (
-            slice(max(0, rows), surface.shape[0] + min(0, rows)),
-            slice(max(0, cols), surface.shape[1] + min(0, cols)),
-        )
-        obstacle[to] = surface[frm]
-        np.maximum(depth, obstacle - surface - rise, out=depth)
+        here = tuple(slice(max(0, -by), n - max(0, by)) for by, n in zip((rows, cols), surface.shape, strict=True))
+        sunward = tuple(slice(max(0, by), n + min(0, by)) for by, n in zip((rows, cols), surface.shape, strict=True))
+        depth[here] = np.maximum(depth[here], surface[sunward] - surface[here] - rise)
     return np.minimum(depth, 1, out=depth)
