@@ -43,7 +43,8 @@ def progress_bar() -> Iterator[tuple[Callable[[str, float], None], Progress]]:
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
         TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task: list[TaskID] = []
 
         def move(step: str, share: float) -> None:
