@@ -23,7 +23,6 @@ from pitmap.simulate.siting import COMPOSITIONS
 from pitmap.simulate.spectra import majority_codes, render
 from pitmap.simulate.terrain import hilliness, relief
 
-
 SMALLEST_SIDE = 64
 """Fewest rows and columns: a smaller piece has no room for a pit, a village and a road."""
 

@@ -56,7 +56,13 @@ def pit_areas(count: int, total_m2: float, largest_share: float, smallest_m2: fl
     """
     if count == 1 or total_m2 <= count * smallest_m2 * 1.5:
         return [total_m2 / count] * count
-    largest = max(total_m2 * largest_share, 1.5 * total_m2 / count)
+    rest = total_m2 - smallest_m2
+    if count == 2:
+        return [rest, smallest_m2]
+    # Between these bounds the sum can be met.
+    largest = float(
+        np.clip(total_m2 * largest_share, 1.05 * rest / (count - 1), rest - 1.05 * (count - 2) * smallest_m2)
+    )
     rank = np.linspace(0, 1, count)
     span = np.log(largest / smallest_m2)
 
