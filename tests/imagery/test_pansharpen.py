@@ -51,7 +51,7 @@ def test_the_misfit_is_found_and_taken_out(taken, tmp_path):
     assert found.misfit > 1.5
     assert found.rmse < 0.5
     # the corrected RPC agrees with the camera that took the picture
-    camera, corrected = product.cameras["pan"], pan.rpc.adjusted(found.correction)
+    camera, corrected = product.cameras["pan"], found.model
     rows, cols = np.meshgrid(np.linspace(250, camera.rows - 250, 5), np.linspace(250, camera.cols - 250, 5))
     height = float(ground.elevation.mean()) - 22.5
     seen = corrected.project(*camera.locate(rows, cols, height), height)

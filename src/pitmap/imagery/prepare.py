@@ -521,8 +521,7 @@ def _sharpened(
         pan_map = OrthoMap(grid, pan_reader.grid, pan.rpc, mapping.heights, mapping.area)
         registration = register(pan_reader, mss_reader, pan_map, mapping)
         progress(0.1)
-        model = pan.rpc.adjusted(registration.correction)
-        pan_map = OrthoMap(grid, pan_reader.grid, model, mapping.heights, mapping.area)
+        pan_map = OrthoMap(grid, pan_reader.grid, registration.model, mapping.heights, mapping.area)
         mss_path, pan_path = work / "mss.tif", work / "pan.tif"
         with create_plain(mss_path, coarse, Layout(len(scene.names), "uint16", 0)) as writer:
             found = _blocks(mss_reader, mss_map, options.kernel, scene.ceiling)
@@ -538,7 +537,7 @@ def _sharpened(
         valid = _write(found, scaling, writer, grid, None, lambda v: progress(0.5 + 0.3 * v))
     return valid, {
         "misfit_pixels": registration.misfit, "rmse_pixels": registration.rmse, "places": registration.chips,
-        "correction": registration.kind, "weights": list(weights),
+        "degree": registration.degree, "weights": list(weights),
     }  # fmt: skip
 
 

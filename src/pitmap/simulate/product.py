@@ -37,10 +37,11 @@ from pitmap.imagery.radiometry import (
     reflectance_scaling,
     sun_position,
 )
-from pitmap.imagery.rpc import IDENTITY, ImageAffine, Rpc, apply_affine, format_rpb, polynomial_terms
+from pitmap.imagery.rpc import ImageAffine, Rpc, format_rpb, polynomial_terms
 from pitmap.raster import Layout, create_plain, write_cog
 
 Floats = NDArray[np.float64]
+Distortion = Callable[[Floats, Floats], tuple[Floats, Floats]]
 Float32s = NDArray[np.float32]
 
 PIXEL_SIZE_M = {"mss": 3.24, "pan": 0.81}
@@ -87,6 +88,7 @@ class ProductOptions:
         pan_tilt: Disagreement of the panchromatic RPC with the multispectral one, in PAN pixels: for rows and for
             columns, the change from top to bottom, from left to right, and at the upper left. Real products disagree by
             up to 11.
+        pan_bend: Amplitude of a bend of that RPC along the track (Chebyshev's third polynomial), PAN pixels.
         noise_dn: Standard deviation of the sensor's noise.
         fill_columns: Black columns at the left edge, as real scenes have 15 to 20.
         dem_posting_m: Spacing of the elevation model.
@@ -101,7 +103,8 @@ class ProductOptions:
     roll: float = 15.0
     shape: tuple[int, int] | None = None
     pan: bool = True
-    pan_tilt: ImageAffine = ((-6.0, 9.0, 3.0), (2.0, -4.0, 1.0))
+    pan_tilt: ImageAffine = ((-6.0, 7.0, 2.0), (2.0, -4.0, 1.0))
+    pan_bend: float = 1.0
     noise_dn: float = 0.0
     fill_columns: int = 16
     dem_posting_m: float = 12.0
@@ -223,7 +226,7 @@ def _local_axes(lon: float, lat: float) -> tuple[Floats, Floats, Floats]:
     return east, np.cross(up, east), up
 
 
-def fit_rpc(camera: Pushbroom, heights: tuple[float, float], tilt: ImageAffine = IDENTITY) -> Rpc:
+def fit_rpc(camera: Pushbroom, heights: tuple[float, float], distortion: Distortion | None = None) -> Rpc:
     """The RPC nearest to a camera, by iterated least squares over a lattice of its image and of heights.
 
     Tao and Hu (2001), A comprehensive study of the rational function model, Photogrammetric Engineering and Remote
@@ -233,12 +236,13 @@ def fit_rpc(camera: Pushbroom, heights: tuple[float, float], tilt: ImageAffine =
     Args:
         camera: The rigorous model.
         heights: Lowest and highest ellipsoidal height for which it must hold, metres.
-        tilt: Wrong on purpose: an affine of the image positions that the RPC is to give.
+        distortion: Wrong on purpose: what becomes of the row and column that the RPC is to give.
     """
     rows, cols = np.linspace(-0.5, camera.rows - 0.5, 15), np.linspace(-0.5, camera.cols - 0.5, 15)
     row, col, height = (v.ravel() for v in np.meshgrid(rows, cols, np.linspace(*heights, 7), indexing="ij"))
     lon, lat = camera.locate(row, col, height)
-    row, col = apply_affine(tilt, row, col)
+    if distortion is not None:
+        row, col = distortion(row, col)
 
     def normal(values: Floats) -> tuple[float, float, Floats]:
         # Rounded to what an RPB file holds, so that the file is as good as the fit.
@@ -378,8 +382,7 @@ def write_product(
         done = 0
         for part, reflectance in images.items():
             camera = Pushbroom(lon, lat, ground.level, options.roll, HEADING, *sizes[part], PIXEL_SIZE_M[part])
-            tilt = _tilt(options.pan_tilt, camera) if part == "pan" else IDENTITY
-            rpc = fit_rpc(camera, _height_range(ground), tilt)
+            rpc = fit_rpc(camera, _height_range(ground), _misfit(options, camera) if part == "pan" else None)
             stem = f"{name}-{part.upper()}{options.camera[-1]}"
             write_text(delivery / f"{stem}.rpb", format_rpb(rpc))
             write_text(delivery / f"{stem}.xml", _metadata(part, options, taken, camera, rpc, zenith, azimuth))
@@ -450,10 +453,20 @@ def _covering_shape(grid: Grid, ground: Ground, options: ProductOptions) -> tupl
     return rows, cols + 2 * options.fill_columns
 
 
-def _tilt(tilt: ImageAffine, camera: Pushbroom) -> ImageAffine:
-    (a, b, c), (d, e, f) = tilt
-    h, w = camera.rows, camera.cols
-    return (1 + a / h, b / w, c), (d / h, 1 + e / w, f)
+def _misfit(options: ProductOptions, camera: Pushbroom) -> Distortion:
+    """What the panchromatic RPC gives instead of the camera's row and column."""
+    (row_down, row_across, row_shift), (col_down, col_across, col_shift) = options.pan_tilt
+
+    def distort(row: Floats, col: Floats) -> tuple[Floats, Floats]:
+        down, across = row / camera.rows, col / camera.cols
+        t = 2 * down - 1
+        bend = options.pan_bend * (4 * t**3 - 3 * t)
+        return (
+            row + row_down * down + row_across * across + row_shift + bend,
+            col + col_down * down + col_across * across + col_shift,
+        )
+
+    return distort
 
 
 def _scene_name(camera: str, lon: float, lat: float, taken: datetime) -> str:
