@@ -112,7 +112,7 @@ class SamplesSection(Section):
     """``[samples]``."""
 
     patch: int | None = Field(None, ge=32)
-    """Side of a patch in pixels, a multiple of 32. Default: 512, or less where every image is smaller."""
+    """Side of a patch in pixels, a multiple of 32. Default: 512, or less (64 at least) where the sites are small."""
     stride: int | None = Field(None, ge=1)
     """Distance of neighbouring patches in pixels. Default: half a patch."""
     split: Literal["blocks", "sites", "groups", "random"] = "blocks"
@@ -207,9 +207,27 @@ class AccuracySection(Section):
 class CompareSection(Section):
     """``[compare]``."""
 
-    networks: list[str] = ["fcn8s", "segnet", "unet", "resunet", "unetplusplus", "unetplus"]
+    networks: Annotated[list[str], Field(min_length=1)] = [
+        "fcn8s", "segnet", "unet", "resunet", "unetplusplus", "unetplus",
+    ]  # fmt: skip
+    """Names such as ``unetplus``, variants such as ``unetplus:B1``, networks of one's own as ``package.module:factory``."""
+    options: dict[str, dict[str, Any]] = {}
+    """Options of a network by its entry in ``networks``, beside those of its variant."""
     seeds: int = Field(3, ge=1)
-    splits: list[Literal["blocks", "sites", "groups", "random"]] = ["blocks", "random"]
+    """Number of seeds: that of the project and those that follow. A seed decides the split, the order and the weights."""
+    splits: Annotated[list[Literal["blocks", "sites", "groups", "random"]], Field(min_length=1)] = ["blocks", "random"]
+    equal_training: bool = True
+    """Whether the splits of a seed are thinned to the same number of labelled training pixels, so that the difference
+    between random and ground split is optimism and not a matter of more labels."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CompareSection:
+        for name, entries in (("networks", self.networks), ("splits", self.splits)):
+            if len(set(entries)) < len(entries):
+                raise ValueError(f"{name} names an entry twice")
+        if unknown := [entry for entry in self.options if entry not in self.networks]:
+            raise ValueError(f"options are given for {unknown[0]!r}, which is not among the networks")
+        return self
 
 
 @dataclass(frozen=True)
@@ -269,6 +287,7 @@ class Project(Section):
     compare: CompareSection = CompareSection()
     _path: Path = PrivateAttr(Path("pitmap.toml"))
     _scenes: list[Scene] = PrivateAttr([])
+    _samples_folder: Path | None = PrivateAttr(None)
 
     @property
     def path(self) -> Path:
@@ -284,6 +303,11 @@ class Project(Section):
     def results(self) -> Path:
         """The results folder."""
         return self.folder / self.project.results
+
+    @property
+    def samples_folder(self) -> Path:
+        """The folder of the sample set: in the results folder, or where the runs of a comparison share it."""
+        return self._samples_folder or self.results / "samples"
 
     @property
     def legend(self) -> Legend:

@@ -35,7 +35,7 @@ label_field = "class"                # field with the class, text or number
 # group = "north"                    # for split = "groups"
 
 [samples]
-# patch = 512                        # pixels; default 512, or less where every image is smaller
+# patch = 512                        # pixels; default 512, or less (64 at least) where the sites are small
 # stride = 256                       # default half a patch
 split = "blocks"                     # squares of ground; or "sites", "groups" (images without CRS), "random" (leaks!)
 # block_m = 1000                     # default: about 60 blocks on the labelled ground

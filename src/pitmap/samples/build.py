@@ -62,7 +62,7 @@ def fingerprint(project: Project) -> str:
 
 
 def build(project: Project, progress: Progress = lambda step, share: None) -> SampleSet:
-    """Write the sample set of a project to its results folder, or return the one that is up to date.
+    """Write the sample set of a project to its folder, or return the one that is up to date.
 
     Args:
         project: The project.
@@ -74,7 +74,7 @@ def build(project: Project, progress: Progress = lambda step, share: None) -> Sa
         ProjectError: The split cannot be made.
         OutputError: The results folder cannot be written to.
     """
-    folder = project.results / "samples"
+    folder = project.samples_folder
     key = fingerprint(project)
     if is_current(folder, key):
         return SampleSet(folder)

@@ -116,10 +116,9 @@ class SampleSet:
 
         Under the random split those of its patches, which other splits may share.
         """
-        if not self.random_split:
-            return (self.splits[scene] == split) & (self.codes[scene] > 0)
         patches = [p for p in self.patches if p.scene == scene]
-        return cover(self.scenes[scene].shape, patches, self.patch)[split] & (self.codes[scene] > 0)
+        seen = cover(self.scenes[scene].shape, patches, self.patch)[split] & (self.codes[scene] > 0)
+        return seen if self.random_split else seen & (self.splits[scene] == split)
 
     def targets(self, scene: int, split: Split) -> NDArray[np.uint8]:
         """Codes of a scene on the ground of one split, 0 elsewhere."""

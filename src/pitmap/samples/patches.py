@@ -30,10 +30,24 @@ class Patch(NamedTuple):
     split: Split
 
 
+LEAST_DEFAULT = 64
+ENOUGH_PATCHES = 300
+
+
 def default_patch(shapes: list[tuple[int, int]]) -> int:
-    """512, or the shorter side of the largest image, rounded up, where every image is smaller than that."""
+    """The largest side up to 512 that gives ``ENOUGH_PATCHES`` patches at a stride of half of it, at least 64.
+
+    Few large patches put the same pixels in nearly every batch; many small ones, mixed, train better on small sites.
+    """
     side = max(min(shape) for shape in shapes)
-    return min(LARGEST_DEFAULT, -(-side // PATCH_MULTIPLE) * PATCH_MULTIPLE)
+    largest = min(LARGEST_DEFAULT, -(-side // PATCH_MULTIPLE) * PATCH_MULTIPLE)
+    for patch in range(largest, LEAST_DEFAULT, -PATCH_MULTIPLE):
+        if (
+            sum(len(origins(h, patch, patch // 2)) * len(origins(w, patch, patch // 2)) for h, w in shapes)
+            >= ENOUGH_PATCHES
+        ):
+            return patch
+    return min(LEAST_DEFAULT, largest)
 
 
 def windows(shape: tuple[int, int], patch: int, stride: int) -> Iterator[Window]:

@@ -150,8 +150,9 @@ def train(
         if not len(patches):
             raise LabelError(f"The sample set has no patch for {patches.split.label}.", remedy="Sample again.")
     recipe = training.recipe
-    loader = _loader(train_set, recipe.batch, EpochOrder(len(train_set), training.seed), training)
-    validation_loader = _loader(validation_set, recipe.batch, None, training)
+    batch = recipe.batch_for(samples.patch)
+    loader = _loader(train_set, batch, EpochOrder(len(train_set), training.seed), training)
+    validation_loader = _loader(validation_set, batch, None, training)
     epochs = recipe.epochs_for(len(loader))
     every = max(1, round(epochs / VALIDATIONS)) if not recipe.epochs else 1
     epochs = -(-epochs // every) * every
@@ -326,7 +327,7 @@ def _choose_precision(
     if path.exists():
         return str(json.loads(path.read_text(encoding="utf-8"))["precision"])
     wanted = module.recipe.precision
-    size = min(module.recipe.batch, len(patches))
+    size = min(module.recipe.batch_for(patches.samples.patch), len(patches))
     batch = patches.collate([patches[i] for i in range(size)]).to(device)
     state = {k: v.clone() for k, v in module.state_dict().items()}
     module.to(device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from pitmap.networks.normalise import gain_and_bias, normalise
 from pitmap.samples.dataset import Batch
@@ -20,6 +21,25 @@ from pitmap.training.recipes import Recipe
 
 WARM_UP = 0.05
 """Share of the steps over which the learning rate rises under the cosine schedule."""
+
+
+def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """An exponential moving average for ``AveragedModel`` whose memory grows with the steps done, up to ``decay``.
+
+    Without the growth a short training would keep its first weights: decay = min(decay, (1 + n) / (10 + n)).
+    """
+
+    @torch.no_grad()
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], done: Tensor | int) -> None:
+        n = int(done)
+        weight = 1 - min(decay, (1 + n) / (10 + n))
+        for old, new in zip(averaged, current, strict=True):
+            if old.is_floating_point():
+                old.lerp_(new, weight)
+            else:
+                old.copy_(new)
+
+    return update
 
 
 class Segmentation(lightning.LightningModule):
@@ -48,7 +68,7 @@ class Segmentation(lightning.LightningModule):
         super().__init__()
         self.network = network
         self.averaged = (
-            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging), use_buffers=True)
+            AveragedModel(network, multi_avg_fn=moving_average(recipe.averaging), use_buffers=True)
             if recipe.averaging
             else None
         )

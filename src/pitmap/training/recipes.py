@@ -20,7 +20,7 @@ class Recipe:
         width: Channels of the first stage.
         epochs: Passes over the training patches at most; 0 derives them from ``steps``.
         steps: Optimiser steps that ``epochs = 0`` aims at, within ``EPOCH_RANGE``.
-        batch: Patches a step.
+        batch: Patches a step; 0 takes as many as make about ``PIXELS_A_STEP`` pixels, 2 at least.
         accumulate: Steps whose gradients are added before the weights change.
         learning_rate: Of Adam, at its highest.
         weight_decay: Decoupled (AdamW); 0 is plain Adam.
@@ -57,6 +57,10 @@ class Recipe:
     monitor: Literal["loss", "miou"]
     precision: Literal["auto", "float32", "bf16"]
 
+    def batch_for(self, patch: int) -> int:
+        """Patches a step for patches of ``patch`` pixels a side."""
+        return self.batch or max(2, round(PIXELS_A_STEP / patch**2))
+
     def epochs_for(self, batches: int) -> int:
         """Epochs for a number of batches an epoch."""
         if self.epochs:
@@ -69,7 +73,9 @@ class Recipe:
         return asdict(self)
 
 
-EPOCH_RANGE = (20, 300)
+EPOCH_RANGE = (15, 300)
+
+PIXELS_A_STEP = 2**17
 
 RECIPES = {
     # Chen et al. (2022), section IV: Adam at 1e-4, cross-entropy, 20 epochs, the epoch of least validation loss. Batch
@@ -81,9 +87,9 @@ RECIPES = {
     ),
     # Found by experiment on real images with few labels: benchmarks/results, "robust recipe".
     "robust": Recipe(
-        name="robust", width=0, epochs=0, steps=600, batch=4, accumulate=1, learning_rate=2e-3, weight_decay=1e-2,
+        name="robust", width=0, epochs=0, steps=400, batch=0, accumulate=1, learning_rate=5e-3, weight_decay=0.1,
         schedule="cosine", loss="dice_cross_entropy", class_weights="none", label_smoothing=0.0, augmentation=True,
-        jitter=0.0, mixing=0.5, averaging=0.98, early_stopping=0, monitor="miou", precision="auto",
+        jitter=0.0, mixing=1.0, averaging=0.98, early_stopping=0, monitor="loss", precision="auto",
     ),
 }  # fmt: skip
 
