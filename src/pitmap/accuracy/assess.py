@@ -26,8 +26,8 @@ from pitmap.grid import Grid, Window, blocks
 from pitmap.legend import DEFAULT_LEGEND, UNLABELLED, Legend
 from pitmap.raster import RasterInfo, describe, open_raster, read_legend, read_onto
 
-BLOCK = 2048
-"""Side of the blocks in which a map is read, in pixels: about 100 MB with areas and masks."""
+BLOCK = 1024
+"""Side of the blocks in which a map is read, in pixels: about 100 MB with areas, masks and counts."""
 
 VECTOR_SUFFIXES = {
     ".gpkg", ".shp", ".geojson", ".json", ".fgb", ".gml", ".kml", ".kmz", ".gdb", ".sqlite", ".tab", ".mif", ".parquet",

@@ -31,8 +31,8 @@ from pitmap.grid import Grid, Window
 from pitmap.legend import DEFAULT_LEGEND, UNLABELLED, Legend
 from pitmap.raster import RasterReader, describe, open_raster, read_legend
 
-STRIP_ROWS = 512
-"""Rows of the strips in which a map is read: the height of the tiles of a COG."""
+STRIP_ROWS = 128
+"""Rows of the strips in which a map is read; GDAL's block cache keeps the row of tiles that they cut."""
 
 DESIGN = "stratified random sample of pixels"
 
