@@ -76,15 +76,17 @@ def reflectance(samples: SampleSet, scene: int) -> NDArray:
     return samples.pixels[scene] * np.array(s.scales)[:, None, None] + np.array(s.offsets)[:, None, None]
 
 
-def forest(samples: SampleSet, seed: int) -> list[NDArray]:
-    """Codes of all scenes by a random forest on the bands of single pixels."""
+def forest(samples: SampleSet, seed: int, most: int = 10**9) -> list[NDArray]:
+    """Codes of all scenes by a random forest on the bands of single pixels, fitted on ``most`` of them at most."""
     features, classes = [], []
     for i in range(len(samples.scenes)):
         target = samples.targets(i, Split.TRAINING)
         features.append(reflectance(samples, i)[:, target > 0].T)
         classes.append(target[target > 0])
+    x, y = np.concatenate(features), np.concatenate(classes)
+    chosen = np.random.default_rng(seed).permutation(len(x))[:most]
     model = RandomForestClassifier(200, n_jobs=2, random_state=seed, min_samples_leaf=2)
-    model.fit(np.concatenate(features), np.concatenate(classes))
+    model.fit(x[chosen], y[chosen])
     return [
         model.predict(reflectance(samples, i).reshape(len(samples.bands), -1).T).reshape(s.shape).astype(np.uint8)
         for i, s in enumerate(samples.scenes)
@@ -112,7 +114,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--variants", default="robust", help="names, or JSON objects of fields, separated by ';'; or 'all'")
+    parser.add_argument(
+        "--variants", default="robust", help="names, or JSON objects of fields, separated by ';'; or 'all'"
+    )
     parser.add_argument("--network", default="unetplus")
     parser.add_argument("--out", type=Path, default=None, help="a JSON-lines file that results are added to")
     arguments = parser.parse_args()
@@ -135,7 +139,9 @@ def main() -> None:
             report({"variant": "random forest", **common, **_short(figures, time.perf_counter() - start)})
             for name in names:
                 start = time.perf_counter()
-                changes = json.loads(name) if name.startswith("{") else VARIANTS[name]
+                changes = dict(json.loads(name) if name.startswith("{") else VARIANTS[name])
+                patch = f"[samples]\npatch = {changes.pop('patch')}\n" if "patch" in changes else ""
+                samples = build(load(write_project(Path(folder), seed, more=patch)))
                 recipe = replace(ROBUST, **{"width": 16, **changes})
                 path = Path(folder) / "model.safetensors"
                 card = train(samples, Training(arguments.network, {}, recipe, seed, "cpu"), path)

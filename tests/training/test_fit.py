@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from pitmap.networks import build as build_network
 from pitmap.networks import load_model
 from pitmap.project import TrainingSection, load
 from pitmap.samples.build import build
@@ -111,14 +112,14 @@ def test_killed_at_any_moment_the_command_goes_on_to_the_same_tensors(samples, t
     train(samples, training, tmp_path / "whole.safetensors")
     work = tmp_path / ".m.training"
     code = f"""
-import sys
 from pathlib import Path
 from pitmap.project import TrainingSection
 from pitmap.samples.dataset import SampleSet
 from pitmap.training.fit import Training, train
 from pitmap.training.recipes import resolve
 small = resolve(TrainingSection(width=4, epochs=4, batch=4, precision="float32"), on_gpu=False)
-train(SampleSet(Path({str(samples.folder)!r})), Training("unetplus", {{}}, small, 0, "cpu"), Path({str(tmp_path / "m.safetensors")!r}))
+samples = SampleSet(Path({str(samples.folder)!r}))
+train(samples, Training("unetplus", {{}}, small, 0, "cpu"), Path({str(tmp_path / "m.safetensors")!r}))
 """
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env=environment)
@@ -168,6 +169,17 @@ def test_options_run(samples, tmp_path, changes):
     recipe = replace(SMALL, epochs=1, **changes)
     card = train(samples, Training("unet", {}, recipe, 0, "cpu"), tmp_path / "m.safetensors")
     assert 0 <= card.training["validation_miou"] <= 1
+
+
+def test_every_head_of_a_deeply_supervised_network_is_trained(samples, tmp_path):
+    recipe = replace(SMALL, epochs=1, averaging=0.0, weight_decay=0.0)
+    train(samples, Training("unetplusplus", {"deep_supervision": True}, recipe, 0, "cpu"), tmp_path / "m.safetensors")
+    torch.manual_seed(0)
+    fresh = build_network("unetplusplus", 4, 7, 4, deep_supervision=True).state_dict()
+    trained = tensors(tmp_path / "m.safetensors")
+    heads = [name for name in trained if "head" in name and name.endswith("weight")]
+    assert len(heads) == 4
+    assert all(not torch.equal(trained[name], fresh[name]) for name in heads)
 
 
 def test_auto_precision_is_chosen_once_and_kept(samples, tmp_path):

@@ -93,6 +93,12 @@ class Segmentation(lightning.LightningModule):
             normalised.append(normalise(pixels, valid, gain.to(pixels.device), bias.to(pixels.device)))
         return torch.cat(normalised).contiguous(memory_format=torch.channels_last)
 
+    def heads(self, images: Tensor) -> list[Tensor]:
+        """Logits of all heads of a deeply supervised network, else of the only one."""
+        if getattr(self.network, "deep_supervision", False):
+            return list(self.network.side_logits(images))  # type: ignore[operator]
+        return [self.network(images)]
+
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """The recipe's loss, in float32 whatever the precision of the network."""
         weights = self.weights if isinstance(self.weights, Tensor) else None
@@ -112,7 +118,7 @@ class Segmentation(lightning.LightningModule):
             )
             images, target = augment(images, batch.valid, target, self.recipe.jitter, self.recipe.mixing, generator)
             images = images.contiguous(memory_format=torch.channels_last)
-        loss = self.loss(self.network(images), target)
+        loss = torch.stack([self.loss(logits, target) for logits in self.heads(images)]).mean()
         self.log("loss", loss, on_step=True, on_epoch=True, batch_size=len(images), sync_dist=True)
         return loss
 
