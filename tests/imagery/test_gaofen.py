@@ -214,6 +214,41 @@ def test_missing_elements_are_lived_with(folder):
     assert "date of the file name" in image.metadata.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("satellite", "camera", "parts", "source"),
+    [
+        ("GF6", "PMS", ("MUX", "PAN"), "CRESDA 2018, GF6 PMS"),
+        ("GF7", "DLC", ("BWDMUX", "BWDPAN"), "CRESDA 2020, GF7 BWD"),
+        ("GF1", "PMS2", ("MSS2", "PAN2"), "CRESDA 2018, GF1 PMS2"),
+    ],
+)
+def test_other_satellites_have_their_own_names_and_coefficients(folder, satellite, camera, parts, source):
+    for path in list(folder.iterdir()):
+        for old, new in zip(("MSS1", "PAN1"), parts, strict=True):
+            if old in path.name:
+                renamed = path.name.replace("GF2_PMS1", f"{satellite}_{camera}").replace(old, new)
+                path.rename(path.with_name(renamed))
+    for path in folder.glob("*.xml"):
+        edit(path, (">GF2<", f">{satellite}<"), (">PMS1<", f">{camera}<"))
+    product = open_product(folder)
+    assert set(product.images) == {"mss", "pan"}
+    assert product.images["mss"].coefficients().source == source
+
+
+def test_a_delivery_of_pan_alone_is_prepared(delivery, tmp_path):
+    folder, _ = delivery
+    path = tmp_path / "pan.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for source in folder.glob("*PAN1*"):
+            archive.add(source, arcname=source.name)
+    extent = (630_080.0, 3_829_840.0, 630_120.0, 3_829_880.0)
+    report = prepare(path, tmp_path / "out.tif", PrepareOptions(height=280.0, extent=extent))
+    assert report.source["sensor"] == "GF2 PMS1 PAN"
+    assert report.valid_share == 1.0
+    assert any("panchromatic one is prepared" in w for w in report.warnings)
+    assert report.grid["pixel_size"] == 0.81
+
+
 def test_gains_in_the_xml_come_first(folder):
     path = member(folder, "MSS", "xml")
     edit(path, ("<GainMode>", "<AbsCeof>0.1,0.2,0.3,0.4</AbsCeof>\n<GainMode>"))
