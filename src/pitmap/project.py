@@ -454,7 +454,7 @@ def _scenes(project: Project, site: SiteSection, problems: list[str]) -> list[Sc
                 for i in indices
             ),
             calibrated=site.scale is not None or info.has_scale,
-            group=site.group or groups.get(image.name) or groups.get(image.stem) or image.stem,
+            group=site.group or _group_of(image, groups) or image.stem,
             labels=labels,
         )
         _check_labels(project, scene, problems)
@@ -477,7 +477,15 @@ def _groups(folder: Path, site: SiteSection, problems: list[str]) -> dict[str, s
         if column not in columns:
             problems.append(f"{where}.{key} = {column!r} is not a column of {path.name}.{nearest(column, columns)}")
             return {}
-    return {Path(row[site.groups.file]).name: row[site.groups.group] for row in rows}
+    return {row[site.groups.file].strip(): row[site.groups.group] for row in rows}
+
+
+def _group_of(image: Path, groups: dict[str, str]) -> str | None:
+    """The group of an image: by the end of its path, with as many folders as the table gives, or by its stem."""
+    for count in range(len(image.parts), 0, -1):
+        if group := groups.get("/".join(image.parts[-count:])):
+            return group
+    return groups.get(image.stem)
 
 
 def _nearest_file(path: Path) -> str:

@@ -1,0 +1,142 @@
+"""Project files on real data: everything up to training, which needs no minutes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pitmap.project import load
+from pitmap.samples.build import build
+from pitmap.samples.split import Split
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+pytestmark = pytest.mark.skipif(
+    not DATA.exists(), reason="the real data lie beside the checkout only where they are allowed"
+)
+
+
+def strzegom(folder: Path, **options) -> Path:
+    import sys
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    from benchmarks.strzegom import write_project
+
+    return write_project(folder, **options)
+
+
+def test_six_dates_of_one_place_share_no_labelled_ground(tmp_path):
+    samples = build(load(strzegom(tmp_path, seed=3)))
+    audit = samples.content["audit"]
+    assert set(audit["shared_labelled_pixels"].values()) == {0}
+    assert audit["classes_below_minimum"] == []
+    # The same pixel is on the same side on every date.
+    splits = np.stack(samples.splits)
+    assert (splits == splits[0]).all()
+    # Column 0 and row 400 are zeros in the bands used: no label there.
+    for codes in samples.codes:
+        assert not codes[:, 0].any()
+        assert not codes[400].any()
+    # Scale and offset differ by date; blue must not.
+    for scene, pixels in zip(samples.scenes, samples.pixels, strict=True):
+        blue = np.median(pixels[0][pixels[0] > 0]) * scene.scales[0] + scene.offsets[0]
+        assert 0.02 < blue < 0.08
+
+
+def test_the_land_use_layer_gives_the_mask_back(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    date = ("20230530",)
+    from_mask = build(load(strzegom(tmp_path / "a", seed=0, dates=date)))
+    from_layer = build(load(strzegom(tmp_path / "b", seed=0, dates=date, vector=True)))
+    np.testing.assert_array_equal(from_mask.codes[0], from_layer.codes[0])
+    assert int((from_layer.codes[0] == 9).sum()) > 3800  # open pit
+
+
+def test_gaofen_crops_without_crs_are_split_by_group(tmp_path):
+    folder = DATA / "gid_gf2_rgb"
+    legend = [row.split(",") for row in (folder / "legend_mtl15.csv").read_text().splitlines()[1:]]
+    text = '[project]\nname = "GID"\n[samples]\nsplit = "groups"\n'
+    # Code 0 of the files is a class (industrial land), their last code is "undefined".
+    for code, name, colour in legend[:-1]:
+        text += f'[[classes]]\ncode = {int(code) + 1}\nkey = "C{code}"\nname = "{name}"\ncolour = "{colour}"\n'
+    values = ", ".join(f'{code} = "C{code}"' for code, _, _ in legend[:-1])
+    text += (
+        f'[[sites]]\nname = "gid"\nimage = "{folder}/GID-MTL15/image/*.tif"\n'
+        f'labels = "{folder}/GID-MTL15/label_gray/{{stem}}.tif"\n'
+        f'label_values = {{ {values}, {legend[-1][0]} = "" }}\n'
+        f'groups = {{ table = "{folder}/overlap_group.csv", group = "overlap_group" }}\n'
+    )
+    (tmp_path / "pitmap.toml").write_text(text)
+    samples = build(load(tmp_path / "pitmap.toml"))
+    assert len(samples.scenes) == 120
+    sides: dict[str, set[int]] = {}
+    for scene, split in zip(samples.scenes, samples.splits, strict=True):
+        sides.setdefault(scene.group, set()).add(int(split.flat[0]))
+    assert all(len(s) == 1 for s in sides.values())
+    assert 50 < len(sides) < 120
+    assert sum(int((c == 1).sum()) for c in samples.codes) > 100_000
+    assert samples.content["audit"]["labelled_pixels"]["test"] > 100_000
+
+
+def test_vector_samples_in_four_layers(tmp_path):
+    folder = DATA / "aberystwyth_s2"
+    (tmp_path / "pitmap.toml").write_text(
+        f"""
+[[classes]]
+code = 1
+key = "WAT"
+name = "water"
+colour = "#2b6cb0"
+[[classes]]
+code = 2
+key = "GRA"
+name = "grass"
+colour = "#a6d96a"
+[[classes]]
+code = 3
+key = "FOR"
+name = "forest"
+colour = "#1b7837"
+[[classes]]
+code = 4
+key = "URB"
+name = "urban"
+colour = "#8a4fa3"
+[[sites]]
+name = "aber"
+image = "{folder}/sen2_20210527_aber_mosaic.tif"
+bands = [1, 2, 3, 7]
+scale = 0.001
+nodata = 0
+labels = "{folder}/cls_poly_smpls.gpkg"
+label_layers = {{ cls_water_smpls = "WAT", cls_grass_smpls = "GRA", cls_forest_smpls = "FOR", cls_urban_smpls = "URB" }}
+[samples]
+block_m = 300
+"""
+    )
+    samples = build(load(tmp_path / "pitmap.toml"))
+    pixels = np.bincount(samples.codes[0].ravel(), minlength=5)[1:]
+    # Hectares of the README, pixels of 100 m2.
+    np.testing.assert_allclose(pixels / 100, [16.4, 30.0, 13.3, 6.1], rtol=0.03)
+    assert set(samples.content["audit"]["shared_labelled_pixels"].values()) == {0}
+    assert all(samples.class_pixels(s).sum() > 0 for s in (Split.TRAINING, Split.VALIDATION, Split.TEST))
+
+
+def test_weak_labels_with_large_codes_and_overlaps(tmp_path):
+    folder = DATA / "brandenburg_s2"
+    keys = {"meadow": "VEG", "wetland": "VEG", "farm": "BAS", "scrub": "VEG", "forest": "VEG", "water": "WAT",
+            "residential": "BUI", "grass": "VEG"}  # fmt: skip
+    values = ", ".join(f'{k} = "{v}"' for k, v in keys.items())
+    (tmp_path / "pitmap.toml").write_text(
+        f"""
+[[sites]]
+name = "brandenburg"
+image = "{folder}/T33UUU_20170216T102101_B04.jp2"
+scale = 0.0001
+labels = "{folder}/gis_osm_landuse-water_a_free_1_area-10000-to-500000.gpkg"
+label_field = "fclass"
+label_values = {{ {values} }}
+"""
+    )
+    samples = build(load(tmp_path / "pitmap.toml"))
+    assert set(np.unique(samples.codes[0])) == {0, 2, 3, 4, 6}
