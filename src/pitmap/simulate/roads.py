@@ -62,7 +62,7 @@ def network(cost: Field, places: NDArray[np.intp], length: float, rng: np.random
     shape = cost.shape
     start, end, run = neighbour_edges(shape, SIXTEEN)
     flat = cost.ravel().astype(np.float64)
-    weight = run * 0.5 * (flat[start] + flat[end])
+    weight = run * 0.25 * sum(flat[nodes] for nodes in (start, *_between(start, end, shape[1]), end))
     nodes = np.unique(places[:, 0] * shape[1] + places[:, 1])
     graph = coo_array((weight, (start, end)), shape=(flat.size, flat.size)).tocsr()
     far, before, owner = dijkstra(graph, indices=nodes, min_only=True, return_predecessors=True)
@@ -101,6 +101,13 @@ def network(cost: Field, places: NDArray[np.intp], length: float, rng: np.random
             break
         built += build(int(i), 2.0)
     return [Road(_smoothed(chain, shape[1]), cars) for chain, cars in _chains(traffic, set(nodes.tolist()))]
+
+
+def _between(start: NDArray[np.intp], end: NDArray[np.intp], cols: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The two nodes that a knight's move passes between; the ends themselves for shorter steps."""
+    by_row, by_col = end // cols - start // cols, end % cols - start % cols
+    half = np.trunc(by_row / 2).astype(np.intp) * cols + np.trunc(by_col / 2).astype(np.intp)
+    return start + half, end - half
 
 
 def _way_back(node: int, before: NDArray) -> list[int]:

@@ -108,10 +108,11 @@ def place_dumps(canvas: Canvas, dug: list[pits.Pit], composition: Composition, r
     """Tip dumps beside most pits, in proportion to a power of the pit's area, until the share is reached."""
     wanted = left = composition.shares["WDA"] * canvas.area_m2
     part = np.array([pit.area_m2**0.7 for pit in dug])
-    for _ in range(6):
+    smallest = min(400.0, 0.2 * wanted)
+    for attempt in range(8):
         for pit, share in zip(dug, part / part.sum(), strict=True):
-            area = min(left, share * wanted * rng.uniform(0.6, 1.4))
-            if area > 400 and rng.random() < 0.8 and dumps.tip(canvas, pit, area, rng):
+            area = min(left, share * wanted * rng.uniform(0.6, 1.4) * 0.9**attempt)
+            if area > smallest and rng.random() < 0.8 and dumps.tip(canvas, pit, area, rng):
                 left -= area
         if left < 0.02 * wanted:
             break

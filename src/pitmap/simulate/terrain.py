@@ -198,6 +198,8 @@ def cast_shadow(surface: Field, cell_m: float, zenith_deg: float, azimuth_deg: f
     down, right, up = sun_direction(zenith_deg, azimuth_deg)
     run = np.hypot(down, right)
     depth = np.zeros_like(surface)
+    if run < 1e-6:  # the sun stands overhead
+        return depth
     steps = max(1, round(reach_m / cell_m))
     for step in np.unique(np.round(np.geomspace(1, steps, 8))):
         rows, cols = round(step * down / run), round(step * right / run)
