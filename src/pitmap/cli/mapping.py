@@ -26,6 +26,7 @@ def map_image(
     scale: Annotated[float | None, typer.Option(help="Reflectance = DN x scale + offset.")] = None,
     offset: Annotated[float | None, typer.Option(help="See --scale.")] = None,
     nodata: Annotated[float | None, typer.Option(help="Pixels with this value in any band are left out.")] = None,
+    pixel_size: Annotated[float | None, typer.Option(help="Metres, for an image without a CRS.")] = None,
     mask: Annotated[list[Path] | None, typer.Option(help="Layer of ground to leave out; may be repeated.")] = None,
     mines: Annotated[Path | None, typer.Option(help="Write mine polygons to this .gpkg.")] = None,
     mine_class: Annotated[list[str] | None, typer.Option(help="Class key of mines (OPM); may be repeated.")] = None,
@@ -36,6 +37,10 @@ def map_image(
     tta: Annotated[bool, typer.Option("--tta", help="Mean of the eight flips and rotations.")] = False,
     precision: Annotated[str, typer.Option(help="auto, float32 or bf16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(help="Network package.module:factory that the model may import; may be repeated."),
+    ] = None,
 ) -> None:
     """Map a whole image in exact tiles; memory does not grow with the image.
 
@@ -59,12 +64,14 @@ def map_image(
         "scale": scale,
         "offset": offset if offset is not None or scale is None else 0.0,
         "nodata": nodata,
+        "pixel_size_m": pixel_size,
         "masks": tuple(mask) if mask else None,
         "probabilities": probabilities,
         "tile": tile,
         "halo": None if halo == "exact" else _pixels(halo),
         "test_time_augmentation": tta or None,
         "precision": None if precision == "auto" else precision,
+        "trusted": tuple(trust) if trust else None,
         "device": None if device == "auto" else device,
     }
     options = replace(options, **{k: v for k, v in given.items() if v is not None})

@@ -126,7 +126,7 @@ def _check_pixel_size(card: ModelCard, info: RasterInfo, stated: float | None) -
         raise ModelError(
             f"{info.path} has no coordinate reference system, so the size of its pixels is not known.",
             f"Pixels of {card.pixel_size_m:.3g} m, on which the model was trained.",
-            "Assign the CRS with gdal_edit or QGIS, or state the pixel size.",
+            "Assign the CRS with gdal_edit or QGIS, or state the pixel size with --pixel-size.",
         )
     if abs(found / card.pixel_size_m - 1) > PIXEL_SIZE_TOLERANCE:
         raise ModelError(
