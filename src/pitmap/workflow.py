@@ -19,10 +19,7 @@ from pitmap.files import write_json
 from pitmap.project import Project, Scene
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from pitmap.accuracy.assess import Assessment
-    from pitmap.accuracy.resampling import GroundBlocks, GroundCells
     from pitmap.mapping.prediction import MapReport
     from pitmap.networks.model_file import ModelCard
     from pitmap.samples.dataset import SampleSet
@@ -41,8 +38,13 @@ def silent(*_: object) -> None:
 
 def model_path(project: Project, network: str | None = None, seed: int | None = None) -> Path:
     """Where the model of a network and a seed lies."""
-    name = (network or project.training.network).replace(":", "-").replace(".", "-")
+    name = file_name(network or project.training.network)
     return project.results / "models" / f"{name}-seed{project.project.seed if seed is None else seed}.safetensors"
+
+
+def file_name(network: str) -> str:
+    """The name of a network, ``package.module:factory`` included, as part of a file name."""
+    return network.replace(":", "-").replace(".", "-")
 
 
 def sample(project: Project, progress: Progress = silent) -> SampleSet:
@@ -58,12 +60,13 @@ def train_model(
     seed: int | None = None,
     announce: Announce = silent,
     callbacks: list[Any] | None = None,
+    samples: SampleSet | None = None,
 ) -> ModelCard:
-    """Train a network on the project's sample set."""
+    """Train a network on the project's sample set, or on another one that is given."""
     from pitmap.samples.dataset import SampleSet
     from pitmap.training.fit import Training, train
 
-    samples = SampleSet(project.results / "samples")
+    samples = SampleSet(project.samples_folder) if samples is None else samples
     training = Training.of(project.training, project.project.seed if seed is None else seed, network)
     return train(samples, training, model_path(project, network, seed), announce=announce, callbacks=callbacks)
 
@@ -87,6 +90,20 @@ def map_scene(project: Project, model: Path, scene: Scene, progress: Callable[[f
     return report
 
 
+def map_scenes(project: Project, model: Path, progress: Progress = silent) -> None:
+    """Map all scenes of the project whose maps are not up to date."""
+    scenes = project.scenes
+    for i, scene in enumerate(scenes):
+        if map_is_current(project, model, scene):
+            continue
+
+        def part(done: float, i: int = i, name: str = scene.name) -> None:
+            progress(f"mapping {name}", (i + done) / len(scenes))
+
+        map_scene(project, model, scene, part)
+        write_json(_key_file(project.results / "maps" / f"{scene.name}.tif"), _map_key(project, model, scene))
+
+
 def map_options(project: Project, scene: Scene, out: Path) -> Any:
     """How a scene of the project is mapped: its bands and scaling, and ``[mapping]``."""
     from pitmap.mapping.prediction import MapOptions
@@ -106,14 +123,20 @@ def map_options(project: Project, scene: Scene, out: Path) -> Any:
         device=project.training.device,
         probabilities=out.with_name(f"{out.stem}-probabilities.tif") if settings.probabilities else None,
         project=project.project.name,
+        trusted=(project.training.network,),
     )
 
 
-def assess_project(project: Project, model: Path) -> dict[str, Any]:
+def assess_project(project: Project, model: Path, ground_file: Path | None = None) -> dict[str, Any]:
     """Compare the maps of all scenes with their labels, on the test ground and on the whole labelled area.
 
     Writes ``accuracy.json`` and ``confusion.csv`` (test ground). Intervals of the pooled figures come from resampling
     blocks of ground: dates of one place on one grid count as one ground, images without CRS as a block a group.
+
+    Args:
+        project: The project.
+        model: The model that made the maps.
+        ground_file: Where the counts by cells of test ground go (``.npz``), for comparison with other maps.
 
     Returns:
         The content of ``accuracy.json``.
@@ -121,17 +144,20 @@ def assess_project(project: Project, model: Path) -> dict[str, Any]:
     from dataclasses import replace
 
     from pitmap.accuracy.assess import assess_arrays
+    from pitmap.accuracy.places import Places
     from pitmap.networks.model_file import read_card
     from pitmap.raster import read_codes
     from pitmap.samples.dataset import SampleSet
     from pitmap.samples.split import Split
 
-    samples, card = SampleSet(project.results / "samples"), read_card(model)
+    samples, card = SampleSet(project.samples_folder), read_card(model)
     names = {"test": LEAKING_GROUND if samples.random_split else TEST_GROUND, "labelled_area": LABELLED_GROUND}
     totals: dict[str, Assessment] = {}
     by_scene: dict[str, dict[str, Any]] = {}
-    places = _Places(project, len(samples.legend))
-    for i, scene in enumerate(project.scenes):
+    scenes = project.scenes
+    grids, groups = [s.info.grid for s in scenes], [s.group for s in scenes]
+    places = {ground: Places(grids, groups, len(samples.legend)) for ground in names}
+    for i, scene in enumerate(scenes):
         codes = samples.codes[i]
         mapped = read_codes(project.results / "maps" / f"{scene.name}.tif")
         areas = None if scene.info.grid.crs is None else scene.info.grid.pixel_areas_m2()
@@ -141,55 +167,20 @@ def assess_project(project: Project, model: Path) -> dict[str, Any]:
             result = assess_arrays(mapped, codes, samples.legend, region, areas, names[ground], sources)
             by_scene[scene.name][ground] = result.to_json() if result.matrix.counts.any() else None
             totals[ground] = totals[ground] + result if ground in totals else result
-            places.add(ground, scene, mapped, np.where(region, codes, 0))
-    results = {ground: replace(total, blocks=places.blocks(ground)) for ground, total in totals.items()}
+            places[ground].add(i, mapped, np.where(region, codes, 0))
+    results = {ground: replace(total, blocks=places[ground].blocks()) for ground, total in totals.items()}
+    if ground_file is not None:
+        places["test"].write(ground_file)
     content = {
         "project": project.project.name,
         "model": {"file": model.name, "network": card.network, "seed": card.seed, "sha256": card.sha256},
-        "maps": {s.name: _checksum(project.results / "maps" / f"{s.name}.tif") for s in project.scenes},
+        "maps": {s.name: _checksum(project.results / "maps" / f"{s.name}.tif") for s in scenes},
         **{ground: result.to_json() for ground, result in results.items()},
         "scenes": by_scene,
     }
     results["test"].matrix.write_csv(project.results / "confusion.csv")
     write_json(project.results / "accuracy.json", content)
     return content
-
-
-class _Places:
-    """Blocks of ground for intervals, pooled over the dates of a place."""
-
-    def __init__(self, project: Project, classes: int) -> None:
-        self.scenes, self.classes = project.scenes, classes
-        self._cells: dict[tuple[str, int], GroundCells] = {}
-        self._bare: dict[str, list[tuple[str, NDArray[np.int64]]]] = {}
-
-    def add(self, ground: str, scene: Scene, mapped: NDArray, reference: NDArray) -> None:
-        """Count a scene."""
-        from pitmap.accuracy.confusion import count
-        from pitmap.accuracy.resampling import GroundCells
-
-        if scene.info.grid.crs is None:
-            matrix = count(mapped, reference, self.classes)
-            self._bare.setdefault(ground, []).append((scene.group, matrix))
-            return
-        place = next(i for i, s in enumerate(self.scenes) if s.info.grid.same_as(scene.info.grid))
-        cells = self._cells.setdefault((ground, place), GroundCells(scene.info.grid.shape, self.classes))
-        cells.add(mapped, reference)
-
-    def blocks(self, ground: str) -> GroundBlocks | None:
-        """The blocks of all places."""
-        from pitmap.accuracy.resampling import GroundBlocks
-
-        parts = [cells.blocks() for (g, _), cells in self._cells.items() if g == ground and cells.counts.any()]
-        bare = [(group, matrix) for group, matrix in self._bare.get(ground, []) if matrix.any()]
-        if bare:
-            groups = np.unique([group for group, _ in bare], return_inverse=True)[1]
-            side = max(max(s.info.grid.shape) for s in self.scenes)
-            parts.append(GroundBlocks(np.stack([matrix for _, matrix in bare]), groups, side, 0))
-        total = None
-        for part in parts:
-            total = part if total is None else total + part
-        return total
 
 
 def _checksum(path: Path) -> str:
@@ -248,16 +239,7 @@ def run(
     model = model_path(project, network)
     if card.sha256 != read_sha(model):
         raise ModelError(f"{model} changed while it was being used.", remedy="Run the command again.")
-    scenes = project.scenes
-    for i, scene in enumerate(scenes):
-        if map_is_current(project, model, scene):
-            continue
-
-        def part(done: float, i: int = i, name: str = scene.name) -> None:
-            progress(f"mapping {name}", (i + done) / len(scenes))
-
-        map_scene(project, model, scene, part)
-        write_json(_key_file(project.results / "maps" / f"{scene.name}.tif"), _map_key(project, model, scene))
+    map_scenes(project, model, progress)
     content = assess_project(project, model)
     announce(describe_accuracy(content))
     return write_report(project, model)

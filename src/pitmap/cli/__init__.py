@@ -37,7 +37,7 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 for command in (
     study.demo, study.init, imagery.info, imagery.prepare, study.sample, study.networks, study.train, mapping.map_image,
-    accuracy.assess, accuracy.design, accuracy.estimate, study.report, study.run,
+    accuracy.assess, accuracy.design, accuracy.estimate, study.compare, study.report, study.run,
 ):  # fmt: skip
     app.command({"map_image": "map"}.get(command.__name__, command.__name__))(command)
 

@@ -1,4 +1,4 @@
-"""Commands on a study: demo, init, sample, networks, train, report, run."""
+"""Commands on a study: demo, init, sample, networks, train, compare, report, run."""
 
 from __future__ import annotations
 
@@ -97,9 +97,7 @@ def networks(
             r.network, r.variant, str(r.depth), f"{r.parameters:,}", gmac, str(r.stride), str(r.reach), str(r.halo)
         )
     Console().print(shown)
-    print(
-        f"Width {width}, {bands} bands, {classes} classes, no batch normalisation; the first variant is the default."
-    )
+    print(f"Width {width}, {bands} bands, {classes} classes, no batch normalisation; the first variant is the default.")
 
 
 def train(
@@ -117,6 +115,25 @@ def train(
     with progress_bar() as (_, bar):
         card = workflow.train_model(study, network, seed, say, _training_callbacks(bar))
     print(f"{workflow.describe_model(card)} Written to {workflow.model_path(study, network, seed)}.")
+
+
+def compare(
+    project: ProjectArgument,
+    part: Annotated[
+        str | None, typer.Option(help="Every n-th run from the k-th on, K/N, to share the plan out.")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Show the plan with its estimated hours, and stop.")] = False,
+) -> None:
+    """Compare networks with seeds, intervals and verdicts: the paper's tables and figures on your own data.
+
+    What is done is skipped, what was interrupted goes on. Example: pitmap compare my-study/pitmap.toml --part 2/8
+    """
+    from pitmap.compare import compare
+
+    study = load_project(project)
+    with progress_bar() as (progress, bar):
+        made = compare(study, part, say, progress, _training_callbacks(bar), plan)
+    print(f"Comparison: {made}" if made.suffix == ".html" else f"Runs: {made}")
 
 
 def report(project: ProjectArgument, network: NetworkOption = None) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from pitmap import __version__
 from pitmap.errors import ProjectError
@@ -64,10 +64,16 @@ def write_report(project: Project, model_path: Path) -> Path:
     return path
 
 
-def render(context: dict[str, Any]) -> str:
-    """The page for a context of the template ``report.html``."""
+def render(context: dict[str, Any], template: str = "report.html", package: str = "pitmap.report") -> str:
+    """A page from a template and its context.
+
+    Args:
+        context: What the template names.
+        template: File name of the template.
+        package: The package that it lies in; it can include the report's own files, such as ``report.css``.
+    """
     environment = Environment(
-        loader=PackageLoader("pitmap.report", ""),
+        loader=ChoiceLoader([PackageLoader(package, ""), PackageLoader("pitmap.report", "")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -79,7 +85,7 @@ def render(context: dict[str, Any]) -> str:
     environment.filters["url"] = lambda text: quote(str(text))
     environment.globals["dash"] = formats.DASH
     environment.globals["decimals_for"] = formats.decimals_for
-    return environment.get_template("report.html").render(context).strip() + "\n"
+    return environment.get_template(template).render(context).strip() + "\n"
 
 
 def heat(cell: dict[str, Any]) -> str:

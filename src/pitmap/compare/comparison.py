@@ -1,0 +1,172 @@
+"""``compare``: the plan, its runs, and the tables, figures and page made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pitmap import workflow
+from pitmap.compare.costs import Trial, counted, describe_plan, run_seconds, trial_of
+from pitmap.compare.figures import draw_bars, draw_maps, scene_maps, write_picture
+from pitmap.compare.page import Comparison, comparison_page
+from pitmap.compare.plan import Plan
+from pitmap.compare.runs import Keys, Samples, check_alike, execute, read_result
+from pitmap.compare.tables import Rows, site_table, summarise, table1, table2, table3, to_csv
+from pitmap.compare.verdicts import cut, differences, optimism, single_intervals
+from pitmap.files import make_folder, write_text
+from pitmap.networks.count import Cost
+from pitmap.project import Project, Scene
+
+SCENES_DRAWN = 6
+"""Scenes of which the maps are drawn; of more, some evenly spaced in their order."""
+
+
+def compare(
+    project: Project,
+    part: str | None = None,
+    announce: workflow.Announce = workflow.silent,
+    progress: workflow.Progress = workflow.silent,
+    callbacks: list[Any] | None = None,
+    plan_only: bool = False,
+) -> Path:
+    """Compare networks on a study: do the runs that are not done, then write tables, figures and a page.
+
+    Runs that are done are skipped, one that was interrupted goes on. With a part of the plan the page is written as
+    soon as all runs of the whole plan are there, whichever machine did them: copy the ``runs`` folders together.
+
+    Args:
+        project: The project; ``[compare]`` says what is compared.
+        part: ``k/n`` for every n-th run from the k-th on; None for all.
+        announce: Called with sentences for the user: first the plan with its estimated hours.
+        progress: Called with the name of a step and the share done.
+        callbacks: For Lightning's trainer.
+        plan_only: Show the plan and stop.
+
+    Returns:
+        The page ``comparison.html``; the folder of the runs while some are missing, or with ``plan_only``.
+
+    Raises:
+        ProjectError: The plan names what does not exist, or runs were made with different recipes.
+        PitmapError: Any of the steps'.
+    """
+    plan = Plan.of(project)
+    runs, keys, samples = plan.part(part), Keys(plan), Samples(plan, progress)
+    done = {run for run in plan.runs if keys.is_done(run)}
+    finished = len(done) == len(plan.runs)
+    trials = {entry.label: trial_of(plan, entry, samples, finished) for entry in plan.entries}
+    costs = {
+        e.label: counted(plan, e, len(project.scenes[0].band_indices), trials[e.label].width) for e in plan.entries
+    }
+    if plan_only or any(run not in done for run in runs):
+        seconds = {r: run_seconds(plan, r, samples, trials[r.entry.label], costs[r.entry.label].halo) for r in runs}
+        announce(describe_plan(plan, seconds, done, part, trials))
+    if plan_only:
+        return plan.folder
+    for number, run in enumerate(runs, start=1):
+        if run in done:
+            continue
+        announce(f"Run {number} of {len(runs)}: {run.name}")
+        execute(plan, run, samples, keys.key(run), announce, progress, callbacks)
+        done.add(run)
+    done |= {run for run in plan.runs if keys.is_done(run)}
+    if missing := [run for run in plan.runs if run not in done]:
+        announce(
+            f"{len(missing)} of {len(plan.runs)} runs are still to be done by other parts, {missing[0].name} first."
+        )
+        return plan.folder
+    return write_comparison(plan, trials, costs)
+
+
+def write_comparison(plan: Plan, trials: dict[str, Trial], costs: dict[str, Cost]) -> Path:
+    """Tables and pictures of runs that are all done, in ``comparison/``, and the page ``comparison.html``.
+
+    Raises:
+        ProjectError: The runs were made with different recipes.
+        OutputError: A file cannot be written.
+    """
+    found, tables = collect(plan, trials, costs)
+    folder = make_folder(plan.project.results / "comparison")
+    for name, rows in tables.items():
+        write_text(folder / f"{name}.csv", to_csv(rows))
+    for name, picture in found.pictures.items():
+        write_picture(folder / f"{name}.png", picture)
+    page = plan.project.results / "comparison.html"
+    write_text(page, comparison_page(found))
+    return page
+
+
+def collect(plan: Plan, trials: dict[str, Trial], costs: dict[str, Cost]) -> tuple[Comparison, dict[str, Rows]]:
+    """Everything that the runs tell, and the tables by file name without ending."""
+    project = plan.project
+    results = [read_result(plan, run) for run in plan.runs]
+    check_alike(results)
+    legend, mines = project.legend, project.mine_classes
+    by_split = {split: [r for r in results if r.run.split == split] for split in plan.splits}
+    summaries = {split: summarise(own) for split, own in by_split.items()}
+    grounds = {split: cut(own) for split, own in by_split.items()}
+    # The test ground of the random split was trained on, in part: a verdict there would be one on memory.
+    pairs = [d for s in plan.splits if s != "random" for d in differences(grounds[s], legend, mines, s)]
+    intervals = {
+        split: {label: single_intervals(ground, legend, mines) for label, ground in own.items()}
+        for split, own in grounds.items()
+    }
+    found = Comparison(
+        plan=plan,
+        results=results,
+        costs=table1(costs, trials),
+        summaries=summaries,
+        intervals=intervals,
+        differences=pairs,
+        optimism=optimism(results, legend, mines),
+        sites=site_table(results, {s.name: s.site.name for s in project.scenes}, legend, mines),
+        pictures=_pictures(plan, summaries, intervals),
+    )
+    tables = {
+        "table1": found.costs,
+        "table2": [row for split in plan.splits for row in table2(summaries[split], split)],
+        "table3": [row for split in plan.splits for row in table3(summaries[split], split)],
+        "sites": found.sites,
+        "differences": [_flat(asdict(d)) for d in pairs],
+        "optimism": [_flat(asdict(o)) for o in found.optimism],
+        "intervals": [
+            {"split": split, "network": label, "figure": name, **asdict(interval)}
+            for split, own in intervals.items()
+            for label, figures in own.items()
+            for name, interval in figures.items()
+        ],
+    }
+    return found, tables
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """Values by seed as a column a seed."""
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            flat |= {f"{name} {seed}".replace("by_seed", "seed"): v for seed, v in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _pictures(plan: Plan, summaries: dict[str, Any], intervals: dict[str, Any]) -> dict[str, bytes]:
+    """Bars of every split, and the maps of the first seed under the first split of the ground."""
+    pictures = {
+        f"fig11-{split}": draw_bars(
+            summaries[split], intervals[split], f"Split {split}, mean of {len(plan.seeds)} seed(s)"
+        )
+        for split in plan.splits
+    }
+    split = next((s for s in plan.splits if s != "random"), plan.splits[0])
+    seed = plan.seeds[0]
+    for scene in _drawn(plan.project.scenes):
+        panels = scene_maps(plan, split, seed, scene)
+        pictures[f"maps-{scene.name}"] = draw_maps(panels, f"{scene.name} (split {split}, seed {seed})")
+    return pictures
+
+
+def _drawn(scenes: Sequence[Scene]) -> list[Scene]:
+    number = min(SCENES_DRAWN, len(scenes))
+    return [scenes[i * len(scenes) // number] for i in range(number)]

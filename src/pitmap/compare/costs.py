@@ -1,0 +1,254 @@
+"""What a network costs: counted, and measured in a short trial, which also tells how long the plan will take."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from pitmap.compare.plan import Entry, Plan, Run
+from pitmap.compare.runs import Samples
+from pitmap.files import write_json
+from pitmap.mapping.inference import Predictor
+from pitmap.networks.count import Cost, cost
+from pitmap.networks.registry import build
+from pitmap.samples.dataset import SampleSet
+from pitmap.samples.patches import Patch
+from pitmap.samples.split import Split
+from pitmap.training.fit import VALIDATIONS, Training, clock
+from pitmap.training.losses import IGNORED, make_loss
+from pitmap.training.recipes import Recipe
+
+TRIAL_SIDE = {"cpu": 256}
+"""Longest side of a trial image by device; elsewhere 512."""
+
+OVERHEAD = 1.15
+"""Reading, augmentation and the optimiser, beside the passes through the network."""
+
+MAP_TILE = 1024
+"""Side of a tile that the estimate assumes; its halo is mapped twice."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A network measured on one image.
+
+    Attributes:
+        device: What it ran on.
+        width: Channels of the first stage.
+        side: Of the square image, px.
+        training_seconds: Of a training step in float32, for a megapixel of input.
+        training_bytes: Rise of memory during the step, for a megapixel; weights and their gradients not counted.
+        mapping_seconds: Of a pass without gradient in float32, for a megapixel.
+        mapping_bytes: Rise of memory during the pass, for a megapixel.
+    """
+
+    device: str
+    width: int
+    side: int
+    training_seconds: float
+    training_bytes: float
+    mapping_seconds: float
+    mapping_bytes: float
+
+
+def trial_of(plan: Plan, entry: Entry, samples: Samples, anywhere: bool = False) -> Trial:
+    """The trial of a network: read from the results folder, or measured now and kept there.
+
+    Args:
+        plan: The plan.
+        entry: The network.
+        samples: For its bands and classes.
+        anywhere: Whether a trial on another device will do, because nothing is left to be trained here.
+    """
+    split, seed = plan.splits[0], plan.seeds[0]
+    study = plan.study(Run(entry, split, seed))
+    training = Training.of(study.training, seed)
+    path = plan.folder / "trials" / f"{entry.file_name}.json"
+    wanted = {"device": device_name(training.device), "width": training.recipe.width, "options": entry.options}
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if all(kept["of"][name] == value for name, value in wanted.items() if not anywhere or name == "options"):
+            return Trial(**kept["trial"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    trial = measure(samples.whole(split, seed), training)
+    write_json(path, {"of": wanted, "trial": asdict(trial)})
+    return trial
+
+
+def measure(samples: SampleSet, training: Training) -> Trial:
+    """Time and memory of a training step and of a mapping pass on one image of random pixels."""
+    recipe, device = training.recipe, torch.device(training.device)
+    bands, classes = len(samples.bands), len(samples.legend)
+    side = min(samples.patch, TRIAL_SIDE.get(device.type, 512))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build(training.network, bands, classes, recipe.width, **training.options).to(device)
+        # Batch normalisation of a network that sees one pixel at its deepest level needs two images.
+        images = torch.randn(2, bands, side, side, device=device).contiguous(memory_format=torch.channels_last)
+        target = torch.randint(IGNORED, classes, (2, side, side), device=device)
+    megapixels = images.shape[0] * side**2 / 1e6
+    step = _step(network, recipe, images, target)
+    step()  # allocates the gradients, and lets the libraries choose their algorithms
+    training_seconds, training_bytes = _seconds(step, device), _rise(step, device)
+    network.eval()
+    gain = torch.ones(bands)
+    predictor = Predictor(network, gain, torch.zeros(bands), device=device)
+    mapping_seconds = predictor.seconds_a_tile(bands, side, "float32")
+    pixels, valid = np.ones((1, bands, side, side), np.float32), np.ones((1, side, side), np.bool_)
+    mapping_bytes = _rise(lambda: predictor.logits(pixels, valid), device)
+    one = side**2 / 1e6
+    return Trial(
+        device_name(training.device), recipe.width, side, training_seconds / megapixels, training_bytes / megapixels,
+        mapping_seconds / one, mapping_bytes / one,
+    )  # fmt: skip
+
+
+def device_name(device: str) -> str:
+    """The processor or GPU by name."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(torch.device(device))
+    return f"{platform.machine()} processor" if device == "cpu" else device
+
+
+def _step(network: nn.Module, recipe: Recipe, images: Tensor, target: Tensor) -> Callable[[], None]:
+    loss = make_loss(recipe.loss, None, recipe.label_smoothing)
+
+    def step() -> None:
+        network.zero_grad(set_to_none=False)
+        loss(network(images).float(), target).backward()
+
+    network.train()
+    return step
+
+
+def _seconds(work: Callable[[], Any], device: torch.device) -> float:
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def _rise(work: Callable[[], Any], device: torch.device) -> float:
+    """Bytes by which memory rises above its level before."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        work()
+        torch.cuda.synchronize(device)
+        return float(torch.cuda.max_memory_allocated(device) - before)
+    with LiveTensors() as live:
+        work()
+    return float(live.peak)
+
+
+class LiveTensors(TorchDispatchMode):
+    """Counts the bytes of the tensors that are made and still alive; for devices whose allocator does not count.
+
+    Attributes:
+        peak: Most bytes at any time. Scratch space inside a layer does not count.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.peak = 0
+        self._now = 0
+        self._sizes: dict[int, int] = {}
+
+    def __torch_dispatch__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                storage = leaf.untyped_storage()
+                if storage._cdata not in self._sizes and storage._cdata not in given:
+                    self._sizes[storage._cdata] = storage.nbytes()
+                    self._now += storage.nbytes()
+                    self.peak = max(self.peak, self._now)
+                    weakref.finalize(storage, self._freed, storage._cdata)
+        return result
+
+    def _freed(self, storage: int) -> None:
+        self._now -= self._sizes.pop(storage, 0)
+
+
+def counted(plan: Plan, entry: Entry, bands: int, width: int) -> Cost:
+    """Depth, parameters, operations at 512 x 512, stride, reach and halo of a network as it is trained."""
+    network = build(entry.network, bands, len(plan.project.legend), width, **entry.options)
+    return cost(network, bands, entry.network, entry.options.get("variant", ""))
+
+
+def run_seconds(plan: Plan, run: Run, samples: Samples, trial: Trial, halo: int) -> tuple[float, float]:
+    """Estimated seconds of training and of mapping for a run, in float32."""
+    own, recipe = samples.training(run.split, run.seed), Training.of(plan.study(run).training, run.seed).recipe
+    patches = _number(own.patches, Split.TRAINING)
+    epochs = recipe.epochs_for(-(-patches // recipe.batch_for(own.patch)))
+    megapixels = own.patch**2 / 1e6
+    validations = epochs if recipe.epochs else min(epochs, VALIDATIONS)
+    training = OVERHEAD * epochs * patches * megapixels * trial.training_seconds
+    training += validations * _number(own.patches, Split.VALIDATION) * megapixels * trial.mapping_seconds
+    mapping = 0.0
+    for scene in plan.project.scenes:
+        height, width = scene.info.grid.shape
+        tiled = max(height, width) > MAP_TILE
+        twice = (MAP_TILE / (MAP_TILE - 2 * min(halo, MAP_TILE // 4))) ** 2 if tiled else 1.0
+        mapping += height * width / 1e6 * twice * trial.mapping_seconds
+    if plan.project.mapping.test_time_augmentation:
+        mapping *= 8
+    return training, mapping
+
+
+def _number(patches: list[Patch], split: Split) -> int:
+    return sum(p.split == split for p in patches)
+
+
+def describe_plan(
+    plan: Plan, seconds: dict[Run, tuple[float, float]], done: set[Run], part: str | None, trials: dict[str, Trial]
+) -> str:
+    """The plan as lines of text: each network's time for a run, what is done, and the hours to go.
+
+    Args:
+        plan: The plan.
+        seconds: Of training and mapping, for the runs of the part.
+        done: Runs whose results are complete.
+        part: Such as ``2/8``.
+        trials: By label.
+    """
+    runs = list(seconds)
+    lines = [
+        f"{len(plan.entries)} networks x {len(plan.seeds)} seeds ({', '.join(map(str, plan.seeds))}) x "
+        f"{len(plan.splits)} splits ({', '.join(plan.splits)}): {len(plan.runs)} runs"
+        + (f", of which part {part} has {len(runs)}." if part else ".")
+    ]
+    for entry in plan.entries:
+        own = [r for r in runs if r.entry == entry]
+        if not own:
+            continue
+        training = sum(seconds[r][0] for r in own) / len(own)
+        mapping = sum(seconds[r][1] for r in own) / len(own)
+        left = sum(r not in done for r in own)
+        lines.append(
+            f"  {entry.label}: training {clock(training)}, mapping {clock(mapping)} a run; {left} of {len(own)} to do"
+        )
+    to_do = sum(sum(seconds[r]) for r in runs if r not in done)
+    device = next(iter(trials.values())).device
+    lines.append(
+        f"{sum(r not in done for r in runs)} runs to do take about {to_do / 3600:.1f} hours in float32 on this machine "
+        f"({device})."
+    )
+    return "\n".join(lines)

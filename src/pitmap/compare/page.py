@@ -1,0 +1,173 @@
+"""The comparison as one self-contained HTML page, in the style of the report."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+from pitmap import __version__
+from pitmap.accuracy.resampling import Interval
+from pitmap.compare.identities import deviations
+from pitmap.compare.paper import paper
+from pitmap.compare.plan import Plan
+from pitmap.compare.runs import CLASS_FIGURES, GLOBAL_FIGURES, Result, Scores
+from pitmap.compare.tables import Rows, Summary, best, top_two
+from pitmap.compare.verdicts import FIGURES, LEAST_BLOCKS, LEVEL, SAME, Difference, Optimism, describe, turned
+from pitmap.report.page import render
+
+NAMES = {
+    "overall_accuracy": "OA", "kappa": "Kappa", "mean_iou": "mIoU", "mine_iou": "mine IoU",
+    "producers_accuracy": "PA", "users_accuracy": "UA", "iou": "IoU",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that a comparison found.
+
+    Attributes:
+        plan: The plan.
+        results: Of all runs.
+        costs: Table I.
+        summaries: By split, then by network.
+        intervals: By split, network and figure; empty with too few blocks of ground.
+        differences: All pairs, splits of the ground only.
+        optimism: Random against ground.
+        sites: Accuracy by site.
+        pictures: PNG by file name: maps and bars.
+    """
+
+    plan: Plan
+    results: list[Result]
+    costs: Rows
+    summaries: dict[str, dict[str, Summary]]
+    intervals: dict[str, dict[str, dict[str, Interval]]]
+    differences: list[Difference]
+    optimism: list[Optimism]
+    sites: Rows
+    pictures: dict[str, bytes]
+
+
+def comparison_page(found: Comparison) -> str:
+    """The page."""
+    plan, project = found.plan, found.plan.project
+    published = paper()
+    facts = [r.facts for r in found.results]
+    return render(
+        {
+            "version": __version__,
+            "title": project.project.name,
+            "plan": plan,
+            "costs": found.costs,
+            "names": NAMES,
+            "splits": [_split(found, split) for split in plan.splits],
+            "claims": claims(found),
+            "verdicts": [
+                (figure, [d for d in found.differences if d.figure == figure])
+                for figure in FIGURES
+                if any(d.figure == figure for d in found.differences)
+            ],
+            "same": SAME,
+            "level": LEVEL,
+            "least_blocks": LEAST_BLOCKS,
+            "optimism": found.optimism,
+            "equal": project.compare.equal_training,
+            "sites": _by_site(found.sites),
+            "pictures": [(name, _uri(data)) for name, data in found.pictures.items()],
+            "paper": published,
+            "paper_table": figure_table(published.scores, {n: {} for n in published.scores}, list(published.classes)),
+            "paper_top": top_two(published.scores),
+            "runs": [{"name": r.run.name, **r.facts} for r in found.results],
+            "recipe": facts[0]["recipe"],
+            "devices": sorted({f["device"] for f in facts}),
+            "precisions": sorted({f["precision"] for f in facts}),
+        },
+        "comparison.html",
+        "pitmap.compare",
+    )
+
+
+def claims(found: Comparison) -> list[str]:
+    """Sentences on U-Net+ against U-Net, the paper's question, for every variant that was compared."""
+    networks = {entry.label: entry.network for entry in found.plan.entries}
+    sentences = []
+    for difference in found.differences:
+        pair = networks[difference.first], networks[difference.second]
+        if set(pair) == {"unet", "unetplus"} and difference.figure in FIGURES[:2]:
+            seen = difference if pair[0] == "unetplus" else turned(difference)
+            sentences.append(f"Split {seen.split}: {describe(seen)}")
+    return sentences
+
+
+def figure_table(
+    means: dict[str, Scores], seeds: dict[str, dict[int, Scores]], classes: list[str]
+) -> list[dict[str, Any]]:
+    """Table II as the paper lays it out: PA, UA and IoU, a row a network and a column a class; then the overall ones.
+
+    Args:
+        means: Figures by network.
+        seeds: The figures of each seed, by network.
+        classes: Keys of the classes.
+    """
+    blocks = [(figure, [f"{figure} {key}" for key in classes], classes) for figure in CLASS_FIGURES]
+    blocks.append(("overall", list(GLOBAL_FIGURES), [NAMES[name] for name in GLOBAL_FIGURES]))
+    made = []
+    for figure, names, columns in blocks:
+        leaders = {name: best({n: s[name] for n, s in means.items()}) for name in names}
+        rows = [
+            {
+                "network": network,
+                "cells": [
+                    {
+                        "value": scores[name],
+                        "best": network in leaders[name],
+                        "seeds": [s[name] for s in seeds[network].values()],
+                    }
+                    for name in names
+                ],
+            }
+            for network, scores in means.items()
+        ]
+        made.append({"figure": NAMES.get(figure, "Overall"), "columns": columns, "rows": rows})
+    return made
+
+
+def _split(found: Comparison, split: str) -> dict[str, Any]:
+    summaries = found.summaries[split]
+    own = [r for r in found.results if r.run.split == split]
+    means = {n: s.mean for n, s in summaries.items()}
+    checks = [deviations(r.scores) for r in own]
+    first = {r.run.seed: r for r in own}
+    return {
+        "name": split,
+        "leaks": split == "random",
+        "table": figure_table(means, {n: s.by_seed for n, s in summaries.items()}, found.plan.project.legend.keys),
+        "top": top_two(means),
+        "figures": len(next(iter(means.values()))),
+        "iou_deviation": max(c[0] for c in checks),
+        "miou_deviation": max(c[1] for c in checks),
+        "majority": {seed: r.figures["majority_accuracy"] for seed, r in first.items()},
+        "majority_class": next(iter(first.values())).figures["majority_class"],
+        "pixels": {seed: (r.facts["training_pixels"], r.facts["test_pixels"]) for seed, r in first.items()},
+        "intervals": found.intervals.get(split, {}),
+    }
+
+
+def _by_site(rows: Rows) -> list[dict[str, Any]]:
+    """Mean over the seeds for each split, site and network."""
+    groups: dict[tuple[str, str, str], Rows] = {}
+    for row in rows:
+        groups.setdefault((row["split"], row["site"], row["network"]), []).append(row)
+    made = []
+    for (split, site, network), own in groups.items():
+        means: dict[str, float | None] = {}
+        for name in ("overall_accuracy", "kappa", "mean_iou", "mine_iou"):
+            values = [r[name] for r in own if r[name] is not None]
+            means[name] = sum(values) / len(values) if values else None
+        made.append({"split": split, "site": site, "network": network, "seeds": len(own), **means})
+    return made
+
+
+def _uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

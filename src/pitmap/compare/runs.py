@@ -1,0 +1,270 @@
+"""Doing the runs of a plan, and reading what they left behind.
+
+A run is done when its ``run.json`` carries the key of what it depends on. The key is taken over contents, not over
+times, so that runs made on several machines are recognised when their folders are copied together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pitmap import workflow
+from pitmap.accuracy.places import Places
+from pitmap.compare.plan import Plan, Run
+from pitmap.errors import ProjectError
+from pitmap.files import make_folder, write_json
+from pitmap.networks.model_file import ModelCard
+from pitmap.project import Project
+from pitmap.samples.dataset import SampleSet
+from pitmap.samples.split import Split
+from pitmap.samples.thin import thinned
+from pitmap.training.recipes import resolve
+
+FORMAT = 1
+
+_PATHS = {"image", "labels", "extent", "exclude", "groups"}
+"""Fields of a site that name files: another machine may have them elsewhere; their contents count."""
+
+Scores = Mapping[str, float | None]
+"""Figures of one map by name, such as ``mean_iou`` or ``iou OPM``; shares 0..1, None where undefined."""
+
+GLOBAL_FIGURES = ("overall_accuracy", "kappa", "mean_iou")
+CLASS_FIGURES = ("producers_accuracy", "users_accuracy", "iou")
+"""The figures of the paper's tables: with seven classes 24."""
+
+
+class Samples:
+    """The sample sets of a plan, made when they are asked for.
+
+    Args:
+        plan: The plan.
+        progress: Told of the steps.
+    """
+
+    def __init__(self, plan: Plan, progress: workflow.Progress = workflow.silent) -> None:
+        self.plan, self.progress = plan, progress
+        self._whole: dict[tuple[str, int], SampleSet] = {}
+        self._training: dict[tuple[str, int], SampleSet] = {}
+
+    def whole(self, split: str, seed: int) -> SampleSet:
+        """The sample set of a split and a seed."""
+        if (split, seed) not in self._whole:
+            study = self.plan.samples_study(split, seed)
+            with _alone(study.samples_folder):
+                self._whole[split, seed] = workflow.sample(study, self.progress)
+        return self._whole[split, seed]
+
+    def training(self, split: str, seed: int) -> SampleSet:
+        """The sample set to train on: of all splits of the seed at the same number of labelled training pixels."""
+        if (split, seed) not in self._training:
+            own = self.whole(split, seed)
+            if self.plan.project.compare.equal_training and len(self.plan.splits) > 1:
+                least = min(training_pixels(self.whole(s, seed)) for s in self.plan.splits)
+                own = thinned(own, least, seed)
+            self._training[split, seed] = own
+        return self._training[split, seed]
+
+
+def training_pixels(samples: SampleSet) -> int:
+    """Labelled pixels of ground that training patches hold."""
+    return int(samples.content["audit"]["labelled_pixels"][Split.TRAINING.label])
+
+
+class Keys:
+    """What the runs of a plan depend on, as checksums.
+
+    Args:
+        plan: The plan.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    @cached_property
+    def _files(self) -> list[tuple[str, str]]:
+        """Names and contents of all files that samples and maps are made from."""
+        project = self.plan.project
+        files = {s.image for s in project.scenes} | {s.labels for s in project.scenes if s.labels}
+        for site in project.sites:
+            files |= {project.folder / p for p in [site.extent, *site.exclude] if p}
+        return sorted((file.name, _content_sha256(file)) for file in files)
+
+    def key(self, run: Run) -> str:
+        """The checksum of everything that the result of a run depends on, but for the machine."""
+        study = self.plan.study(run)
+        compare = self.plan.project.compare
+        state = {
+            "format": FORMAT,
+            "run": asdict(run),
+            "samples": study.samples.model_dump(),
+            "equal_to": sorted(self.plan.splits) if compare.equal_training else [run.split],
+            "sites": [s.model_dump(mode="json", exclude=_PATHS) for s in study.sites],
+            "scenes": [[s.name, s.group] for s in study.scenes],
+            "legend": study.legend.to_json(),
+            # Width 0 stands for the default of the device; runs of different widths are refused when they are compared.
+            "recipe": {**resolve(study.training, on_gpu=False).to_json(), "width": study.training.width or 0},
+            "mapping": study.mapping.model_dump(mode="json"),
+            "mines": study.mine_classes,
+            "files": self._files,
+        }
+        return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+    def is_done(self, run: Run) -> bool:
+        """Whether the run's results are complete and of this plan."""
+        folder = self.plan.study(run).results
+        try:
+            written = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        complete = all((folder / name).exists() for name in ("accuracy.json", "ground.npz"))
+        return complete and bool(written.get("key") == self.key(run))
+
+
+def execute(
+    plan: Plan,
+    run: Run,
+    samples: Samples,
+    key: str,
+    announce: workflow.Announce = workflow.silent,
+    progress: workflow.Progress = workflow.silent,
+    callbacks: list[Any] | None = None,
+) -> None:
+    """Train, map and assess a run, going on where it was interrupted, and write ``run.json`` last.
+
+    Raises:
+        PitmapError: Any of the steps'.
+    """
+    study, training = plan.study(run), samples.training(run.split, run.seed)
+    make_folder(study.results)
+    (study.results / "run.json").unlink(missing_ok=True)
+    card = workflow.train_model(study, announce=announce, callbacks=callbacks, samples=training)
+    announce(workflow.describe_model(card))
+    model = workflow.model_path(study)
+    workflow.map_scenes(study, model, progress)
+    workflow.assess_project(study, model, study.results / "ground.npz")
+    write_json(study.results / "run.json", {"key": key, **_facts(run, training, card)})
+
+
+def _facts(run: Run, samples: SampleSet, card: ModelCard) -> dict[str, Any]:
+    training = card.training
+    return {
+        "network": run.entry.label,
+        "split": run.split,
+        "seed": run.seed,
+        "options": card.options,
+        "recipe": training["recipe"],
+        "precision": training["precision"],
+        "device": training["device"],
+        "epochs": training["epochs"],
+        "best_epoch": training["best_epoch"],
+        "training_seconds": training["seconds"],
+        "patch": samples.patch,
+        "samples": samples.content["fingerprint"],
+        "training_patches": samples.content["audit"]["patches"][Split.TRAINING.label],
+        "training_pixels": training_pixels(samples),
+        "test_pixels": samples.content["audit"]["labelled_pixels"][Split.TEST.label],
+        "model_sha256": card.sha256,
+        "versions": dict(card.versions),
+    }
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run left behind.
+
+    Attributes:
+        run: The run.
+        facts: ``run.json``.
+        figures: ``figures`` of the test ground in ``accuracy.json``.
+        matrix: Confusion matrix of the test ground, ``(K, K)``, rows = map.
+        scenes: That of each scene, for scenes with test ground.
+        places: Counts by cells of test ground.
+    """
+
+    run: Run
+    facts: dict[str, Any]
+    figures: dict[str, Any]
+    matrix: np.ndarray
+    scenes: dict[str, np.ndarray]
+    places: Places
+
+    @property
+    def scores(self) -> Scores:
+        """The figures of the paper's tables."""
+        return scores_of(self.figures)
+
+
+def scores_of(figures: Mapping[str, Any]) -> Scores:
+    """The figures of the paper's tables, by name, from ``Figures.to_json``."""
+    scores = {name: figures[name] for name in GLOBAL_FIGURES}
+    for name in CLASS_FIGURES:
+        scores |= {f"{name} {row['key']}": row[name] for row in figures["classes"]}
+    return scores
+
+
+def read_result(plan: Plan, run: Run) -> Result:
+    """The result of a run that is done."""
+    project: Project = plan.project
+    folder, scenes = plan.study(run).results, project.scenes
+    accuracy = json.loads((folder / "accuracy.json").read_text(encoding="utf-8"))
+    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    grids, groups = [s.info.grid for s in scenes], [s.group for s in scenes]
+    tested = {name: grounds["test"] for name, grounds in accuracy["scenes"].items() if grounds["test"] is not None}
+    return Result(
+        run,
+        facts,
+        accuracy["test"]["figures"],
+        np.array(accuracy["test"]["confusion"]["counts"]),
+        {name: np.array(test["confusion"]["counts"]) for name, test in tested.items()},
+        Places.read(folder / "ground.npz", grids, groups, len(project.legend)),
+    )
+
+
+def check_alike(results: list[Result]) -> None:
+    """Refuse runs that were trained in different ways.
+
+    Raises:
+        ProjectError: Their recipes differ, by the default width of a processor and a GPU for instance.
+    """
+    first = results[0]
+    for result in results[1:]:
+        own, other = first.facts["recipe"], result.facts["recipe"]
+        if different := [name for name in own if own[name] != other.get(name)]:
+            name = different[0]
+            raise ProjectError(
+                f"The runs {first.run.name} and {result.run.name} were trained with {name} {own[name]} and "
+                f"{other.get(name)}.",
+                "One recipe for all networks.",
+                f"Set [training] {name} in the project file, so that it does not depend on the machine.",
+            )
+
+
+def _content_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other parts of the plan on the same folder from building the same samples at once, where locks exist."""
+    make_folder(folder)
+    with (folder / ".lock").open("w") as file:
+        try:
+            import fcntl
+        except ImportError:
+            yield
+            return
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)

@@ -1,0 +1,240 @@
+"""The whole comparison on a tiny study: what it writes, that it skips, resumes and can be shared out."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pitmap import workflow
+from pitmap.accuracy.confusion import figures
+from pitmap.compare import compare
+from pitmap.compare.comparison import collect
+from pitmap.compare.costs import counted, trial_of
+from pitmap.compare.identities import deviations
+from pitmap.compare.plan import Plan
+from pitmap.compare.runs import Keys, Samples, read_result
+from pitmap.compare.tables import top_two
+from pitmap.errors import ProjectError
+from pitmap.project import Project, load
+from pitmap.samples.dataset import PatchDataset
+from pitmap.samples.split import Split
+from studies import grid, quilt, write_project, write_site
+
+SETTINGS = """
+[training]
+width = 2
+epochs = 1
+batch = 8
+precision = "float32"
+device = "cpu"
+[mapping]
+precision = "float32"
+minimum_mapping_unit_m2 = 0
+[compare]
+networks = ["unetplus", "outside:dilated"]
+options = { "outside:dilated" = { dilation = 3 } }
+seeds = 2
+"""
+
+
+def study(folder: Path) -> Project:
+    folder.mkdir(exist_ok=True)
+    write_site(folder, "a", quilt(128, 128, 3, cell=8), grid(128, 128))
+    return load(write_project(folder, ["a"], SETTINGS, samples="block_m = 64.0"))
+
+
+@pytest.fixture(scope="module")
+def outside(request):
+    patch = pytest.MonkeyPatch()
+    patch.syspath_prepend(str(Path(__file__).parent))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, outside):
+    folder = tmp_path_factory.mktemp("whole") / "study"
+    project = study(folder)
+    said: list[str] = []
+    page = compare(project, announce=said.append)
+    return project, page, said
+
+
+def tables(project: Project) -> dict[str, str]:
+    """The CSV files; of Table I what does not depend on the clock."""
+    found = {p.name: p.read_text() for p in sorted((project.results / "comparison").glob("*.csv"))}
+    rows = list(csv.DictReader(found["table1.csv"].splitlines()))
+    found["table1.csv"] = json.dumps([{k: v for k, v in r.items() if "per_megapixel" not in k} for r in rows])
+    return found
+
+
+def rows(project: Project, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader((project.results / "comparison" / f"{name}.csv").read_text().splitlines()))
+
+
+def test_the_plan_is_shown_with_its_hours_before_anything_is_trained(finished):
+    _, _, said = finished
+    assert said[0].startswith("2 networks x 2 seeds (0, 1) x 2 splits (blocks, random): 8 runs.")
+    assert "outside:dilated: training" in said[0]
+    assert "8 runs to do take about 0.0 hours" in said[0]
+    assert sum(line.startswith("Run ") for line in said) == 8
+
+
+def test_each_run_has_the_files_of_a_study_and_a_network_from_outside_stands_beside_the_six(finished):
+    project, page, _ = finished
+    for name in ("unetplus-seed0", "outside-dilated-seed1"):
+        folder = project.results / "runs" / "blocks" / name
+        files = [f"models/{name}.safetensors", "maps/a.tif", "maps/a.gpkg", "accuracy.json", "confusion.csv"]
+        for file in [*files, "run.json", "ground.npz"]:
+            assert (folder / file).exists(), file
+    assert page == project.results / "comparison.html"
+    text = page.read_text()
+    assert "outside:dilated" in text
+    assert "http://" not in text
+    assert "https://" not in text
+    assert "<link" not in text
+    by_network = {r["network"]: r for r in rows(project, "table1")}
+    # 3 x 3, then 3 x 3 with dilation 3: one and three pixels to each side.
+    assert (by_network["outside:dilated"]["reach"], by_network["outside:dilated"]["stride"]) == ("4", "1")
+    assert by_network["unetplus"]["depth"] == "27"
+    assert float(by_network["unetplus"]["mapping_megabytes_per_megapixel"]) > 0
+    for name in ("fig11-blocks", "fig11-random", "maps-a"):
+        assert (project.results / "comparison" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_tables_keep_every_seed_and_their_identities_hold(finished):
+    project, _, _ = finished
+    plan = Plan.of(project)
+    results = [read_result(plan, run) for run in plan.runs]
+    for result in results:
+        assert max(deviations(result.scores)) < 1e-12
+        assert result.figures == figures(result.matrix, project.legend).to_json()
+        assert sum(m.sum() for m in result.scenes.values()) == result.matrix.sum()
+        assert (result.places.blocks().matrices.sum(axis=0) == result.matrix).all()
+    table = rows(project, "table2")
+    assert len(table) == 2 * 2 * (3 + 3 * 7)
+    for row in table:
+        scores = [
+            r.scores[f"{row['figure']} {row['class']}".strip()]
+            for r in results
+            if (r.run.split, r.run.entry.label) == (row["split"], row["network"])
+        ]
+        kept = [row["seed 0"], row["seed 1"]]
+        assert kept == ["" if s is None else str(s) for s in scores]
+        defined = [s for s in scores if s is not None]
+        assert row["mean"] == (str(sum(defined) / len(defined)) if defined else "")
+    for split in plan.splits:
+        means = {
+            label: {
+                f"{r['figure']} {r['class']}".strip(): float(r["mean"]) if r["mean"] else None
+                for r in table
+                if (r["split"], r["network"]) == (split, label)
+            }
+            for label in ("unetplus", "outside:dilated")
+        }
+        counts = {r["network"]: int(r["count"]) for r in rows(project, "table3") if r["split"] == split}
+        assert counts == {label: len(names) for label, names in top_two(means).items()}
+    assert {r["site"] for r in rows(project, "sites")} == {"a"}
+    pairs = rows(project, "differences")
+    assert {(r["split"], r["figure"]) for r in pairs} == {
+        ("blocks", f) for f in ("mine_iou", "mean_iou", "overall_accuracy", "kappa")
+    }
+
+
+def test_splits_of_a_seed_are_trained_on_the_same_number_of_labelled_pixels(finished):
+    project, _, _ = finished
+    for row in rows(project, "optimism"):
+        for seed in (0, 1):
+            counts = [int(row[f"{split}_pixels {seed}"]) for split in ("random", "ground")]
+            assert max(counts) / min(counts) < 1.5  # 64-pixel patches cannot be dropped in part
+            both = json.loads((project.results / f"runs/random/unetplus-seed{seed}/run.json").read_text())
+            assert both["training_pixels"] == counts[0]
+
+
+def test_networks_of_one_seed_see_the_same_patches_in_the_same_order(tmp_path, outside, monkeypatch):
+    project = study(tmp_path / "study")
+    plan = Plan.of(project)
+    samples = Samples(plan)
+    seen: dict[str, list[tuple]] = {}
+    original = PatchDataset.__getitem__
+
+    def noted(self, index):
+        if self.split == Split.TRAINING:
+            seen[label].append(self.patches[index])
+        return original(self, index)
+
+    monkeypatch.setattr(PatchDataset, "__getitem__", noted)
+    for run in [r for r in plan.runs if (r.split, r.seed) == ("random", 1)]:
+        label = run.entry.label
+        seen[label] = []
+        workflow.train_model(plan.study(run), samples=samples.training(run.split, run.seed))
+    assert seen["unetplus"] == seen["outside:dilated"]
+    assert len(seen["unetplus"]) >= 2
+
+
+def test_what_is_done_is_skipped_and_what_was_changed_is_done_again(finished, monkeypatch):
+    project, _, _ = finished
+    before = tables(project)
+    monkeypatch.setattr(workflow, "train_model", None)  # any training would fail
+    page = compare(project)
+    assert page.exists()
+    assert tables(project) == before
+    plan = Plan.of(project)
+    other = project.model_copy(update={"training": project.training.model_copy(update={"epochs": 2})})
+    assert Keys(plan).is_done(plan.runs[0])
+    assert not Keys(Plan.of(other)).is_done(plan.runs[0])
+    # A trial on this device lies there, and so does everything the tables need: nothing is measured again.
+    monkeypatch.setattr("pitmap.compare.costs.measure", None)
+    samples = Samples(plan)
+    trials = {e.label: trial_of(plan, e, samples) for e in plan.entries}
+    costs = {e.label: counted(plan, e, 4, trials[e.label].width) for e in plan.entries}
+    assert collect(plan, trials, costs)[1]["table3"]
+
+
+def test_broken_off_in_the_middle_it_goes_on_to_the_same_tables(finished, tmp_path, monkeypatch):
+    whole, _, _ = finished
+    project = study(tmp_path / "study")
+    real, calls = workflow.assess_project, []
+
+    def fails_once(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(workflow, "assess_project", fails_once)
+    with pytest.raises(KeyboardInterrupt):
+        compare(project)
+    assert not (project.results / "comparison.html").exists()
+    assert len(list((project.results / "runs").glob("*/*/run.json"))) == 1
+    compare(project)
+    assert len(calls) == 9
+    first, second = tables(whole), tables(project)
+    assert first.keys() == second.keys()
+    for name in first:
+        assert first[name] == second[name], name
+
+
+def test_parts_on_two_machines_make_the_same_tables(finished, tmp_path):
+    whole, _, _ = finished
+    plan = Plan.of(whole)
+    parts = [plan.part(f"{k}/3") for k in (1, 2, 3)]
+    assert sorted(r.name for part in parts for r in part) == sorted(r.name for r in plan.runs)
+    assert parts[1] == plan.runs[1::3]
+    for wrong in ("0/3", "4/3", "2", "two/3"):
+        with pytest.raises(ProjectError, match="There is no part"):
+            plan.part(wrong)
+    # The other machine has its own copy of the files, with times of its own, and gets the folders of the runs.
+    project = study(tmp_path / "study")
+    left_out = plan.runs[3]
+    shutil.copytree(whole.results / "runs", project.results / "runs", ignore=shutil.ignore_patterns("samples-*"))
+    shutil.rmtree(Plan.of(project).study(left_out).results)
+    assert [r for r in plan.runs if not Keys(Plan.of(project)).is_done(r)] == [left_out]
+    said: list[str] = []
+    assert compare(project, "1/4", said.append) == project.results / "runs"
+    assert "1 of 8 runs are still to be done" in said[-1]
+    assert compare(project, "4/4", said.append) == project.results / "comparison.html"
+    assert sum(line.startswith("Run ") for line in said) == 1
+    assert tables(project) == tables(whole)
