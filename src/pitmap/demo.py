@@ -23,12 +23,11 @@ results = "results"
 seed = {seed}
 {sites}
 [samples]
-patch = 224
+patch = 128
 
 [training]
 width = 8                            # 16 is the default on a processor
-epochs = 24
-batch = 4
+epochs = 50
 
 [mapping]
 minimum_mapping_unit_m2 = 1000       # the paper's smallest mine has 1361 m2

@@ -72,14 +72,18 @@ def test_absent_classes_do_not_enter_dice(case):
 
 
 def test_class_weights():
-    pixels = torch.tensor([100, 10, 0, 1])
-    inverse = class_weights(pixels, "inverse")
+    pixels, company = torch.tensor([100, 10, 0, 1]), torch.tensor([111, 20, 0, 100])
+    inverse = class_weights(pixels, company, "inverse")
     assert inverse[2] == 0
     torch.testing.assert_close(inverse[1] / inverse[0], torch.tensor(10.0))
     assert float(inverse[inverse > 0].mean()) == pytest.approx(1)
-    median = class_weights(pixels, "median")
-    torch.testing.assert_close(median, inverse)  # both are inverse frequency up to a factor, and have mean 1
-    assert class_weights(pixels, "none") is None
+    root = class_weights(pixels, company, "root")
+    torch.testing.assert_close((root[1] / root[0]) ** 2, torch.tensor(10.0))
+    # By hand: frequencies 100/111, 10/20 and 1/100 in the patches where the classes occur.
+    median = class_weights(pixels, company, "median")
+    by_hand = torch.tensor([1.11, 2.0, 0.0, 100.0])
+    torch.testing.assert_close(median, by_hand / by_hand[by_hand > 0].mean())
+    assert class_weights(pixels, company, "none") is None
 
 
 def test_kornia_agrees_on_dice():

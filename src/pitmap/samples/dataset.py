@@ -184,6 +184,24 @@ class PatchDataset(Dataset[tuple[NDArray, NDArray[np.bool_], NDArray[np.uint8], 
     def __len__(self) -> int:
         return len(self.patches)
 
+    def class_frequencies(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Labelled pixels of each class, and those of the patches in which each class occurs: ``(K,)`` each."""
+        size, side = len(self.samples.legend) + 1, self.samples.patch
+        pixels, company = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        for p in self.patches:
+            codes = self._codes(p, slice(p.row, p.row + side), slice(p.col, p.col + side))
+            counts = np.bincount(codes.ravel(), minlength=size)
+            pixels += counts
+            company += np.where(counts > 0, counts[1:].sum(), 0)
+        return pixels[1:], company[1:]
+
+    def _codes(self, patch: Patch, rows: slice, cols: slice) -> NDArray[np.uint8]:
+        """The codes that count in a patch, cut off at the edge of the scene."""
+        codes = self.samples.codes[patch.scene][rows, cols]
+        if not self.samples.random_split:
+            codes = codes * (self.samples.splits[patch.scene][rows, cols] == self.split)
+        return codes
+
     def __getitem__(self, index: int) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.uint8], int]:
         """Pixels ``(band, patch, patch)``, validity ``(patch, patch)``, codes ``(patch, patch)`` and the scene."""
         p, side = self.patches[index], self.samples.patch
@@ -191,9 +209,7 @@ class PatchDataset(Dataset[tuple[NDArray, NDArray[np.bool_], NDArray[np.uint8], 
         rows, cols = slice(p.row, p.row + side), slice(p.col, p.col + side)
         source = self.samples.pixels[p.scene][:, rows, cols]
         height, width = source.shape[1:]
-        codes = self.samples.codes[p.scene][rows, cols]
-        if not self.samples.random_split:
-            codes = codes * (self.samples.splits[p.scene][rows, cols] == self.split)
+        codes = self._codes(p, rows, cols)
         if (height, width) == (side, side):
             pixels = np.array(source, self._dtype)
             return pixels, validity(pixels, scene.nodata), codes, p.scene

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from pitmap.legend import UNLABELLED
 from pitmap.samples.dataset import SampleSet
+from pitmap.samples.patches import Patch, cover
 from pitmap.samples.split import Split
 
-CLOSE_ENOUGH = 0.001
-"""Thinning ends when the labelled training pixels exceed the wanted number by less than this share of it."""
+CLOSE_ENOUGH = 0.01
+"""No more patches are dropped when the labelled pixels exceed the wanted number by less than this share of it."""
 
 
 def thinned(samples: SampleSet, pixels: int, seed: int) -> SampleSet:
@@ -20,7 +22,8 @@ def thinned(samples: SampleSet, pixels: int, seed: int) -> SampleSet:
 
     Patches are taken in a random order; each is dropped if that leaves at least ``pixels`` labelled pixels of ground
     that some training patch still holds. Whole patches go and not single labels, because scattered labels would leave
-    most of what a patch tells. Validation and test stay as they are, and so do the band statistics.
+    most of what a patch tells. What is then left over is taken from the labels of single patches, row by row, where no
+    other patch holds them. Validation, test and the band statistics stay as they are.
 
     Args:
         samples: The sample set; it is not changed, nothing is written.
@@ -40,7 +43,8 @@ def thinned(samples: SampleSet, pixels: int, seed: int) -> SampleSet:
     for p, window in zip(patches, windows, strict=True):
         times[p.scene][window] += 1
     dropped = set()
-    for index in np.random.default_rng(seed).permutation(len(patches)).tolist():
+    order = np.random.default_rng(seed).permutation(len(patches)).tolist()
+    for index in order:
         if total - pixels < CLOSE_ENOUGH * pixels:
             break
         scene, window = patches[index].scene, windows[index]
@@ -49,11 +53,27 @@ def thinned(samples: SampleSet, pixels: int, seed: int) -> SampleSet:
             dropped.add(index)
             times[scene][window] -= 1
             total -= lost
+    codes = [c.copy() for c in samples.codes]
+    validated = [cover(s.shape, _of(samples, i), samples.patch)[Split.VALIDATION] for i, s in enumerate(samples.scenes)]
+    for index in order:
+        scene, window = patches[index].scene, windows[index]
+        alone = labelled[scene][window] & (times[scene][window] == 1)
+        if samples.random_split:  # the labels of validation patches are theirs too
+            alone &= ~validated[scene][window]
+        if index not in dropped and total > pixels:
+            rows, cols = (axis[: total - pixels] for axis in np.nonzero(alone))
+            codes[scene][window][rows, cols] = UNLABELLED
+            total -= len(rows)
     kept = {p for index, p in enumerate(patches) if index not in dropped}
     result = copy.copy(samples)
+    result.__dict__["codes"] = codes
     result.patches = [p for p in samples.patches if p.split != Split.TRAINING or p in kept]
     result.content = _content(samples, result, pixels, seed, total)
     return result
+
+
+def _of(samples: SampleSet, scene: int) -> list[Patch]:
+    return [p for p in samples.patches if p.scene == scene]
 
 
 def _content(samples: SampleSet, result: SampleSet, pixels: int, seed: int, total: int) -> dict[str, Any]:

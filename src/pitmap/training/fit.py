@@ -161,8 +161,8 @@ def train(
     torch.manual_seed(training.seed)
     network = build(training.network, len(samples.bands), len(samples.legend), recipe.width, **training.options)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    class_pixels = samples.class_pixels(Split.TRAINING)
-    module = Segmentation(network, recipe, samples.mean, samples.std, class_pixels, total_steps, training.seed)
+    frequencies = train_set.class_frequencies()
+    module = Segmentation(network, recipe, samples.mean, samples.std, *frequencies, total_steps, training.seed)
     device = torch.device(training.device)
     precision = _choose_precision(work, module, train_set, device, len(loader) * epochs, announce)
 

@@ -16,13 +16,14 @@ IGNORED = -1
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def class_weights(pixels: Tensor, kind: str) -> Tensor | None:
-    """Weights of the classes from their frequency in the training ground.
+def class_weights(pixels: Tensor, company: Tensor, kind: str) -> Tensor | None:
+    """Weights of the classes from their frequency in the training patches.
 
     Args:
         pixels: Labelled pixels of each class, (K,).
-        kind: ``none``; ``inverse`` frequency; or ``median`` frequency (Eigen and Fergus 2015): median over the classes
-            divided by the class's own.
+        company: Labelled pixels of the patches in which each class occurs, (K,).
+        kind: ``none``; ``inverse`` frequency; ``root``, its square root; or ``median`` frequency (Eigen and Fergus
+            2015), where a class's frequency is that in the patches in which it occurs.
 
     Returns:
         (K,) float32 with mean 1 over the classes present, 0 for classes absent; None for ``none``.
@@ -30,9 +31,10 @@ def class_weights(pixels: Tensor, kind: str) -> Tensor | None:
     if kind == "none":
         return None
     present = pixels > 0
-    share = pixels.double() / pixels.sum()
-    reference = share[present].median() if kind == "median" else torch.tensor(1.0, dtype=torch.float64)
-    weights = torch.where(present, reference / share.clamp(min=1e-12), 0.0)
+    share = pixels.double() / (company if kind == "median" else pixels.sum())
+    weights = torch.where(present, 1 / share.clamp(min=1e-12), 0.0)
+    if kind == "root":
+        weights = weights.sqrt()
     return (weights / weights[present].mean()).float()
 
 

@@ -50,7 +50,8 @@ class Segmentation(lightning.LightningModule):
         recipe: How it is trained.
         mean: Of each band over the training ground.
         std: Likewise.
-        class_pixels: Labelled training pixels of each class.
+        class_pixels: Labelled pixels of each class in the training patches.
+        class_company: Labelled pixels of the training patches in which each class occurs.
         total_steps: Optimiser steps of the whole training.
         seed: Of the augmentation.
     """
@@ -62,6 +63,7 @@ class Segmentation(lightning.LightningModule):
         mean: NDArray,
         std: NDArray,
         class_pixels: NDArray,
+        class_company: NDArray,
         total_steps: int,
         seed: int,
     ) -> None:
@@ -74,7 +76,7 @@ class Segmentation(lightning.LightningModule):
         )
         self.recipe, self.mean, self.std = recipe, mean, std
         self.total_steps, self.seed = total_steps, seed
-        weights = class_weights(torch.from_numpy(class_pixels), recipe.class_weights)
+        weights = class_weights(torch.from_numpy(class_pixels), torch.from_numpy(class_company), recipe.class_weights)
         self.register_buffer("weights", weights, persistent=False)
         self.counts = torch.zeros((len(class_pixels), len(class_pixels)), dtype=torch.int64)
         self.sums = torch.zeros(2, dtype=torch.float64)

@@ -26,7 +26,7 @@ class Recipe:
         weight_decay: Decoupled (AdamW); 0 is plain Adam.
         schedule: ``constant``, or ``cosine`` to zero after a warm-up.
         loss: ``cross_entropy``, ``dice_cross_entropy`` or ``focal``.
-        class_weights: ``none``, ``inverse`` or ``median`` frequency.
+        class_weights: ``none``, ``inverse`` frequency, its square ``root``, or ``median`` frequency.
         label_smoothing: Share of the target that is spread over all classes.
         augmentation: The eight flips and rotations, and shifts of the patches.
         mixing: Probability that a patch gets a piece of another one.
@@ -47,7 +47,7 @@ class Recipe:
     weight_decay: float
     schedule: Literal["constant", "cosine"]
     loss: Literal["cross_entropy", "dice_cross_entropy", "focal"]
-    class_weights: Literal["none", "inverse", "median"]
+    class_weights: Literal["none", "root", "inverse", "median"]
     label_smoothing: float
     augmentation: bool
     jitter: float
@@ -88,7 +88,7 @@ RECIPES = {
     # Found by experiment on real images with few labels: benchmarks/results, "robust recipe".
     "robust": Recipe(
         name="robust", width=0, epochs=0, steps=400, batch=0, accumulate=1, learning_rate=5e-3, weight_decay=0.1,
-        schedule="cosine", loss="dice_cross_entropy", class_weights="none", label_smoothing=0.0, augmentation=True,
+        schedule="cosine", loss="dice_cross_entropy", class_weights="root", label_smoothing=0.0, augmentation=True,
         jitter=0.0, mixing=1.0, averaging=0.98, early_stopping=0, monitor="loss", precision="auto",
     ),
 }  # fmt: skip
