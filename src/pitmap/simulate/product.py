@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -323,7 +323,7 @@ def ground_of_pixels(camera: Pushbroom, ground: Ground, window: Window) -> tuple
     """Where the lines of sight of a window of pixels meet the relief: rows and columns of the landscape's grid.
 
     Lines of sight are exact at the nodes of a lattice at three heights, and interpolated between; the height at which
-    they meet the ground is found by stepping to the height of the ground last met.
+    they meet the ground is enclosed between the lowest and the highest.
     """
     down, across = Axis(window.height, 128), Axis(window.width, 128)
     rows, cols = window.row + down.nodes[:, None], window.col + across.nodes[None, :]
@@ -334,14 +334,27 @@ def ground_of_pixels(camera: Pushbroom, ground: Ground, window: Window) -> tuple
     at_levels = [ground.positions(*camera.locate(rows, cols, middle + t * half)) for t in (-1.0, 0.0, 1.0)]
     row_levels, col_levels = (np.stack([level[axis] for level in at_levels]) for axis in (0, 1))
     above = spread(geoid - middle, down, across)
-    t = np.zeros((window.height, window.width), np.float32)
     row_terms, col_terms = parabola_terms(row_levels, down, across), parabola_terms(col_levels, down, across)
-    for _ in range(60):
+
+    def ground_above(t: Float32s) -> Float32s:
         height = ground.sample(ground.elevation, evaluate(row_terms, t), evaluate(col_terms, t))[0] + above
-        change = height / np.float32(half) - t
-        t += change
-        if np.abs(change).max() * half < HEIGHT_TOLERANCE_M:
+        return height / np.float32(half) - t
+
+    # The lowest level lies below the ground and the highest above it; between them by regula falsi (Illinois), which
+    # steep faces, on which stepping to the ground's height oscillates, do not upset.
+    low: Any = np.full((window.height, window.width), -1.0, np.float32)
+    high: Any = -low
+    at_low, at_high = ground_above(low), ground_above(high)
+    t = low
+    for _ in range(40):
+        t = (low * at_high - high * at_low) / (at_high - at_low)
+        found = ground_above(t)
+        if np.abs(found).max() * half < HEIGHT_TOLERANCE_M:
             break
+        below = found > 0
+        low, high = np.where(below, t, low), np.where(below, high, t)
+        at_low = np.where(below, found, at_low * np.float32(0.5))
+        at_high = np.where(below, at_high * np.float32(0.5), found)
     return evaluate(row_terms, t), evaluate(col_terms, t)
 
 
