@@ -26,7 +26,7 @@ from pitmap.legend import LandCoverClass, Legend
 
 LEGEND = Legend(LandCoverClass(i, f"C{i}", f"class {i}", "#808080") for i in (1, 2, 3))
 
-CASES = [(512, 0.0), (512, 2.0), (512, 4.0), (1024, 4.0), (256, 4.0)]
+CASES = [(256, 0.0), (512, 2.0), (512, 4.0), (256, 4.0)]
 """Side of the scene and width of the correlation kernel, both in pixels; 0 is independent errors."""
 
 
