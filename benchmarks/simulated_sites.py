@@ -42,6 +42,31 @@ def line(name: str, figures: Figures, seconds: float) -> str:
     return f"| {name} | {figures.overall_accuracy:.4f} | {figures.mean_iou:.4f} | {ious} | {seconds:.0f} |"
 
 
+def compare(
+    scale: float, width: int, seed: int = 0, network: str = "unetplus", training: str = ""
+) -> tuple[Figures, Figures]:
+    """Figures of the forest and of the network on the test ground of both sites."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = load(write_study(Path(folder), scale, seed, f"width = {width}\n{training}"))
+        samples = workflow.sample(project)
+        print(f"patch {samples.patch}, {len(samples.patches)} patches, {samples.content['audit']['labelled_pixels']}")
+        print("| | OA | mIoU | " + " | ".join(samples.legend.keys) + " | s |")
+        start = time.perf_counter()
+        of_forest = test_matrix(samples, forest(samples, seed, most=200_000)).figures()
+        print(line("random forest", of_forest, time.perf_counter() - start), flush=True)
+        start = time.perf_counter()
+        card = workflow.train_model(project, network, announce=print)
+        model = workflow.model_path(project, network)
+        maps = []
+        for scene in project.scenes:
+            workflow.map_scene(project, model, scene)
+            maps.append(read_codes(project.results / "maps" / f"{scene.name}.tif"))
+        of_network = test_matrix(samples, maps).figures()
+        print(line(f"{network}, width {width}", of_network, time.perf_counter() - start))
+        print(json.dumps({k: card.training[k] for k in ("best_epoch", "epochs", "precision", "validation_miou")}))
+        return of_forest, of_network
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=0.25, help="factor on the areas of the paper's sites")
@@ -50,25 +75,7 @@ def main() -> None:
     parser.add_argument("--network", default="unetplus")
     parser.add_argument("--training", default="", help="further lines of [training], separated by ';'")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        training = f"width = {arguments.width}\n" + arguments.training.replace(";", "\n")
-        project = load(write_study(Path(folder), arguments.scale, arguments.seed, training))
-        samples = workflow.sample(project)
-        print(f"patch {samples.patch}, {len(samples.patches)} patches, {samples.content['audit']['labelled_pixels']}")
-        print("| | OA | mIoU | " + " | ".join(samples.legend.keys) + " | s |")
-        start = time.perf_counter()
-        figures = test_matrix(samples, forest(samples, arguments.seed, most=200_000)).figures()
-        print(line("random forest", figures, time.perf_counter() - start), flush=True)
-        start = time.perf_counter()
-        card = workflow.train_model(project, arguments.network, announce=print)
-        model = workflow.model_path(project, arguments.network)
-        maps = []
-        for scene in project.scenes:
-            workflow.map_scene(project, model, scene)
-            maps.append(read_codes(project.results / "maps" / f"{scene.name}.tif"))
-        figures = test_matrix(samples, maps).figures()
-        print(line(f"{arguments.network}, width {arguments.width}", figures, time.perf_counter() - start))
-        print(json.dumps({k: card.training[k] for k in ("best_epoch", "epochs", "precision", "validation_miou")}))
+    compare(arguments.scale, arguments.width, arguments.seed, arguments.network, arguments.training.replace(";", "\n"))
 
 
 if __name__ == "__main__":
