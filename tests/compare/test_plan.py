@@ -66,6 +66,17 @@ def test_runs_are_ordered_by_seed_and_each_has_its_folder_and_settings(folder):
     assert (project.samples_folder, project.samples.split) == (project.results / "samples", "blocks")
 
 
+def test_all_networks_train_in_one_precision_whatever_a_trial_would_choose(folder):
+    more = '[training]\ndevice = "cpu"\n'
+    plan = Plan.of(load(write_project(folder, ["a"], more)))
+    assert plan.project.mapping.precision == "auto"
+    studies = [plan.study(run) for run in plan.runs]
+    assert {(s.training.precision, s.mapping.precision) for s in studies} == {("float32", "float32")}
+    plan = Plan.of(load(write_project(folder, ["a"], more + 'precision = "bf16"\n[mapping]\nprecision = "bf16"')))
+    studies = [plan.study(run) for run in plan.runs]
+    assert {(s.training.precision, s.mapping.precision) for s in studies} == {("bf16", "bf16")}
+
+
 def test_a_ground_split_beside_the_papers_protocol_gets_test_ground(folder):
     project = load(write_project(folder, ["a"], '[training]\nrecipe = "paper"'))
     assert (project.samples_settings.split, project.samples_settings.test) == ("random", 0.0)

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from pitmap import workflow
+from pitmap.accuracy.resampling import Interval
 from pitmap.compare.costs import Trial, counted, describe_plan, run_seconds, trial_of
 from pitmap.compare.figures import draw_bars, draw_maps, scene_maps, write_picture
 from pitmap.compare.page import Comparison, comparison_page
 from pitmap.compare.plan import Plan
 from pitmap.compare.runs import Keys, Samples, check_alike, execute, read_result
 from pitmap.compare.tables import Rows, site_table, summarise, table1, table2, table3, to_csv
-from pitmap.compare.verdicts import cut, differences, optimism, single_intervals
+from pitmap.compare.verdicts import FIGURES, cut, differences, optimism, single_intervals
 from pitmap.files import make_folder, write_text
 from pitmap.networks.count import Cost
 from pitmap.project import Project, Scene
+
+UNKNOWN = Interval(None, None, None, None)
 
 SCENES_DRAWN = 6
 """Scenes of which the maps are drawn; of more, some evenly spaced in their order."""
@@ -131,10 +134,10 @@ def collect(plan: Plan, trials: dict[str, Trial], costs: dict[str, Cost]) -> tup
         "differences": [_flat(asdict(d)) for d in pairs],
         "optimism": [_flat(asdict(o)) for o in found.optimism],
         "intervals": [
-            {"split": split, "network": label, "figure": name, **asdict(interval)}
+            {"split": split, "network": label, "figure": name, **asdict(figures.get(name, UNKNOWN))}
             for split, own in intervals.items()
             for label, figures in own.items()
-            for name, interval in figures.items()
+            for name in FIGURES
         ],
     }
     return found, tables

@@ -129,11 +129,13 @@ def draw_bars(summaries: Mapping[str, Summary], found: Mapping[str, Mapping[str,
             if interval is not None and interval.lower is not None and interval.upper is not None:
                 axes.vlines(place + 0.07, interval.lower, interval.upper, color="#1f2933", lw=1.1)
             if value is not None:
+                top = max([value, *(v for v in seeds if v is not None)])
                 axes.annotate(
-                    f"{100 * value:.1f}", (place, value), (0, 9), textcoords="offset points", ha="center", fontsize=6
+                    f"{100 * value:.1f}", (place, top), (0, 5), textcoords="offset points", ha="center", fontsize=6
                 )
     axes.set_xticks(range(len(summaries)), list(summaries), fontsize=8)
-    axes.set_ylim(lowest, 1.08)
+    axes.set_ylim(1.1 * lowest, 1.08)
+    axes.tick_params(labelsize=8, colors="#52606d")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e4e7eb", lw=0.8)
     axes.set_axisbelow(True)

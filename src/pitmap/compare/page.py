@@ -74,7 +74,7 @@ def comparison_page(found: Comparison) -> str:
             "optimism": found.optimism,
             "equal": project.compare.equal_training,
             "sites": _by_site(found.sites),
-            "pictures": [(name, _uri(data)) for name, data in found.pictures.items()],
+            "pictures": [(_caption(name), _uri(data)) for name, data in found.pictures.items()],
             "paper": published,
             "paper_table": figure_table(published.scores, {n: {} for n in published.scores}, list(published.classes)),
             "paper_top": top_two(published.scores),
@@ -167,6 +167,12 @@ def _by_site(rows: Rows) -> list[dict[str, Any]]:
             means[name] = sum(values) / len(values) if values else None
         made.append({"split": split, "site": site, "network": network, "seeds": len(own), **means})
     return made
+
+
+def _caption(name: str) -> str:
+    """What a picture shows, from the name of its file: ``fig11-<split>``, ``maps-<scene>``."""
+    kind, _, subject = name.partition("-")
+    return f"As Fig. 11 of the paper: split {subject}" if kind == "fig11" else f"As Fig. 9 and 10: {subject}"
 
 
 def _uri(png: bytes) -> str:

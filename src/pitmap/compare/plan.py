@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import torch
 
 from pitmap.errors import ProjectError
 from pitmap.networks.registry import check_options, factory_of, is_known
 from pitmap.project import CompareSection, Project, SamplesSection
+from pitmap.training.fit import Training
+from pitmap.training.recipes import resolve
 from pitmap.workflow import file_name
 
 
@@ -139,10 +143,22 @@ class Plan:
         return study
 
     def study(self, run: Run) -> Project:
-        """The project of a run: its own results folder and network, the shared samples."""
+        """The project of a run: its own results folder and network, the shared samples, one precision for all runs.
+
+        ``auto`` would let a trial decide for each network by itself: here it is bf16 on a GPU that has it, else
+        float32, in training, and float32 in mapping.
+        """
         study = self._derived(run.split, run.seed, f"runs/{run.name}")
-        network = {"network": run.entry.network, "options": run.entry.options}
-        study = study.model_copy(update={"training": study.training.model_copy(update=network)})
+        training: dict[str, Any] = {"network": run.entry.network, "options": run.entry.options}
+        if resolve(study.training, on_gpu=False).precision == "auto":
+            training["precision"] = precision_for(Training.of(study.training, run.seed).device)
+        mapping = {"precision": "float32"} if study.mapping.precision == "auto" else {}
+        study = study.model_copy(
+            update={
+                "training": study.training.model_copy(update=training),
+                "mapping": study.mapping.model_copy(update=mapping),
+            }
+        )
         study._samples_folder = self.samples_study(run.split, run.seed).results
         return study
 
@@ -152,6 +168,11 @@ class Plan:
             update={"seed": seed, "results": f"{project.project.results.rstrip('/')}/{folder}"}
         )
         return project.model_copy(update={"project": section, "samples": samples_section(project, split)})
+
+
+def precision_for(device: str) -> Literal["float32", "bf16"]:
+    """bf16 on a GPU that computes in it, else float32."""
+    return "bf16" if device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
 
 
 def samples_section(project: Project, split: str) -> SamplesSection:

@@ -100,8 +100,8 @@ class Keys:
 
     def key(self, run: Run) -> str:
         """The checksum of everything that the result of a run depends on, but for the machine."""
-        study = self.plan.study(run)
-        compare = self.plan.project.compare
+        study, project = self.plan.study(run), self.plan.project
+        compare = project.compare
         state = {
             "format": FORMAT,
             "run": asdict(run),
@@ -110,9 +110,10 @@ class Keys:
             "sites": [s.model_dump(mode="json", exclude=_PATHS) for s in study.sites],
             "scenes": [[s.name, s.group] for s in study.scenes],
             "legend": study.legend.to_json(),
-            # Width 0 stands for the default of the device; runs of different widths are refused when they are compared.
-            "recipe": {**resolve(study.training, on_gpu=False).to_json(), "width": study.training.width or 0},
-            "mapping": study.mapping.model_dump(mode="json"),
+            # As the project file has it: what depends on the device (width 0 and precision "auto" here) is in the facts
+            # of the run, and runs that differ in it are refused when they are compared.
+            "recipe": {**resolve(project.training, on_gpu=False).to_json(), "width": project.training.width or 0},
+            "mapping": project.mapping.model_dump(mode="json"),
             "mines": study.mine_classes,
             "files": self._files,
         }
