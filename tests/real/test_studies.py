@@ -1,5 +1,6 @@
 """Project files on real data: everything up to training, which needs no minutes."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,23 +10,20 @@ from pitmap.project import load
 from pitmap.samples.build import build
 from pitmap.samples.split import Split
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT.parent / "shared" / "data"
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.real_projects import write_aberystwyth, write_gid  # noqa: E402
+from benchmarks.strzegom import write_project  # noqa: E402
+
 pytestmark = pytest.mark.skipif(
     not DATA.exists(), reason="the real data lie beside the checkout only where they are allowed"
 )
 
 
-def strzegom(folder: Path, **options) -> Path:
-    import sys
-
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    from benchmarks.strzegom import write_project
-
-    return write_project(folder, **options)
-
-
 def test_six_dates_of_one_place_share_no_labelled_ground(tmp_path):
-    samples = build(load(strzegom(tmp_path, seed=3)))
+    samples = build(load(write_project(tmp_path, seed=3)))
     audit = samples.content["audit"]
     assert set(audit["shared_labelled_pixels"].values()) == {0}
     assert audit["classes_below_minimum"] == []
@@ -46,28 +44,14 @@ def test_the_land_use_layer_gives_the_mask_back(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     date = ("20230530",)
-    from_mask = build(load(strzegom(tmp_path / "a", seed=0, dates=date)))
-    from_layer = build(load(strzegom(tmp_path / "b", seed=0, dates=date, vector=True)))
+    from_mask = build(load(write_project(tmp_path / "a", seed=0, dates=date)))
+    from_layer = build(load(write_project(tmp_path / "b", seed=0, dates=date, vector=True)))
     np.testing.assert_array_equal(from_mask.codes[0], from_layer.codes[0])
     assert int((from_layer.codes[0] == 9).sum()) > 3800  # open pit
 
 
 def test_gaofen_crops_without_crs_are_split_by_group(tmp_path):
-    folder = DATA / "gid_gf2_rgb"
-    legend = [row.split(",") for row in (folder / "legend_mtl15.csv").read_text().splitlines()[1:]]
-    text = '[project]\nname = "GID"\n[samples]\nsplit = "groups"\n'
-    # Code 0 of the files is a class (industrial land), their last code is "undefined".
-    for code, name, colour in legend[:-1]:
-        text += f'[[classes]]\ncode = {int(code) + 1}\nkey = "C{code}"\nname = "{name}"\ncolour = "{colour}"\n'
-    values = ", ".join(f'{code} = "C{code}"' for code, _, _ in legend[:-1])
-    text += (
-        f'[[sites]]\nname = "gid"\nimage = "{folder}/GID-MTL15/image/*.tif"\n'
-        f'labels = "{folder}/GID-MTL15/label_gray/{{stem}}.tif"\n'
-        f'label_values = {{ {values}, {legend[-1][0]} = "" }}\n'
-        f'groups = {{ table = "{folder}/overlap_group.csv", group = "overlap_group" }}\n'
-    )
-    (tmp_path / "pitmap.toml").write_text(text)
-    samples = build(load(tmp_path / "pitmap.toml"))
+    samples = build(load(write_gid(tmp_path)))
     assert len(samples.scenes) == 120
     sides: dict[str, set[int]] = {}
     for scene, split in zip(samples.scenes, samples.splits, strict=True):
@@ -79,42 +63,7 @@ def test_gaofen_crops_without_crs_are_split_by_group(tmp_path):
 
 
 def test_vector_samples_in_four_layers(tmp_path):
-    folder = DATA / "aberystwyth_s2"
-    (tmp_path / "pitmap.toml").write_text(
-        f"""
-[[classes]]
-code = 1
-key = "WAT"
-name = "water"
-colour = "#2b6cb0"
-[[classes]]
-code = 2
-key = "GRA"
-name = "grass"
-colour = "#a6d96a"
-[[classes]]
-code = 3
-key = "FOR"
-name = "forest"
-colour = "#1b7837"
-[[classes]]
-code = 4
-key = "URB"
-name = "urban"
-colour = "#8a4fa3"
-[[sites]]
-name = "aber"
-image = "{folder}/sen2_20210527_aber_mosaic.tif"
-bands = [1, 2, 3, 7]
-scale = 0.001
-nodata = 0
-labels = "{folder}/cls_poly_smpls.gpkg"
-label_layers = {{ cls_water_smpls = "WAT", cls_grass_smpls = "GRA", cls_forest_smpls = "FOR", cls_urban_smpls = "URB" }}
-[samples]
-block_m = 300
-"""
-    )
-    samples = build(load(tmp_path / "pitmap.toml"))
+    samples = build(load(write_aberystwyth(tmp_path)))
     pixels = np.bincount(samples.codes[0].ravel(), minlength=5)[1:]
     # Hectares of the README, pixels of 100 m2.
     np.testing.assert_allclose(pixels / 100, [16.4, 30.0, 13.3, 6.1], rtol=0.03)

@@ -1,4 +1,4 @@
-"""Commands on accuracy: assess, design, estimate."""
+"""Commands on accuracy: assess, design, estimate, audit."""
 
 from __future__ import annotations
 
@@ -108,8 +108,44 @@ def estimate(
 
     with one_step("checking the map") as progress:
         result = estimate_sample(points, map_file, EstimateOptions(use_doubtful=doubtful), progress)
-    for warning in result.warnings:
+    for warning in (*result.estimates.warnings, *result.warnings):
         say(f"Warning: {warning}")
+    if out is not None:
+        result.write(out)
+    print(result.summary() + ("" if out is None else f" Written to {out}."))
+
+
+def audit(
+    mines: Annotated[Path, typer.Argument(metavar="MINES", help="Mapped mines, as of `pitmap map --mines`.")],
+    reference: Annotated[Path, typer.Argument(metavar="REFERENCE_MINES", help="Polygons of the reference mines.")],
+    layer: Annotated[str | None, typer.Option(help="Layer of the mapped mines.")] = None,
+    reference_layer: Annotated[str | None, typer.Option(help="Layer of the reference.")] = None,
+    reference_field: Annotated[str | None, typer.Option(help="Field that says which polygons are mines.")] = None,
+    reference_values: Annotated[str | None, typer.Option(help="Its values that mean mine: quarry,pit.")] = None,
+    group_field: Annotated[str | None, typer.Option(help="Field of both layers, such as a tile's id.")] = None,
+    dissolve: Annotated[bool, typer.Option("--dissolve", help="Polygons that touch are one mine.")] = False,
+    overlap: Annotated[float, typer.Option(help="Share of a polygon that decides on found and true.")] = 0.5,
+    minimum_m2: Annotated[float, typer.Option(help="Leave out smaller polygons of either layer.")] = 0.0,
+    out: Annotated[Path | None, typer.Option(help="Write the audit here (JSON), the verdicts beside it.")] = None,
+) -> None:
+    """Say of each mine whether it was found, missed, split or merged, and how its area and outline agree.
+
+    Example: pitmap audit mines.gpkg landuse.gpkg --reference-field class --reference-values quarry --out audit.json
+    """
+    from pitmap.accuracy.audit import AuditOptions
+    from pitmap.accuracy.audit import audit as audit_mines
+
+    options = AuditOptions(
+        layer=layer,
+        reference_layer=reference_layer,
+        reference_field=reference_field,
+        reference_values=tuple(reference_values.split(",")) if reference_values else (),
+        group_field=group_field,
+        dissolve=dissolve,
+        overlap=overlap,
+        minimum_m2=minimum_m2,
+    )
+    result = audit_mines(mines, reference, options)
     if out is not None:
         result.write(out)
     print(result.summary() + ("" if out is None else f" Written to {out}."))
