@@ -158,7 +158,7 @@ class TrainingSection(Section):
     schedule: Literal["constant", "cosine"] | None = None
     """Learning rate over the epochs; ``cosine`` warms up over the first 5 %."""
     loss: Literal["cross_entropy", "dice_cross_entropy", "focal"] | None = None
-    class_weights: Literal["none", "inverse", "median"] | None = None
+    class_weights: Literal["none", "root", "inverse", "median"] | None = None
     """Weights of the classes from their frequency in the training ground."""
     label_smoothing: float | None = Field(None, ge=0, lt=1)
     augmentation: bool | None = None
