@@ -115,7 +115,7 @@ def compare(args: argparse.Namespace, rows: int, cols: int) -> None:
     lines = [
         f"# Calibration and orthorectification of a full-size scene, {args.kernel}, {date.today().isoformat()}",
         "",
-        f"Device: {os.cpu_count()} processors, {processor()}; load before the run {os.getloadavg()[0]:.1f}. "
+        f"Device: {os.cpu_count()} processors, {processor()}; load at the end {os.getloadavg()[0]:.1f}. "
         f"Command: `python benchmarks/ortho.py {' '.join(sys.argv[1:])}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC.",
         f"{version('gdalwarp')}; two threads on both sides; best of {args.repeat}.",
         "",
