@@ -210,11 +210,11 @@ class CompareSection(Section):
     networks: Annotated[list[str], Field(min_length=1)] = [
         "fcn8s", "segnet", "unet", "resunet", "unetplusplus", "unetplus",
     ]  # fmt: skip
-    """Names such as ``unetplus``, variants such as ``unetplus:B1``, networks of one's own as ``package.module:factory``."""
+    """Names such as ``unetplus``, variants such as ``unetplus:B1``, one's own as ``package.module:factory``."""
     options: dict[str, dict[str, Any]] = {}
     """Options of a network by its entry in ``networks``, beside those of its variant."""
     seeds: int = Field(3, ge=1)
-    """Number of seeds: that of the project and those that follow. A seed decides the split, the order and the weights."""
+    """Number of seeds, from the project's on. A seed decides the split, the order and the weights."""
     splits: Annotated[list[Literal["blocks", "sites", "groups", "random"]], Field(min_length=1)] = ["blocks", "random"]
     equal_training: bool = True
     """Whether the splits of a seed are thinned to the same number of labelled training pixels, so that the difference
