@@ -4,7 +4,7 @@ import pytest
 from affine import Affine
 from shapely.geometry import box
 
-from pitmap.errors import ImageError, LabelError, ProjectError
+from pitmap.errors import ImageError, LabelError, OutputError, ProjectError
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.project import load
@@ -248,6 +248,18 @@ def test_a_truncated_image_is_refused_and_no_sample_set_is_left(tmp_path):
     assert not (project.results / "samples" / "samples.json").exists()
     with pytest.raises(ProjectError, match="pitmap sample"):
         SampleSet(project.results / "samples")
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_no_sample_set(tmp_path, monkeypatch):
+    project = two_dates(tmp_path)
+
+    def full(descriptor, offset, length):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(OutputError, match="No space left"):
+        build(project)
+    assert not list((project.results / "samples" / "pixels").iterdir())
 
 
 def test_too_few_blocks_are_refused_with_a_remedy(tmp_path):

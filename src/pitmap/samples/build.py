@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,7 @@ def _save_pixels(folder: Path, scene: Scene, labels: NDArray[np.uint8]) -> None:
     ):
         shape = (len(scene.band_indices), *scene.info.grid.shape)
         target = np.lib.format.open_memmap(temporary, "w+", np.dtype(scene.info.dtype), shape)
+        _allocate(temporary)
         for window in blocks(scene.info.grid.shape, 2048):
             pixels, valid = reader.read(window)
             if np.issubdtype(pixels.dtype, np.integer) and scene.nodata is None:
@@ -185,6 +187,13 @@ def _save_pixels(folder: Path, scene: Scene, labels: NDArray[np.uint8]) -> None:
             labels[window.slices][~valid] = 0
         target.flush()
         del target
+
+
+def _allocate(path: Path) -> None:
+    """Claim the room of a sparse file now: a full disk met while writing through memory would end the process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _require_labels(scenes: list[Scene], codes: list[NDArray[np.uint8]]) -> None:
