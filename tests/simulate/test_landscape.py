@@ -11,7 +11,7 @@ from pitmap.simulate.landscape import LandscapeParameters, simulate, sites
 CODE = {c.key: c.code for c in DEFAULT_LEGEND}
 SQUARE = np.ones((3, 3))
 
-# Shares of the classes in percent: of Site 2 those of facts on the paper, of Site 1 its pits. Tolerances in points for
+# Shares of the classes in percent: of Site 2 those that the paper implies, of Site 1 its pits. Tolerances in points for
 # scenes of 0.1 km2 and of 1 km2; roads are at least a pixel wide, so that they weigh more in a small scene.
 PLAIN = {"OPM": 7.7, "WAT": 0.2, "BUI": 5.0, "BAS": 1.25, "ROA": 1.06, "VEG": 83.3, "WDA": 1.4}
 MOUNTAIN = {"OPM": 32.1, "WAT": 0.0, "BUI": 3.0, "BAS": 1.5, "ROA": 1.4, "VEG": 57.0, "WDA": 5.0}
@@ -33,9 +33,9 @@ def pit_sizes(landscape):
 
 
 def check_roads(codes):
-    """Roads are 1 to 3 pixels wide and nearly all of one network, which goes on through villages and pits."""
+    """Roads are 1 to 3 pixels wide, but for junctions, and nearly all of one network, through villages and pits."""
     road = codes == CODE["ROA"]
-    assert not binary_erosion(road, np.ones((4, 4))).any()
+    assert binary_erosion(road, np.ones((4, 4))).sum() < 0.005 * road.sum()
     parts, _ = label(binary_dilation(road, SQUARE) | (codes == CODE["OPM"]) | (codes == CODE["BUI"]), SQUARE)
     sizes = np.bincount(parts[road])
     assert sizes.max() > 0.95 * road.sum()
