@@ -53,7 +53,7 @@ def test_help_is_quick_to_import_and_lists_every_command():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     done = subprocess.run([sys.executable, "-m", "pitmap", "--help"], capture_output=True, text=True, check=True)
-    for command in ("demo", "init", "info", "prepare", "sample", "train", "map", "assess", "design", "report", "run"):
+    for command in ("demo", "init", "info", "prepare", "sample", "train", "map", "assess", "audit", "compare", "run"):
         assert f"\n  {command} " in done.stdout
 
 
