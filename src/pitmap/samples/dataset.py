@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from pitmap.errors import ProjectError
+from pitmap.grid import blocks
 from pitmap.legend import UNLABELLED, Legend
 from pitmap.raster import read_codes, validity
 from pitmap.samples.patches import Patch, cover
@@ -107,6 +108,17 @@ class SampleSet:
         return [read_codes(self.folder / "labels" / f"{s.name}.tif") for s in self.scenes]
 
     @cached_property
+    def valid(self) -> list[NDArray[np.bool_]]:
+        """Which pixels of the scenes hold data, ``(height, width)`` each."""
+        masks = []
+        for scene, pixels in zip(self.scenes, self.pixels, strict=True):
+            mask = np.empty(scene.shape, np.bool_)
+            for window in blocks(scene.shape, 1024):
+                mask[window.slices] = validity(pixels[:, window.slices[0], window.slices[1]], scene.nodata)
+            masks.append(mask)
+        return masks
+
+    @cached_property
     def splits(self) -> list[NDArray[np.uint8]]:
         """The scenes' ``Split`` rasters, ``(height, width)`` each."""
         return [read_codes(self.folder / "splits" / f"{s.name}.tif") for s in self.scenes]
@@ -180,6 +192,12 @@ class PatchDataset(Dataset[tuple[NDArray, NDArray[np.bool_], NDArray[np.uint8], 
         self.samples, self.split = samples, split
         self.patches = [p for p in samples.patches if p.split == split]
         self._dtype = np.result_type(*(a.dtype for a in samples.pixels))
+        # Whole masks now, so that reading a patch is three copies and no arithmetic.
+        self._codes = (
+            samples.codes
+            if samples.random_split
+            else [codes * (raster == split) for codes, raster in zip(samples.codes, samples.splits, strict=True)]
+        )
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -189,37 +207,27 @@ class PatchDataset(Dataset[tuple[NDArray, NDArray[np.bool_], NDArray[np.uint8], 
         size, side = len(self.samples.legend) + 1, self.samples.patch
         pixels, company = np.zeros(size, np.int64), np.zeros(size, np.int64)
         for p in self.patches:
-            codes = self._codes(p, slice(p.row, p.row + side), slice(p.col, p.col + side))
+            codes = self._codes[p.scene][p.row : p.row + side, p.col : p.col + side]
             counts = np.bincount(codes.ravel(), minlength=size)
             pixels += counts
             company += np.where(counts > 0, counts[1:].sum(), 0)
         return pixels[1:], company[1:]
 
-    def _codes(self, patch: Patch, rows: slice, cols: slice) -> NDArray[np.uint8]:
-        """The codes that count in a patch, cut off at the edge of the scene."""
-        codes = self.samples.codes[patch.scene][rows, cols]
-        if not self.samples.random_split:
-            codes = codes * (self.samples.splits[patch.scene][rows, cols] == self.split)
-        return codes
-
     def __getitem__(self, index: int) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.uint8], int]:
         """Pixels ``(band, patch, patch)``, validity ``(patch, patch)``, codes ``(patch, patch)`` and the scene."""
         p, side = self.patches[index], self.samples.patch
-        scene = self.samples.scenes[p.scene]
-        rows, cols = slice(p.row, p.row + side), slice(p.col, p.col + side)
-        source = self.samples.pixels[p.scene][:, rows, cols]
-        height, width = source.shape[1:]
-        codes = self._codes(p, rows, cols)
+        window = slice(p.row, p.row + side), slice(p.col, p.col + side)
+        source = self.samples.pixels[p.scene][:, window[0], window[1]]
+        valid, codes = self.samples.valid[p.scene][window], self._codes[p.scene][window]
+        height, width = valid.shape
         if (height, width) == (side, side):
-            pixels = np.array(source, self._dtype)
-            return pixels, validity(pixels, scene.nodata), codes, p.scene
+            return np.array(source, self._dtype), valid.copy(), codes.copy(), p.scene
         pixels = np.zeros((len(source), side, side), self._dtype)
+        padded_valid, padded_codes = np.zeros((side, side), np.bool_), np.zeros((side, side), np.uint8)
         pixels[:, :height, :width] = source
-        valid = np.zeros((side, side), np.bool_)
-        valid[:height, :width] = validity(pixels[:, :height, :width], scene.nodata)
-        target = np.zeros((side, side), np.uint8)
-        target[:height, :width] = codes
-        return pixels, valid, target, p.scene
+        padded_valid[:height, :width] = valid
+        padded_codes[:height, :width] = codes
+        return pixels, padded_valid, padded_codes, p.scene
 
     def collate(self, items: list[tuple[NDArray, NDArray[np.bool_], NDArray[np.uint8], int]]) -> Batch:
         """Stack patches into a batch."""
