@@ -9,7 +9,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("mapping", "patches", "estimation_coverage", "resampling_coverage", "simulated_sites", "robust_recipe", "ortho")
+NAMES = (
+    "mapping", "patches", "estimation_coverage", "resampling_coverage", "simulated_sites", "robust_recipe", "ortho",
+)  # fmt: skip
 """Those that need no GPU; the last two need the real data or GDAL's programs beside the checkout, and say so."""
 
 
