@@ -49,8 +49,8 @@ def check_difficulty(confusion):
 
 
 def test_a_per_pixel_forest_neither_fails_nor_suffices():
-    landscape = simulate(LandscapeParameters(256, 320, seed=1))
-    check_difficulty(forest_confusion([landscape], trees=30, training_pixels=10_000, test_pixels=30_000))
+    landscape = simulate(LandscapeParameters(384, 512, seed=0))
+    check_difficulty(forest_confusion([landscape], trees=40, training_pixels=15_000, test_pixels=30_000))
 
 
 @pytest.mark.verify
