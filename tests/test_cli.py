@@ -101,6 +101,23 @@ def test_map_and_assess_a_scene(capsys, tmp_path):
     assert f"{figures['overall_accuracy']:.2%}" in out
 
 
+def test_review_lists_what_to_correct(capsys, tmp_path):
+    write_site(tmp_path, "a", quilt(150, 130, 7), grid(150, 130))
+    write_model(tmp_path / "m.safetensors")
+    scene, made = tmp_path / "a.tif", tmp_path / "map.tif"
+    code, _, err = run(capsys, "map", tmp_path / "m.safetensors", scene, made)
+    assert code == 0, err
+    queue = tmp_path / "queue.gpkg"
+    assert_refused(run(capsys, "review", made, queue), "There is no confidence", "--confidence")
+    confidence = tmp_path / "map-confidence.tif"
+    assert run(capsys, "map", tmp_path / "m.safetensors", scene, made, "--confidence", confidence)[0] == 0
+    code, out, err = run(capsys, "review", made, queue, "--minimum-m2", 0, "--below", 1)
+    assert code == 0, err
+    assert f"{queue}: " in out
+    assert "Fill in the field `reference`" in out
+    assert_refused(run(capsys, "review", made, queue, "--below", 2), "below which ground is doubtful is 2")
+
+
 def test_info_describes_images_and_models(capsys, tmp_path):
     write_site(tmp_path, "a", quilt(64, 64), grid(64, 64))
     write_model(tmp_path / "m.safetensors")

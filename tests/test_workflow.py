@@ -5,8 +5,14 @@ import numpy as np
 import pytest
 
 from pitmap import workflow
+from pitmap.accuracy.design import DesignOptions, design
+from pitmap.errors import ProjectError
+from pitmap.legend import DEFAULT_LEGEND
+from pitmap.mapping.review import ReviewOptions, review
+from pitmap.networks.model_file import read_card
 from pitmap.project import load
-from pitmap.raster import read_codes
+from pitmap.raster import codes_layout, describe, read_codes, write_cog
+from pitmap.report import write_report
 from pitmap.samples.split import Split
 from studies import grid, quilt, write_project, write_site
 
@@ -43,7 +49,7 @@ def test_every_step_leaves_its_file(study):
     expected = {
         "samples/samples.json", "samples/patches.gpkg", "samples/labels/may.tif", "samples/splits/far.tif",
         "models/unetplus-seed0.safetensors", "models/unetplus-seed0.csv", "maps/may.tif", "maps/june.gpkg",
-        "accuracy.json", "confusion.csv", "report.html",
+        "maps/june-confidence.tif", "accuracy.json", "confusion.csv", "report.html",
     }  # fmt: skip
     assert expected <= names
     assert not [n for n in names if ".tmp" in n or ".partial" in n or ".training" in n]
@@ -69,6 +75,23 @@ def test_figures_are_of_the_test_ground_and_can_be_recomputed(study):
     assert "training ground included" in content["labelled_area"]["ground"]
     low, high = content["test"]["intervals"]["overall_accuracy"]
     assert low <= figures["overall_accuracy"] <= high
+
+
+def test_reliability_is_that_of_the_test_ground(study):
+    project, _, _ = study
+    content = json.loads((project.results / "accuracy.json").read_text())
+    assert content["reliability"]["pixels"] == content["test"]["figures"]["total"]
+    right = sum((b["accuracy"] or 0) * b["pixels"] for b in content["reliability"]["bins"])
+    assert right / content["test"]["figures"]["total"] == pytest.approx(content["test"]["figures"]["overall_accuracy"])
+    stated = sum((b["confidence"] or 0) * b["pixels"] for b in content["reliability"]["bins"])
+    told = 0.0
+    for name in ("may", "june", "far"):
+        sure = read_codes(project.results / "maps" / f"{name}-confidence.tif")
+        labels = read_codes(project.results / "samples" / "labels" / f"{name}.tif")
+        test = (read_codes(project.results / "samples" / "splits" / f"{name}.tif") == Split.TEST) & (labels > 0)
+        told += (sure[test] / 255).sum()
+    assert stated == pytest.approx(told)
+    assert "Stated confidence and share differ by" in (project.results / "report.html").read_text()
 
 
 def test_mines_hold_the_maps_mine_pixels(study):
@@ -106,3 +129,66 @@ def test_another_mapping_setting_maps_again_but_does_not_train_again(study):
     project.path.write_text(text)
     assert model.stat().st_mtime_ns == before[0]
     assert (project.results / "maps" / "may.gpkg").stat().st_mtime_ns != before[1]
+
+
+def test_reference_points_are_estimated_from_until_the_map_changes(study):
+    project, _, _ = study
+    map_file, points = project.results / "maps" / "far.tif", project.folder / "points.gpkg"
+    design(map_file, points, DesignOptions(points=120, floor=20))
+    text = project.path.read_text()
+    project.path.write_text(text + '[accuracy]\nreference = "points.gpkg"\n')
+    said: list[str] = []
+    workflow.run(load(project.path), announce=said.append)
+    assert any("No estimate from reference points" in s for s in said)  # nobody has labelled them
+    frame = gpd.read_file(points, layer="points")
+    frame["reference"] = frame["map_code"]
+    frame.to_file(points, layer="points", driver="GPKG")
+    report = workflow.run(load(project.path))
+    estimate = json.loads((project.results / "estimate.json").read_text())
+    assert estimate["overall_accuracy"]["value"] == 1
+    assert "Estimate from a sample of points" in report.read_text()
+    # Another map under the same name: the report does not show the old estimate, and the next run removes it.
+    codes = read_codes(map_file)
+    kept = map_file.read_bytes()
+    write_cog(
+        map_file, np.where(codes == 1, 2, codes).astype(np.uint8), describe(map_file).grid, codes_layout(DEFAULT_LEGEND)
+    )
+    assert "no map here any more" in write_report(project, workflow.model_path(project)).read_text()
+    said.clear()
+    assert not workflow.estimate_reference(load(project.path), said.append)
+    assert "sample of another map" in said[0]
+    assert not (project.results / "estimate.json").exists()
+    map_file.write_bytes(kept)
+    project.path.write_text(text.replace("[[sites]]", '[accuracy]\nreference = "pionts.gpkg"\n[[sites]]', 1))
+    with pytest.raises(ProjectError, match=r"pionts.gpkg' does not exist. Did you mean 'points.gpkg'"):
+        load(project.path)
+    project.path.write_text(text)
+    workflow.run(load(project.path))
+
+
+def test_a_reviewed_map_teaches_the_next_network(study):
+    project, _, _ = study
+    before = json.loads((project.results / "samples" / "samples.json").read_text())
+    model = read_card(workflow.model_path(project)).sha256
+    queue = project.folder / "review.gpkg"
+    map_file = project.results / "maps" / "may.tif"
+    review(map_file, workflow.confidence_path(map_file), queue, ReviewOptions(minimum_m2=100))
+    frame = gpd.read_file(queue, layer="review")
+    frame.loc[frame["rank"] == 1, "reference"] = "WDA"
+    frame.to_file(queue, layer="review", driver="GPKG")
+    text = project.path.read_text()
+    project.path.write_text(text.replace('image = "may.tif"', 'image = "may.tif"\ncorrections = "review.gpkg"'))
+    said: list[str] = []
+    workflow.run(load(project.path), announce=said.append)
+    after = json.loads((project.results / "samples" / "samples.json").read_text())
+    assert after["corrections"]["polygons"] == 1
+    assert after["corrections"]["open"] > 0
+    assert any("1 reviewed polygon(s)" in s for s in said)
+    for split in ("validation", "test"):
+        counts = [c["audit"]["labelled_pixels_by_class"][split] for c in (before, after)]
+        assert counts[0] == counts[1]
+    assert "Labels were corrected in a review" in (project.results / "report.html").read_text()
+    dumps = after["audit"]["labelled_pixels_by_class"]["training"]["WDA"]
+    assert dumps == after["corrections"]["changed"] + after["corrections"]["added"]
+    assert read_card(workflow.model_path(project)).sha256 != model
+    project.path.write_text(text)

@@ -27,6 +27,12 @@ from pitmap.legend import UNLABELLED, Legend
 DENSIFY_M = 1000.0
 """Longest edge before reprojection. A straight edge of 1 km bends by about 2 cm between common projections."""
 
+REFERENCE_FIELD = "reference"
+"""Field that an analyst fills in during a review."""
+
+CANNOT_BE_TOLD = "?"
+"""What stands there instead of a class where nobody can tell."""
+
 _POINTS, _LINES = (0, 4), (1, 2, 5)  # shapely type ids
 
 
@@ -135,7 +141,7 @@ def read_layer(path: Path, layer: str | None = None, field: str | None = None) -
     present = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
     geometries = geometries[present]
     invalid = ~shapely.is_valid(geometries)
-    geometries[invalid] = [_polygonal_part(g) for g in shapely.make_valid(geometries[invalid])]
+    geometries[invalid] = [polygonal_part(g) for g in shapely.make_valid(geometries[invalid])]
     usable = ~shapely.is_empty(geometries)
     types = shapely.get_type_id(geometries)
     if (lines := int(np.isin(types, _LINES).sum())) > 0:
@@ -421,8 +427,8 @@ def _chosen_layer(path: Path, layer: str | None, layers: list[str]) -> str:
     return layer or layers[0]
 
 
-def _polygonal_part(geometry: shapely.Geometry) -> shapely.Geometry:
-    """What remains of a mended geometry: its polygons. A polygon that collapsed to a line covers no ground."""
+def polygonal_part(geometry: shapely.Geometry) -> shapely.Geometry:
+    """The polygons of a geometry, without lines and points; an empty collection where it has none."""
     parts: NDArray[np.object_] = np.asarray(shapely.get_parts(geometry), dtype=object)
     kept = parts[shapely.get_dimensions(parts) == 2]
     return kept[0] if len(kept) == 1 else shapely.union_all(kept)

@@ -84,6 +84,13 @@ class Legend:
         """Class keys in the order of their codes."""
         return [c.key for c in self.classes]
 
+    @property
+    def mine_keys(self) -> list[str]:
+        """Keys of the classes that are mines: ``OPM``, else those whose name says pit, mine or quarry."""
+        if "OPM" in self.keys:
+            return ["OPM"]
+        return [c.key for c in self.classes if re.search(r"\b(pit|mine|quarry)\b", c.name, re.IGNORECASE)]
+
     def __getitem__(self, key_or_code: str | int) -> LandCoverClass:
         """The class with a key or a code.
 

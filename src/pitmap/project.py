@@ -12,7 +12,7 @@ import glob
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -98,6 +98,8 @@ class SiteSection(Section):
     """Vector layer that bounds the study area."""
     exclude: list[str] = []
     """Layers (vector, or rasters that are not 0 there) of clouds, shadows or other ground to leave out."""
+    corrections: str | None = None
+    """Queue of `pitmap review`, filled in: labels of training ground that win over ``labels``. ``{stem}`` as there."""
 
     @model_validator(mode="after")
     def _consistent(self) -> SiteSection:
@@ -201,7 +203,7 @@ class AccuracySection(Section):
     """``[accuracy]``."""
 
     reference: str | None = None
-    """Reference points labelled after ``pitmap design``, for area-adjusted estimates."""
+    """Points of `pitmap design`, labelled: `pitmap run` estimates accuracy and areas from them."""
 
 
 class CompareSection(Section):
@@ -245,6 +247,7 @@ class Scene:
         calibrated: Whether scale and offset are known, from the project or from the file.
         group: Group, for ``split = "groups"``.
         labels: Path of the labels, or None.
+        corrections: Path of the reviewed polygons, or None.
     """
 
     name: str
@@ -257,6 +260,7 @@ class Scene:
     calibrated: bool
     group: str
     labels: Path | None
+    corrections: Path | None
 
     @property
     def nodata(self) -> float | None:
@@ -335,9 +339,7 @@ class Project(Section):
         """Keys of the classes that become mine polygons."""
         if self.mapping.mines is not None:
             return self.mapping.mines
-        if "OPM" in self.legend.keys:
-            return ["OPM"]
-        return [c.key for c in self.legend if re.search(r"\b(pit|mine|quarry)\b", c.name, re.IGNORECASE)]
+        return self.legend.mine_keys
 
     def relative(self, path: Path) -> str:
         """A path as it is stored in results: relative to the project folder where it lies below it."""
@@ -441,7 +443,6 @@ def _scenes(project: Project, site: SiteSection, problems: list[str]) -> list[Sc
         except ImageError as error:
             problems.append(f"{where}: {error}{'' if image.exists() else _nearest_file(image)}")
             continue
-        labels = None if site.labels is None else folder / site.labels.replace("{stem}", image.stem)
         scene = Scene(
             name=site.name if len(images) == 1 else f"{site.name}-{image.stem}",
             site=site,
@@ -455,11 +456,21 @@ def _scenes(project: Project, site: SiteSection, problems: list[str]) -> list[Sc
             ),
             calibrated=site.scale is not None or info.has_scale,
             group=site.group or _group_of(image, groups) or image.stem,
-            labels=labels,
+            labels=_own_file(folder, site.labels, image),
+            corrections=_own_file(folder, site.corrections, image),
         )
         _check_labels(project, scene, problems)
         scenes.append(scene)
+    if site.corrections is not None:
+        _check_corrections(site, scenes, problems)
+        # Of several images some may not have been reviewed yet.
+        scenes = [s if s.corrections and s.corrections.exists() else replace(s, corrections=None) for s in scenes]
     return scenes
+
+
+def _own_file(folder: Path, pattern: str | None, image: Path) -> Path | None:
+    """The file that a path with ``{stem}`` names for an image."""
+    return None if pattern is None else folder / pattern.replace("{stem}", image.stem)
 
 
 def _groups(folder: Path, site: SiteSection, problems: list[str]) -> dict[str, str]:
@@ -528,6 +539,27 @@ def _check_labels(project: Project, scene: Scene, problems: list[str]) -> None:
             problems.append(f"{where}: {error}")
 
 
+def _check_corrections(site: SiteSection, scenes: list[Scene], problems: list[str]) -> None:
+    """Check that a site's reviewed polygons exist, have the field to fill in, and can be laid over the images."""
+    from pitmap import landuse
+
+    where = f"Site {site.name!r}: corrections"
+    found = [s for s in scenes if s.corrections is not None and s.corrections.exists()]
+    if scenes and not found:
+        path = scenes[0].corrections
+        assert path is not None
+        problems.append(f"{where} {path} does not exist.{_nearest_file(path)}")
+    for scene in found:
+        assert scene.corrections is not None
+        if scene.info.grid.crs is None:
+            problems.append(f"{where}: the image {scene.image.name} has no coordinate reference system.")
+            continue
+        try:
+            landuse.check_layer(scene.corrections, None, landuse.REFERENCE_FIELD)
+        except PitmapError as error:
+            problems.append(f"{where}: {error}")
+
+
 def _check_names(project: Project, scenes: list[Scene]) -> list[str]:
     """Problems that show only when all parts are seen together."""
     problems: list[str] = []
@@ -538,6 +570,8 @@ def _check_names(project: Project, scenes: list[Scene]) -> list[str]:
         for name in project.samples.test_sites
         if name not in names
     ]
+    if project.accuracy.reference is not None and not (path := project.folder / project.accuracy.reference).exists():
+        problems.append(f"[accuracy] reference = {project.accuracy.reference!r} does not exist.{_nearest_file(path)}")
     try:
         keys = project.legend.keys
     except ProjectError as error:

@@ -32,6 +32,7 @@ label_field = "class"                # field with the class, text or number
 # all_touched = false                # whether polygons take every pixel that they touch
 # extent = "study_area.gpkg"         # bounds the study area
 # exclude = ["clouds.gpkg"]          # clouds, shadows: left out everywhere
+# corrections = "review.gpkg"        # a queue of `pitmap review`, filled in: more labels for the training ground
 # group = "north"                    # for split = "groups"
 
 [samples]
@@ -56,4 +57,7 @@ network = "unetplus"
 # probabilities = false              # write the class probabilities too
 # mines = ["OPM"]                    # classes that become mine polygons
 minimum_mapping_unit_m2 = 1000
+
+[accuracy]
+# reference = "points.gpkg"          # points of `pitmap design`, labelled: hectares and accuracy with intervals
 """

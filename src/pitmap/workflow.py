@@ -71,6 +71,11 @@ def train_model(
     return train(samples, training, model_path(project, network, seed), announce=announce, callbacks=callbacks)
 
 
+def confidence_path(map_file: Path) -> Path:
+    """Where the confidence of a map lies."""
+    return map_file.with_name(f"{map_file.stem}-confidence.tif")
+
+
 def map_scene(project: Project, model: Path, scene: Scene, progress: Callable[[float], None] = silent) -> MapReport:
     """Map a scene of the project and extract its mines."""
     from pitmap.mapping.mines import extract_mines
@@ -85,7 +90,7 @@ def map_scene(project: Project, model: Path, scene: Scene, progress: Callable[[f
             out.with_suffix(".gpkg"),
             classes=project.mine_classes,
             minimum_mapping_unit_m2=project.mapping.minimum_mapping_unit_m2,
-            probabilities=options.probabilities,
+            confidence=options.confidence,
         )
     return report
 
@@ -121,6 +126,7 @@ def map_options(project: Project, scene: Scene, out: Path) -> Any:
         test_time_augmentation=settings.test_time_augmentation,
         precision=settings.precision,
         device=project.training.device,
+        confidence=confidence_path(out),
         probabilities=out.with_name(f"{out.stem}-probabilities.tif") if settings.probabilities else None,
         project=project.project.name,
         trusted=(project.training.network,),
@@ -130,7 +136,8 @@ def map_options(project: Project, scene: Scene, out: Path) -> Any:
 def assess_project(project: Project, model: Path, ground_file: Path | None = None) -> dict[str, Any]:
     """Compare the maps of all scenes with their labels, on the test ground and on the whole labelled area.
 
-    Writes ``accuracy.json`` and ``confusion.csv`` (test ground). Intervals of the pooled figures come from resampling
+    Writes ``accuracy.json``, with the reliability of the confidence on the test ground, and ``confusion.csv`` (test
+    ground). Intervals of the pooled figures come from resampling
     blocks of ground: dates of one place on one grid count as one ground, images without CRS as a block a group.
 
     Args:
@@ -144,7 +151,9 @@ def assess_project(project: Project, model: Path, ground_file: Path | None = Non
     from dataclasses import replace
 
     from pitmap.accuracy.assess import assess_arrays
+    from pitmap.accuracy.confidence import Reliability
     from pitmap.accuracy.places import Places
+    from pitmap.mapping.inference import CONFIDENCE_STEPS
     from pitmap.networks.model_file import read_card
     from pitmap.raster import read_codes
     from pitmap.samples.dataset import SampleSet
@@ -156,10 +165,12 @@ def assess_project(project: Project, model: Path, ground_file: Path | None = Non
     by_scene: dict[str, dict[str, Any]] = {}
     scenes = project.scenes
     grids, groups = [s.info.grid for s in scenes], [s.group for s in scenes]
+    believed = Reliability.of([], [])
     places = {ground: Places(grids, groups, len(samples.legend)) for ground in names}
     for i, scene in enumerate(scenes):
         codes = samples.codes[i]
-        mapped = read_codes(project.results / "maps" / f"{scene.name}.tif")
+        map_file = project.results / "maps" / f"{scene.name}.tif"
+        mapped, confidence = read_codes(map_file), read_codes(confidence_path(map_file))
         areas = None if scene.info.grid.crs is None else scene.info.grid.pixel_areas_m2()
         sources = {"map": f"maps/{scene.name}.tif", "reference": f"samples/labels/{scene.name}.tif"}
         by_scene[scene.name] = {}
@@ -168,6 +179,9 @@ def assess_project(project: Project, model: Path, ground_file: Path | None = Non
             by_scene[scene.name][ground] = result.to_json() if result.matrix.counts.any() else None
             totals[ground] = totals[ground] + result if ground in totals else result
             places[ground].add(i, mapped, np.where(region, codes, 0))
+            if ground == "test":
+                told = region & (confidence > 0)
+                believed += Reliability.of(confidence[told] / CONFIDENCE_STEPS, mapped[told] == codes[told])
     results = {ground: replace(total, blocks=places[ground].blocks()) for ground, total in totals.items()}
     if ground_file is not None:
         places["test"].write(ground_file)
@@ -176,11 +190,42 @@ def assess_project(project: Project, model: Path, ground_file: Path | None = Non
         "model": {"file": model.name, "network": card.network, "seed": card.seed, "sha256": card.sha256},
         "maps": {s.name: _checksum(project.results / "maps" / f"{s.name}.tif") for s in scenes},
         **{ground: result.to_json() for ground, result in results.items()},
+        "reliability": believed.to_json(),
         "scenes": by_scene,
     }
     results["test"].matrix.write_csv(project.results / "confusion.csv")
     write_json(project.results / "accuracy.json", content)
     return content
+
+
+def estimate_reference(project: Project, announce: Announce = silent) -> bool:
+    """Estimate accuracy and areas from the labelled points that ``[accuracy] reference`` names.
+
+    Writes ``estimate.json``. Points that cannot be used, because they were drawn from another map or nobody has
+    labelled them yet, give no estimate: the reason is announced, and an estimate of an earlier map is removed.
+
+    Returns:
+        Whether there is an estimate.
+    """
+    from pitmap.accuracy.sample import drawn_from, estimate
+    from pitmap.errors import LabelError
+
+    if project.accuracy.reference is None:
+        return False
+    points, out = project.folder / project.accuracy.reference, project.results / "estimate.json"
+    try:
+        maps = {f"{s.name}.tif": project.results / "maps" / f"{s.name}.tif" for s in project.scenes}
+        name = drawn_from(points)
+        if name not in maps:
+            raise LabelError(f"{points} is a sample of {name!r}, which is no map of this project.")
+        result = estimate(points, maps[name])
+    except LabelError as error:
+        out.unlink(missing_ok=True)
+        announce(f"No estimate from reference points: {error}")
+        return False
+    result.write(out)
+    announce(result.summary())
+    return True
 
 
 def _checksum(path: Path) -> str:
@@ -194,7 +239,7 @@ def map_is_current(project: Project, model: Path, scene: Scene) -> bool:
         key = json.loads(_key_file(out).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    files = [out, *([out.with_suffix(".gpkg")] if project.mine_classes else [])]
+    files = [out, confidence_path(out), *([out.with_suffix(".gpkg")] if project.mine_classes else [])]
     return bool(key == _map_key(project, model, scene)) and all(f.exists() for f in files)
 
 
@@ -222,7 +267,7 @@ def run(
     progress: Progress = silent,
     callbacks: list[Any] | None = None,
 ) -> Path:
-    """Sample, train, map all scenes, assess and report; what is up to date is skipped.
+    """Sample, train, map all scenes, assess, estimate from reference points and report; what is current is skipped.
 
     Returns:
         The path of the report.
@@ -242,6 +287,7 @@ def run(
     map_scenes(project, model, progress)
     content = assess_project(project, model)
     announce(describe_accuracy(content))
+    estimate_reference(project, announce)
     return write_report(project, model)
 
 
@@ -254,12 +300,16 @@ def read_sha(model: Path) -> str:
 
 def describe_samples(samples: SampleSet) -> str:
     """One line on a sample set."""
+    from pitmap.samples.corrections import Corrections
+
     audit = samples.content["audit"]
     labelled = ", ".join(f"{n} {split}" for split, n in audit["labelled_pixels"].items())
     shared = max(audit["shared_labelled_pixels"].values())
+    corrections = samples.content["corrections"]
     return (
         f"{len(samples.patches)} patches of {samples.patch} pixels in {len(samples.scenes)} image(s); labelled pixels: "
         f"{labelled}; shared between splits: {shared}."
+        + ("" if corrections is None else f" {Corrections(**corrections).summary()}")
     )
 
 

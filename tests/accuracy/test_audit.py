@@ -252,3 +252,28 @@ def test_refusals(tmp_path):
         )
     with pytest.raises(LabelError, match="no file"):
         audit(tmp_path / "none.gpkg", tmp_path / "truth.shp")
+
+
+def test_an_extent_cuts_both_layers_and_a_mine_in_pieces_stays_one(tmp_path):
+    def write(name, shapes, crs=UTM):
+        gpd.GeoDataFrame(geometry=shapes, crs=UTM).to_crs(crs).to_file(tmp_path / name)
+        return tmp_path / name
+
+    reference = write("reference.gpkg", [square(0, 0, 100), square(3000, 0, 100)])
+    mapped = write("mapped.gpkg", [square(-500, 0, 1200, 100), square(5000, 0, 100)])
+    # Two pieces of known ground, 20 m apart: the first mine is cut in two, the map's surplus is outside.
+    extent = write("extent.gpkg", [square(0, 0, 40, 100), square(60, 0, 40, 100)], 4326)
+    whole = audit(mapped, reference)
+    assert (whole.totals["reference"], whole.totals["mapped"], whole.totals["false"]) == (2, 2, 2)
+    result = audit(mapped, reference, AuditOptions(extent=extent, draws=50))
+    assert (result.totals["reference"], result.totals["mapped"], result.totals["true"]) == (1, 1, 1)
+    assert result.totals["found"] == 1
+    assert result.reference[0].area_m2 == pytest.approx(8000 * SCALE**2, rel=1e-4)
+    assert result.reference[0].iou == pytest.approx(1, abs=1e-3)
+    result.write(tmp_path / "audit.json")
+    content = json.loads((tmp_path / "audit.json").read_text())
+    assert content["sources"]["extent"] == content["options"]["extent"] == "extent.gpkg"
+    layer = gpd.read_file(tmp_path / "audit.gpkg", layer="reference")
+    assert layer.geometry[0].geom_type == "MultiPolygon"
+    with pytest.raises(LabelError, match="No reference mine is left"):
+        audit(mapped, reference, AuditOptions(extent=write("far.gpkg", [square(50_000, 0, 40)])))

@@ -109,10 +109,13 @@ def test_augmentation_is_the_mean_over_the_scene_turned_eight_ways(model_file: C
     assert len(plan.tiles()) > 1
     for tile in plan.tiles():
         rows, cols = tile.read.slices
-        codes, stored = augmented.predict(pixels[None, :, rows, cols], valid[None, rows, cols], probabilities=True)
+        codes, sure, stored = augmented.predict(
+            pixels[None, :, rows, cols], valid[None, rows, cols], confidence=True, probabilities=True
+        )
         expected = mean[:, *tile.keep.slices]
         kept, known = stored[0][:, *tile.kept], valid[tile.keep.slices]
         assert np.abs(kept[:, known] * 1e-4 - expected[:, known]).max() < 6e-5
+        assert np.abs(sure[0][tile.kept] / 255 - expected.max(0))[known].max() < 0.51 / 255
         best = np.sort(expected, axis=0)
         clear = known & (best[-1] - best[-2] > 1e-5)
         assert (codes[0][tile.kept][clear] == expected.argmax(0)[clear] + 1).all()
@@ -122,12 +125,14 @@ def test_probabilities_sum_to_one_and_nodata_is_marked(model_file: Callable, noi
     predictor = predictor_of(model_file())
     pixels = noise(64, 96)
     valid = validity(pixels, 0)
-    codes, stored = predictor.predict(pixels[None], valid[None], probabilities=True)
+    codes, sure, stored = predictor.predict(pixels[None], valid[None], confidence=True, probabilities=True)
     assert stored.dtype == np.uint16
     assert (stored[0][:, ~valid] == NO_PROBABILITY).all()
     assert (codes[0][~valid] == 0).all()
     assert (codes[0][valid] > 0).all()
     assert np.abs(stored[0][:, valid].sum(0, dtype=int) - 10_000).max() <= 4  # seven roundings of half a step
+    assert (sure[0] > 0).tolist() == valid.tolist()
+    assert np.abs(sure[0] / 255 - stored[0].max(0) * 1e-4)[valid].max() < 0.5 / 255 + 1e-4
     best = np.sort(stored[0], axis=0)
     clear = valid & (best[-1] > best[-2])
     assert (codes[0] == stored[0].argmax(0) + 1)[clear].all()

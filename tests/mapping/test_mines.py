@@ -12,7 +12,7 @@ from shapely.geometry import Polygon
 
 from pitmap.errors import ImageError, LabelError, OutputError
 from pitmap.grid import Grid
-from pitmap.legend import DEFAULT_LEGEND
+from pitmap.legend import DEFAULT_LEGEND, LandCoverClass, Legend
 from pitmap.mapping.mines import extract_mines, measure
 from pitmap.raster import Layout, codes_layout, write_cog
 
@@ -111,30 +111,27 @@ def test_perimeter_follows_the_parallel():
     assert measures.perimeter_m[0] == pytest.approx(parallel(40) + parallel(50) + 2 * meridian, rel=1e-7)
 
 
-def test_mean_probability_is_that_of_the_own_class(tmp_path: Path):
-    codes = two_pits_and_a_dump()
-    probabilities = np.zeros((7, *UTM.shape), np.uint16)
-    probabilities[MINE - 1] = np.arange(480).reshape(UTM.shape) * 10
-    probabilities[DUMP - 1] = 9000
-    probabilities[:, 2, 3] = 65535
-    write_cog(tmp_path / "p.tif", probabilities, UTM, Layout(7, "uint16", 65535, scale=1e-4))
+def test_confidence_is_the_mean_over_the_pixels(tmp_path: Path):
+    confidence = np.arange(480).reshape(UTM.shape) % 251 + 2
+    confidence[2, 3] = 0  # not stated
+    write_cog(tmp_path / "c.tif", confidence.astype(np.uint8), UTM, Layout(1, "uint8", 0, scale=1 / 255))
     mines = extract_mines(
-        write_map(tmp_path / "map.tif", codes, UTM), tmp_path / "mines.gpkg", classes=["OPM", "WDA"],
-        probabilities=tmp_path / "p.tif",
+        write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM), tmp_path / "mines.gpkg", classes=["OPM", "WDA"],
+        confidence=tmp_path / "c.tif",
     )  # fmt: skip
     first = np.zeros(UTM.shape, bool)
     first[2:9, 3:11] = True
     first[4:6, 5:8] = first[2, 3] = False
-    assert mines["mean_probability"][0] == pytest.approx(probabilities[MINE - 1][first].mean() * 1e-4)
-    assert mines["mean_probability"][1] == pytest.approx(0.9)
+    assert mines["confidence"][0] == pytest.approx(confidence[first].mean() / 255)
+    assert mines["confidence"][1] == pytest.approx(confidence[15:18, 0:5].mean() / 255)
 
 
-def test_probabilities_of_another_grid_are_refused(tmp_path: Path):
-    write_cog(tmp_path / "p.tif", np.zeros((7, 20, 23), np.uint16), UTM.crop(UTM.window._replace(width=23)),
-              Layout(7, "uint16", 65535, scale=1e-4))  # fmt: skip
+def test_confidence_of_another_grid_is_refused(tmp_path: Path):
+    write_cog(tmp_path / "c.tif", np.zeros((20, 23), np.uint8), UTM.crop(UTM.window._replace(width=23)),
+              Layout(1, "uint8", 0, scale=1 / 255))  # fmt: skip
     source = write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM)
     with pytest.raises(ImageError, match="20 x 23 pixels"):
-        extract_mines(source, tmp_path / "mines.gpkg", probabilities=tmp_path / "p.tif")
+        extract_mines(source, tmp_path / "mines.gpkg", confidence=tmp_path / "c.tif")
     assert not (tmp_path / "mines.gpkg").exists()
 
 
@@ -200,6 +197,9 @@ def test_unknown_classes_and_legends_are_refused(tmp_path: Path):
     with pytest.raises(LabelError, match="does not say what its codes mean"):
         extract_mines(tmp_path / "bare.tif", tmp_path / "mines.gpkg")
     assert len(extract_mines(tmp_path / "bare.tif", tmp_path / "ok.gpkg", legend=DEFAULT_LEGEND)) == 3
+    no_mines = Legend([LandCoverClass(c.code, f"K{c.code}", f"class {c.code}", c.colour) for c in DEFAULT_LEGEND])
+    with pytest.raises(LabelError, match=r"None of the classes .* is called a pit"):
+        extract_mines(tmp_path / "bare.tif", tmp_path / "mines.gpkg", legend=no_mines)
     write_cog(tmp_path / "float.tif", np.ones(UTM.shape, np.float32), UTM, Layout(1, "float32"))
     with pytest.raises(ImageError, match="float32"):
         extract_mines(tmp_path / "float.tif", tmp_path / "mines.gpkg", legend=DEFAULT_LEGEND)

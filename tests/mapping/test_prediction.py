@@ -116,8 +116,9 @@ def test_masked_ground_is_left_out_and_the_rest_stays(tmp_path: Path, small: tup
     shadow[60:95, 60:64] = 3
     write_cog(tmp_path / "shadow.tif", shadow, grid, Layout(1, "uint8"))
     options = replace(
-        SMALL, masks=[clouds, far_away, tmp_path / "shadow.tif"], extent=extent, probabilities=tmp_path / "p.tif"
-    )
+        SMALL, masks=[clouds, far_away, tmp_path / "shadow.tif"], extent=extent, confidence=tmp_path / "c.tif",
+        probabilities=tmp_path / "p.tif",
+    )  # fmt: skip
     report = map_image(model, image, tmp_path / "map.tif", options)
     expected = np.zeros_like(plain)
     expected[10:90, 5:75] = plain[10:90, 5:75]
@@ -133,6 +134,13 @@ def test_masked_ground_is_left_out_and_the_rest_stays(tmp_path: Path, small: tup
         assert source.scales == (1e-4,) * 7
         assert source.descriptions == tuple(DEFAULT_LEGEND.keys)
     assert (shares[:, expected == 0] == 65535).all()
+    with rasterio.open(tmp_path / "c.tif") as source:
+        sure = source.read(1)
+        assert (source.nodata, source.dtypes, source.descriptions) == (0, ("uint8",), ("confidence",))
+        assert source.scales[0] == pytest.approx(1 / 255)
+    assert (sure[expected == 0] == 0).all()
+    most = shares.max(axis=0)[expected > 0] * 1e-4
+    assert np.abs(sure[expected > 0] / 255 - most).max() < 0.5 / 255 + 1e-4
     assert np.abs(shares[:, expected > 0].sum(0, dtype=int) - 10_000).max() <= 4
 
 
@@ -260,7 +268,7 @@ def test_outputs_that_cannot_be_are_refused(tmp_path: Path, small: tuple[Path, P
     for out, text in ((image, "would replace"), (tmp_path / "map.png", r"no \.tif"), (model / "map.tif", "written to")):
         with pytest.raises(OutputError, match=text):
             map_image(model, image, out, SMALL)
-    with pytest.raises(OutputError, match="both the map and"):
+    with pytest.raises(OutputError, match="cannot share a file"):
         map_image(model, image, tmp_path / "a.tif", replace(SMALL, probabilities=tmp_path / "a.tif"))
     for wrong in ({"tile": 0}, {"batch": 0}, {"halo": -1}, {"halo": "some"}, {"precision": "int8"}):
         with pytest.raises(ProjectError):
@@ -352,7 +360,7 @@ from pitmap.errors import OutputError
 from pitmap.mapping.prediction import MapOptions, map_image
 
 job, model, image, folder = sys.argv[1], *map(Path, sys.argv[2:])
-options = MapOptions(tile=32, device="cpu", probabilities=folder / "p.tif")
+options = MapOptions(tile=32, device="cpu", confidence=folder / "c.tif", probabilities=folder / "p.tif")
 
 def child(work):
     pid = os.fork()
@@ -438,13 +446,13 @@ def test_killed_at_any_moment_the_map_is_that_of_an_unbroken_run(
     assert result["seen"] == sorted(result["seen"])
     assert 0 < result["seen"][-1] < 36
     assert result["resumed"] == 36  # the last kills came while the rasters were written
-    options = replace(SMALL, probabilities=tmp_path / "p.tif")
+    options = replace(SMALL, confidence=tmp_path / "c.tif", probabilities=tmp_path / "p.tif")
     map_image(*small, tmp_path / "map.tif", options)
-    for name in ("map.tif", "p.tif"):
+    for name in ("map.tif", "c.tif", "p.tif"):
         with rasterio.open(tmp_path / name) as expected, rasterio.open(tmp_path / "killed" / name) as found:
             assert (expected.read() == found.read()).all()
     names = sorted(p.name for p in (tmp_path / "killed").iterdir())
-    assert names == ["map.qml", "map.tif", "map.tif.aux.xml", "p.tif"]
+    assert names == ["c.tif", "map.qml", "map.tif", "map.tif.aux.xml", "p.tif"]
 
 
 @pytest.mark.parametrize("limit", [2_000, 60_000])

@@ -14,6 +14,7 @@ from pyproj import CRS
 
 from pitmap.accuracy.assess import assess_arrays
 from pitmap.accuracy.audit import AuditOptions, audit
+from pitmap.accuracy.confidence import Reliability
 from pitmap.accuracy.estimation import estimate_confusion
 from pitmap.errors import ProjectError
 from pitmap.files import write_json
@@ -379,11 +380,7 @@ def test_optional_parts_are_shown_where_they_are(copied):
         assert title not in before
     content = accuracy_of(project)
     content["intervals"] = {"overall_accuracy": [0.5123, 0.6123], "iou": {"OPM": [0.1111, 0.2222]}, "kappa": None}
-    content["reliability"] = [
-        {"confidence": 0.45, "accuracy": 0.4, "pixels": 10},
-        {"confidence": 0.95, "accuracy": 0.9, "pixels": 90},
-        {"confidence": 0.05, "accuracy": None, "pixels": 0},
-    ]
+    content["reliability"] = Reliability.of(np.repeat([0.45, 0.95], [10, 90]), np.arange(100) < 85).to_json()
     write_json(project.results / "accuracy.json", content)
     mines = project.results / "maps" / "place0.gpkg"
     audited = audit(mines, mines, AuditOptions(draws=50))

@@ -20,7 +20,7 @@ from pyproj import CRS, Proj, Transformer
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pitmap import landuse
+from pitmap import landuse, qgis
 from pitmap.accuracy.resampling import DRAWS, Interval, ratio_intervals
 from pitmap.errors import LabelError
 from pitmap.files import write_json
@@ -74,6 +74,8 @@ class AuditOptions:
         dissolve: Whether polygons of one layer that touch are one mine.
         overlap: Share of a polygon that decides on found and true.
         part: Share of a mine that makes a part of it.
+        extent: Vector layer of the ground whose use is known: polygons of both layers are cut to it, and what lies
+            outside is left out. A polygon that it cuts into pieces remains one mine.
         minimum_m2: Smaller polygons of either layer are left out.
         boundary_m: Width of the belt of the boundary IoU; two pixels of 4 m.
         step_m: Distance of the points along outlines.
@@ -91,6 +93,7 @@ class AuditOptions:
     dissolve: bool = False
     overlap: float = 0.5
     part: float = 0.1
+    extent: Path | None = None
     minimum_m2: float = 0.0
     boundary_m: float = 8.0
     step_m: float = 2.0
@@ -195,7 +198,8 @@ class Audit:
         return {
             "sources": dict(self.sources),
             "definitions": DEFINITIONS,
-            "options": asdict(self.options),
+            "options": asdict(self.options)
+            | {"extent": None if self.options.extent is None else Path(self.options.extent).name},
             "totals": dict(self.totals),
             "figures": {name: asdict(interval) for name, interval in self.figures.items()},
             "by_size": [dict(row) for row in self.by_size],
@@ -259,8 +263,17 @@ def audit(mines_path: Path, reference_path: Path, options: AuditOptions | None =
         reference = _moved(
             reference, Transformer.from_crs(reference_crs, crs, always_xy=True).transform, _edge(reference_crs)
         )
+    extent_note: dict[str, Any] = {}
+    if options.extent is not None:
+        ground = _extent(Path(options.extent), crs)
+        (mapped, mapped_groups), (reference, groups) = (
+            _cut(mapped, mapped_groups, ground),
+            _cut(reference, groups, ground),
+        )
+        extent_note = {"extent": Path(options.extent).name}
     sources: dict[str, Any] = {"mines": Path(mines_path).name, "reference": Path(reference_path).name}
     sources |= {f"mines_{k}": v for k, v in mapped_note.items()} | {f"reference_{k}": v for k, v in note.items()}
+    sources |= extent_note
     result, kept_mapped, kept_reference = audit_polygons(
         mapped, reference, crs, options, mapped_groups, groups, sources
     )
@@ -295,7 +308,7 @@ def audit_polygons(
     """Compare two sets of polygons.
 
     Args:
-        mapped: Valid single shapely polygons.
+        mapped: Valid shapely polygons, or multipolygons, each one mine.
         reference: The same of the reference.
         crs: Of both; None takes the coordinates as metres in a plane (pixels of an image without georeference).
         options: How they are compared.
@@ -598,6 +611,30 @@ def _read(
     return found, kept_groups, crs, {"repaired": land.repaired, "skipped": land.skipped}
 
 
+def _extent(path: Path, crs: CRS | None) -> shapely.Geometry:
+    """All polygons of a layer as one geometry in a CRS."""
+    land = landuse.read_layer(path)
+    geometries = land.geometries[shapely.get_dimensions(land.geometries) == 2]
+    if (crs is None) != (land.crs is None) or not len(geometries):
+        raise LabelError(
+            f"The extent {path} cannot be laid over the mines.",
+            "Polygons, with a coordinate reference system if the mines have one.",
+        )
+    if crs is not None and land.crs is not None and not crs.equals(land.crs, ignore_axis_order=True):
+        transform = Transformer.from_crs(land.crs, crs, always_xy=True).transform
+        geometries = _moved(geometries, transform, _edge(land.crs))
+    return shapely.union_all(geometries)
+
+
+def _cut(
+    polygons: NDArray[np.object_], groups: list[str | None], ground: shapely.Geometry
+) -> tuple[NDArray[np.object_], list[str | None]]:
+    """The parts of polygons inside a geometry with their groups; what has none is left out."""
+    inside = np.array([landuse.polygonal_part(g) for g in shapely.intersection(polygons, ground)], dtype=object)
+    kept = ~shapely.is_empty(inside) if len(inside) else np.zeros(0, np.bool_)
+    return inside[kept], [g for g, k in zip(groups, kept, strict=True) if k]
+
+
 def _is_empty(path: Path, layer: str | None) -> bool:
     """Whether a layer exists and has no feature: a map without a mine is a result, not an error."""
     import pyogrio
@@ -655,20 +692,13 @@ def _planes(crs: CRS | None) -> Callable[[NDArray[np.object_]], NDArray[np.objec
 
 def _verdict_style(colours: Mapping[str, str]) -> str:
     """QML: outlines in a colour for each verdict."""
-    categories = "".join(
-        f'<category render="true" symbol="{k}" value="{v}" label="{v}"/>' for k, v in enumerate(colours)
-    )
-    symbols = "".join(
-        f'<symbol type="fill" name="{k}" alpha="1"><layer class="SimpleFill" enabled="1" locked="0" pass="0">'
-        f'<Option type="Map"><Option type="QString" name="color" value="{colour},60"/>'
-        f'<Option type="QString" name="style" value="solid"/>'
-        f'<Option type="QString" name="outline_color" value="{colour},255"/>'
-        f'<Option type="QString" name="outline_width" value="0.5"/></Option></layer></symbol>'
-        for k, colour in enumerate(colours.values())
-    )
-    return (
-        '<!DOCTYPE qgis PUBLIC "http://mrcc.com/qgis.dtd" "SYSTEM">\n'
-        '<qgis version="3.22" styleCategories="Symbology"><renderer-v2 type="categorizedSymbol" attr="verdict" '
-        f'symbollevels="0" enableorderby="0" forceraster="0"><categories>{categories}</categories>'
-        f"<symbols>{symbols}</symbols></renderer-v2></qgis>\n"
-    )
+    symbols = [
+        qgis.symbol(
+            str(index),
+            "fill",
+            "SimpleFill",
+            {"color": f"{rgb},60", "style": "solid", "outline_color": f"{rgb},255", "outline_width": "0.5"},
+        )
+        for index, rgb in enumerate(colours.values())
+    ]
+    return qgis.style(qgis.by_category("verdict", [(v, v) for v in colours], symbols))

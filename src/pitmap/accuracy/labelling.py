@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from xml.sax.saxutils import quoteattr
 
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import Transformer
 
+from pitmap import qgis
 from pitmap.errors import ImageError
 from pitmap.files import make_folder, replacing
 from pitmap.grid import Grid, Window
@@ -23,55 +23,22 @@ def labelling_style(legend: Legend) -> str:
     The form offers the classes by name and hides stratum and map class; points are red until labelled, then green.
     """
 
-    def widget(name: str, kind: str, options: str = "") -> str:
-        config = f'<config><Option type="Map">{options}</Option></config>'
-        return f'<field name="{name}"><editWidget type="{kind}">{config}</editWidget></field>'
+    def cross(name: str, colour: str) -> str:
+        options = {"name": "cross2", "outline_color": colour, "outline_width": "0.5", "size": "4"}
+        return qgis.symbol(name, "marker", "SimpleMarker", options)
 
-    classes = "".join(
-        f'<Option type="Map"><Option name={quoteattr(c.name)} type="QString" value="{c.code}"/></Option>'
-        for c in legend
-    )
     hidden = ("stratum", "map_code", "row", "col")
-    fields = "".join(
-        [
-            widget("reference", "ValueMap", f'<Option name="map" type="List">{classes}</Option>'),
-            widget("doubtful", "CheckBox"),
-            widget("comment", "TextEdit", '<Option name="IsMultiline" type="bool" value="true"/>'),
-            widget(
-                "chip", "ExternalResource",
-                '<Option name="DocumentViewer" type="int" value="1"/>'
-                '<Option name="RelativeStorage" type="int" value="1"/>',
-            ),
-            *(widget(name, "Hidden") for name in hidden),
-        ]
-    )  # fmt: skip
-    columns = "".join(
-        f'<column type="field" name="{name}" hidden="{int(name in hidden)}"/>'
-        for name in ("point_id", "reference", "doubtful", "comment", "chip", *hidden)
+    widgets = {
+        "reference": qgis.value_list({c.name: c.code for c in legend}),
+        "doubtful": qgis.CHECK_BOX,
+        "comment": qgis.LONG_TEXT,
+        "chip": qgis.PICTURE,
+    }
+    renderer = qgis.by_rule(
+        [("to be labelled", '"reference" IS NULL'), ("labelled", '"reference" IS NOT NULL')],
+        [cross("0", "215,25,28,255"), cross("1", "26,150,65,255")],
     )
-    editable = "".join(f'<field name="{name}" editable="0"/>' for name in ("point_id", *hidden))
-
-    def symbol(name: str, colour: str) -> str:
-        return (
-            f'<symbol type="marker" name="{name}" alpha="1">'
-            '<layer class="SimpleMarker" enabled="1" locked="0" pass="0">'
-            f'<Option type="Map"><Option name="name" type="QString" value="cross2"/>'
-            f'<Option name="outline_color" type="QString" value="{colour}"/>'
-            f'<Option name="outline_width" type="QString" value="0.5"/><Option name="size" type="QString" value="4"/>'
-            "</Option></layer></symbol>"
-        )
-
-    return (
-        '<!DOCTYPE qgis PUBLIC "http://mrcc.com/qgis.dtd" "SYSTEM">\n'
-        '<qgis version="3.22" styleCategories="Symbology|Fields|Forms|AttributeTable">'
-        '<renderer-v2 type="RuleRenderer" symbollevels="0" enableorderby="0" forceraster="0"><rules key="root">'
-        '<rule key="open" symbol="0" label="to be labelled" filter="&quot;reference&quot; IS NULL"/>'
-        '<rule key="done" symbol="1" label="labelled" filter="&quot;reference&quot; IS NOT NULL"/></rules>'
-        f"<symbols>{symbol('0', '215,25,28,255')}{symbol('1', '26,150,65,255')}</symbols></renderer-v2>"
-        f"<fieldConfiguration>{fields}</fieldConfiguration>"
-        f"<attributetableconfig><columns>{columns}</columns></attributetableconfig>"
-        f"<editable>{editable}</editable><editorlayout>generatedlayout</editorlayout></qgis>\n"
-    )
+    return qgis.style(renderer, qgis.form(["point_id", *widgets, *hidden], widgets, hidden, ["point_id"]))
 
 
 def write_chips(

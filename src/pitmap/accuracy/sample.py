@@ -187,6 +187,15 @@ def estimate(
     return SampleEstimate(result, drawn, len(points), left_out, doubtful_ids, without, sources)
 
 
+def drawn_from(points_path: Path) -> str:
+    """File name of the map that a sample was drawn from.
+
+    Raises:
+        LabelError: The file is no sample of ``design``.
+    """
+    return str(_read_sample(Path(points_path))[2]["map"])
+
+
 def _read_sample(path: Path) -> tuple[gpd.GeoDataFrame, pd.DataFrame, dict[str, Any]]:
     import pyogrio
 

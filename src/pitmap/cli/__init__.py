@@ -1,8 +1,8 @@
 """The command line: parse, call one function, print. The only package that knows typer.
 
 Commands by their place in the way of the data: ``imagery`` (info, prepare), ``study`` (demo, init, sample, networks,
-train, compare, report, run), ``mapping`` (map), ``accuracy`` (assess, design, estimate, audit). Heavy imports are
-inside the commands.
+train, compare, report, run), ``mapping`` (map, review), ``accuracy`` (assess, design, estimate, audit). Heavy imports
+are inside the commands.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 for command in (
     study.demo, study.init, imagery.info, imagery.prepare, study.sample, study.networks, study.train, mapping.map_image,
-    accuracy.assess, accuracy.design, accuracy.estimate, accuracy.audit, study.compare, study.report, study.run,
+    mapping.review, accuracy.assess, accuracy.design, accuracy.estimate, accuracy.audit, study.compare, study.report,
+    study.run,
 ):  # fmt: skip
     app.command({"map_image": "map"}.get(command.__name__, command.__name__))(command)
 

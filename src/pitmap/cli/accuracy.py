@@ -125,6 +125,7 @@ def audit(
     group_field: Annotated[str | None, typer.Option(help="Field of both layers, such as a tile's id.")] = None,
     dissolve: Annotated[bool, typer.Option("--dissolve", help="Polygons that touch are one mine.")] = False,
     overlap: Annotated[float, typer.Option(help="Share of a polygon that decides on found and true.")] = 0.5,
+    extent: Annotated[Path | None, typer.Option(help="Cut both layers to this one: ground whose use is known.")] = None,
     minimum_m2: Annotated[float, typer.Option(help="Leave out smaller polygons of either layer.")] = 0.0,
     out: Annotated[Path | None, typer.Option(help="Write the audit here (JSON), the verdicts beside it.")] = None,
 ) -> None:
@@ -143,6 +144,7 @@ def audit(
         group_field=group_field,
         dissolve=dissolve,
         overlap=overlap,
+        extent=extent,
         minimum_m2=minimum_m2,
     )
     result = audit_mines(mines, reference, options)

@@ -29,8 +29,9 @@ def map_image(
     pixel_size: Annotated[float | None, typer.Option(help="Metres, for an image without a CRS.")] = None,
     mask: Annotated[list[Path] | None, typer.Option(help="Layer of ground to leave out; may be repeated.")] = None,
     mines: Annotated[Path | None, typer.Option(help="Write mine polygons to this .gpkg.")] = None,
-    mine_class: Annotated[list[str] | None, typer.Option(help="Class key of mines (OPM); may be repeated.")] = None,
+    mine_class: Annotated[list[str] | None, typer.Option(help="Key of a class of mines; may be repeated.")] = None,
     minimum_m2: Annotated[float, typer.Option(help="Leave out smaller mine polygons.")] = 1000.0,
+    confidence: Annotated[Path | None, typer.Option(help="Write how sure the network was to this .tif.")] = None,
     probabilities: Annotated[Path | None, typer.Option(help="Write class probabilities to this .tif.")] = None,
     tile: Annotated[int | None, typer.Option(help="Longest side of a tile in pixels.")] = None,
     halo: Annotated[str, typer.Option(help="'exact', or pixels.")] = "exact",
@@ -66,6 +67,7 @@ def map_image(
         "nodata": nodata,
         "pixel_size_m": pixel_size,
         "masks": tuple(mask) if mask else None,
+        "confidence": confidence,
         "probabilities": probabilities,
         "tile": tile,
         "halo": None if halo == "exact" else _pixels(halo),
@@ -82,13 +84,48 @@ def map_image(
         table = extract_mines(
             out,
             mines,
-            classes=tuple(mine_class or ("OPM",)),
+            classes=mine_class,
             minimum_mapping_unit_m2=minimum_m2,
-            probabilities=options.probabilities,
+            confidence=options.confidence,
         )
         amount = f"{table['area_ha'].sum():.1f} ha" if "area_ha" in table else f"{table['pixels'].sum()} pixels"
         line += f" {len(table)} mine polygon(s), {amount}, in {mines}."
     print(line)
+
+
+def review(
+    map_file: Annotated[Path, typer.Argument(metavar="MAP", help="A map of `pitmap map` or `pitmap run`.")],
+    out: Annotated[Path, typer.Argument(metavar="QUEUE", help="The queue, a .gpkg.")],
+    confidence: Annotated[
+        Path | None, typer.Option(help="The map's confidence; default: MAP with -confidence added to its name.")
+    ] = None,
+    mine_class: Annotated[list[str] | None, typer.Option(help="Key of a class of mines; may be repeated.")] = None,
+    below: Annotated[float, typer.Option(help="Ground is doubtful where the confidence is below this.")] = 0.7,
+    minimum_m2: Annotated[float, typer.Option(help="Leave out smaller polygons.")] = 1000.0,
+    most: Annotated[int, typer.Option(help="Number of polygons at most.")] = 500,
+    project: Annotated[Path | None, typer.Option("--project", "-p", help="Project whose legend is used.")] = None,
+) -> None:
+    """List mines and doubtful ground, least sure and largest first, to be corrected in QGIS.
+
+    What is filled in becomes labels of the next training: corrections = "queue.gpkg" at the site in the project file.
+
+    Example: pitmap review results/maps/site1.tif review/site1.gpkg
+    """
+    from pitmap.mapping.review import ReviewOptions
+    from pitmap.mapping.review import review as write_review
+    from pitmap.workflow import confidence_path
+
+    study = None if project is None else load_project(project)
+    options = ReviewOptions(
+        classes=mine_class or (study.mine_classes if study else None),
+        below=below,
+        minimum_m2=minimum_m2,
+        most=most,
+        legend=study.legend if study else None,
+    )
+    with one_step("looking for doubtful ground") as progress:
+        result = write_review(map_file, confidence or confidence_path(map_file), out, options, progress)
+    print(result.summary())
 
 
 def _scene(study: Project, site: str | None, image: Path) -> Scene:

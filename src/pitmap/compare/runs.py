@@ -31,7 +31,7 @@ from pitmap.training.recipes import resolve
 
 FORMAT = 1
 
-_PATHS = {"image", "labels", "extent", "exclude", "groups"}
+_PATHS = {"image", "labels", "extent", "exclude", "groups", "corrections"}
 """Fields of a site that name files: another machine may have them elsewhere; their contents count."""
 
 Scores = Mapping[str, float | None]
@@ -94,6 +94,7 @@ class Keys:
         """Names and contents of all files that samples and maps are made from."""
         project = self.plan.project
         files = {s.image for s in project.scenes} | {s.labels for s in project.scenes if s.labels}
+        files |= {s.corrections for s in project.scenes if s.corrections}
         for site in project.sites:
             files |= {project.folder / p for p in [site.extent, *site.exclude] if p}
         return sorted((file.name, _content_sha256(file)) for file in files)

@@ -16,10 +16,10 @@ from pitmap.errors import OutputError
 from pitmap.files import replacing
 from pitmap.grid import Grid
 from pitmap.legend import Legend
-from pitmap.mapping.inference import NO_PROBABILITY, PROBABILITY_SCALE
+from pitmap.mapping.inference import CONFIDENCE_STEPS, NO_PROBABILITY, PROBABILITY_SCALE
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.tiles import Tile
-from pitmap.raster import Layout, codes_layout, create_cog
+from pitmap.raster import Layout, RasterWriter, codes_layout, create_cog
 
 
 class ClassTotals(NamedTuple):
@@ -41,6 +41,7 @@ def assemble(
     legend: Legend,
     tags: Mapping[str, str],
     out: Path,
+    confidence: Path | None,
     probabilities: Path | None,
 ) -> ClassTotals:
     """Write the finished parts of a map as rasters, which get their names when all of them are complete.
@@ -50,8 +51,9 @@ def assemble(
         batches: The tiles of the parts.
         grid: Of the map.
         legend: Its classes.
-        tags: Metadata for both rasters.
+        tags: Metadata for all rasters.
         out: The map.
+        confidence: Probability of the mapped class, uint8 in units of 1 / 255, nodata 0; None not to write it.
         probabilities: One band a class, uint16 in units of 0.0001, nodata 65535; None not to write them.
 
     Raises:
@@ -59,27 +61,32 @@ def assemble(
     """
     classes = len(legend)
     pixels, areas = np.zeros(classes + 1, np.int64), np.zeros(classes + 1)
-    staged = {partial.folder / "map" / out.name: out}
-    layouts = [codes_layout(legend, tags)]
-    if probabilities is not None:
-        staged[partial.folder / "probabilities" / probabilities.name] = probabilities
-        layouts.append(
-            Layout(classes, "uint16", NO_PROBABILITY, legend.keys, scale=PROBABILITY_SCALE, tags=tags)
-        )  # fmt: skip
+    staged: dict[Path, Path] = {}
     with ExitStack() as stack:
-        writers = [
-            stack.enter_context(create_cog(path, grid, layout)) for path, layout in zip(staged, layouts, strict=True)
-        ]
+
+        def raster(kind: str, target: Path, layout: Layout) -> RasterWriter:
+            path = partial.folder / kind / target.name
+            staged[path] = target
+            return stack.enter_context(create_cog(path, grid, layout))
+
+        code_writer = raster("map", out, codes_layout(legend, tags))
+        others: dict[str, tuple[RasterWriter, Layout]] = {}
+        if confidence is not None:
+            layout = Layout(1, "uint8", 0, ["confidence"], scale=1 / CONFIDENCE_STEPS, tags=tags)
+            others["confidence"] = raster("confidence", confidence, layout), layout
+        if probabilities is not None:
+            layout = Layout(classes, "uint16", NO_PROBABILITY, legend.keys, scale=PROBABILITY_SCALE, tags=tags)
+            others["probabilities"] = raster("probabilities", probabilities, layout), layout
         for index, batch in enumerate(batches):
             part = partial.load(index)
             for n, tile in enumerate(batch):
                 codes = part[f"codes{n}"]
-                writers[0].write(codes, tile.keep)
-                for writer in writers[1:]:
-                    shares = part.get(f"probabilities{n}")
-                    if shares is None:
-                        shares = np.full((classes, *codes.shape), NO_PROBABILITY, np.uint16)
-                    writer.write(shares, tile.keep)
+                code_writer.write(codes, tile.keep)
+                for kind, (writer, layout) in others.items():
+                    values = part.get(f"{kind}{n}")
+                    if values is None:
+                        values = np.full((layout.bands, *codes.shape), layout.nodata, layout.dtype)
+                    writer.write(values, tile.keep)
                 pixels += np.bincount(codes.ravel(), minlength=classes + 1)
                 if grid.crs is not None:
                     areas += np.bincount(codes.ravel(), grid.pixel_areas_m2(tile.keep).ravel(), classes + 1)

@@ -70,13 +70,14 @@ def map_batches(
     batches: Sequence[Sequence[Tile]],
     partial: PartialMap,
     *,
+    confidence: bool,
     probabilities: bool,
     progress: Callable[[float], None] | None = None,
 ) -> int:
     """Map the batches that are not finished yet and keep each as a part.
 
-    A part holds ``codes<n>`` and ``probabilities<n>`` of the kept pixels of its n-th tile; a batch without a pixel to
-    map has no probabilities.
+    A part holds ``codes<n>``, ``confidence<n>`` and ``probabilities<n>`` of the kept pixels of its n-th tile; a batch
+    without a pixel to map has codes only.
 
     Args:
         reader: The image.
@@ -84,6 +85,7 @@ def map_batches(
         wanted: Which pixels are to be mapped.
         batches: All batches. A batch is always mapped as a whole: its size may change the last bit of a logit.
         partial: Where the parts are kept.
+        confidence: Whether to keep the confidence.
         probabilities: Whether to keep probabilities.
         progress: Called with the finished share of the tiles.
 
@@ -99,14 +101,18 @@ def map_batches(
     with closing(_ahead(lambda index: _read_batch(reader, wanted, batches[index]), missing)) as reads:
         for index, (pixels, valid, mapped) in zip(missing, reads, strict=True):
             if mapped.any():
-                codes, shares = predictor.predict(pixels, valid, probabilities=probabilities)
+                codes, sure, shares = predictor.predict(
+                    pixels, valid, confidence=confidence, probabilities=probabilities
+                )
                 codes[~mapped] = UNLABELLED
             else:
-                codes, shares = np.zeros(valid.shape, np.uint8), None
+                codes, sure, shares = np.zeros(valid.shape, np.uint8), None, None
             parts: dict[str, NDArray] = {}
             for n, tile in enumerate(batches[index]):
                 rows, cols = tile.kept
                 parts[f"codes{n}"] = codes[n, rows, cols]
+                if sure is not None:
+                    parts[f"confidence{n}"] = sure[n, rows, cols] * mapped[n, rows, cols]
                 if shares is not None:
                     kept = shares[n, :, rows, cols]
                     parts[f"probabilities{n}"] = np.where(mapped[n, rows, cols], kept, np.uint16(NO_PROBABILITY))

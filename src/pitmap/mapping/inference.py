@@ -27,6 +27,9 @@ PROBABILITY_SCALE = 1e-4
 NO_PROBABILITY = 65535
 """Stored where a pixel has no data or is masked."""
 
+CONFIDENCE_STEPS = 255
+"""Confidence is stored as uint8 multiples of 1 / 255; 0 where a pixel has no data or is masked."""
+
 LEAST_BF16_AGREEMENT = 0.999
 """Share of validation pixels on which bf16 must have given the same code before it is used unasked."""
 
@@ -39,11 +42,14 @@ class Prediction(NamedTuple):
 
     Attributes:
         codes: Land-cover codes, uint8 ``(N, H, W)``, 0 without data.
+        confidence: Calibrated probability of the mapped class, uint8 ``(N, H, W)`` in units of 1 / 255, 0 without data;
+            None where it was not asked for.
         probabilities: uint16 ``(N, classes, H, W)`` in units of ``PROBABILITY_SCALE``, ``NO_PROBABILITY`` without data;
             None where they were not asked for.
     """
 
     codes: NDArray[np.uint8]
+    confidence: NDArray[np.uint8] | None
     probabilities: NDArray[np.uint16] | None
 
 
@@ -94,23 +100,28 @@ class Predictor:
         return self._forward(self._normalised(pixels, valid))
 
     @torch.inference_mode()
-    def predict(self, pixels: NDArray, valid: NDArray[np.bool_], *, probabilities: bool = False) -> Prediction:
-        """Codes, and probabilities if wanted. Arguments as of ``logits``."""
+    def predict(
+        self, pixels: NDArray, valid: NDArray[np.bool_], *, confidence: bool = False, probabilities: bool = False
+    ) -> Prediction:
+        """Codes, and confidence and probabilities if wanted. Arguments as of ``logits``."""
         x = self._normalised(pixels, valid)
         share = None
         if self.test_time_augmentation:
             score = share = torch.stack([self._probabilities(view, back) for view, back in _orientations(x)]).mean(0)
         else:
             score = self._forward(x)
-            if probabilities:
+            if confidence or probabilities:
                 share = (score / self.temperature).softmax(1)
         known = torch.from_numpy(valid).to(self.device)
         codes = (score.argmax(1).to(torch.uint8) + 1) * known
-        stored = None
+        sure = stored = None
+        if confidence and share is not None:
+            steps = (share.amax(1) * CONFIDENCE_STEPS).round().clamp(1, CONFIDENCE_STEPS)
+            sure = (steps.to(torch.uint8) * known).cpu().numpy()
         if probabilities and share is not None:
             steps = (share / PROBABILITY_SCALE).round().to(torch.int32)
             stored = steps.where(known[:, None], NO_PROBABILITY).cpu().numpy().astype(np.uint16)
-        return Prediction(codes.cpu().numpy(), stored)
+        return Prediction(codes.cpu().numpy(), sure, stored)
 
     def seconds_a_tile(self, bands: int, side: int, precision: Precision) -> float:
         """Time of one pass over a tile, the better of two after a first one that is not counted."""

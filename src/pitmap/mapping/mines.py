@@ -6,20 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import quoteattr
 
 import numpy as np
 import shapely
 import shapely.geometry
 from numpy.typing import NDArray
 from pyproj import CRS, Geod, Transformer
-from rasterio.features import rasterize
 
-from pitmap.errors import ImageError, LabelError
+from pitmap import qgis
+from pitmap.errors import LabelError
 from pitmap.geopackage import write_layers
-from pitmap.grid import Grid, blocks
 from pitmap.legend import LandCoverClass, Legend
-from pitmap.raster import code_polygons, describe, open_raster, read_legend
+from pitmap.mapping.zonal import inside
+from pitmap.raster import code_polygons, describe, read_legend
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -68,59 +67,14 @@ def measure(polygons: NDArray[np.object_], crs: CRS, longest_edge: float) -> Mea
     return Measures(areas, perimeters)
 
 
-def mean_probabilities(
-    polygons: NDArray[np.object_], codes: Sequence[int], probabilities: Path, grid: Grid
-) -> NDArray[np.float64]:
-    """Mean probability of its own class over the pixels of each polygon, read block by block.
-
-    Args:
-        polygons: Disjoint shapely polygons along pixel edges, in map coordinates.
-        codes: Class code of each polygon.
-        probabilities: Raster with one band a class, in the order of the codes, that states its scale.
-        grid: Grid of the map, which the probabilities must share.
-
-    Returns:
-        float64 ``(polygon,)``, NaN where no pixel has a probability.
-
-    Raises:
-        ImageError: The probabilities have another grid or lack a class, or cannot be read.
-    """
-    codes = np.asarray(codes, np.int64)
-    total, count = np.zeros(len(polygons) + 1), np.zeros(len(polygons) + 1)
-    tree = shapely.STRtree(polygons)
-    info = describe(probabilities)
-    with open_raster(probabilities, range(1, info.bands + 1)) as reader:
-        if not info.grid.same_as(grid) or codes.max(initial=0) > info.bands:
-            raise ImageError(
-                f"{probabilities} has {info.grid.height} x {info.grid.width} pixels and {info.bands} bands.",
-                f"The grid of the map ({grid.height} x {grid.width} pixels), and a band for each class.",
-                "Give the probabilities that were written together with the map.",
-            )
-        for window in blocks(grid.shape, 1024):
-            part = grid.crop(window)
-            hits = np.sort(tree.query(shapely.box(*part.bounds), predicate="intersects"))
-            if not len(hits):
-                continue
-            shapes = [(polygons[i], int(i) + 1) for i in hits]
-            index = rasterize(shapes, part.shape, fill=0, transform=part.transform, dtype="int32")
-            pixels, valid = reader.read(window)
-            inside = valid & (index > 0)
-            polygon, (rows, cols) = index[inside], np.nonzero(inside)
-            band = codes[polygon - 1] - 1
-            values = pixels[band, rows, cols] * np.asarray(info.scales)[band] + np.asarray(info.offsets)[band]
-            total += np.bincount(polygon, values, len(total))
-            count += np.bincount(polygon, minlength=len(count))
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)[1:]
-
-
 def extract_mines(
     map_path: Path,
     out_gpkg: Path,
     *,
-    classes: Sequence[str] = ("OPM",),
+    classes: Sequence[str] | None = None,
     minimum_mapping_unit_m2: float = 0.0,
     minimum_mapping_unit_pixels: int = 0,
-    probabilities: Path | None = None,
+    confidence: Path | None = None,
     legend: Legend | None = None,
     attributes: Mapping[str, str] | None = None,
 ) -> gpd.GeoDataFrame:
@@ -132,16 +86,17 @@ def extract_mines(
     legend's colours that QGIS applies on opening.
 
     Columns: ``id`` (1 is the largest), ``class``, ``name``, ``pixels``; for maps with a CRS ``area_m2``, ``area_ha``
-    and ``perimeter_m`` on the WGS 84 ellipsoid; ``mean_probability`` where probabilities are given; ``attributes``.
+    and ``perimeter_m`` on the WGS 84 ellipsoid; ``confidence``, the mean over the pixels, where it is given;
+    ``attributes``.
     Without a CRS the geometry is in pixel coordinates, x = column and y = row. Without a mine the layer is empty.
 
     Args:
         map_path: Land-cover codes, uint8.
         out_gpkg: The file.
-        classes: Keys of the classes that are mines.
+        classes: Keys of the classes that are mines, by default those of the legend (``Legend.mine_keys``).
         minimum_mapping_unit_m2: Polygons with a smaller area are left out; without effect on a map without a CRS.
         minimum_mapping_unit_pixels: Polygons with fewer pixels are left out.
-        probabilities: Class probabilities on the map's grid, one band a class.
+        confidence: The confidence that was written together with the map.
         legend: The map's classes, by default those stored in it.
         attributes: Further columns, each with one value for all polygons; by default ``image``, where the map names it.
 
@@ -149,7 +104,7 @@ def extract_mines(
         The layer as a table, in the order of ``id``.
 
     Raises:
-        ImageError: A raster cannot be read, or map and probabilities do not fit together.
+        ImageError: A raster cannot be read, or map and confidence do not fit together.
         LabelError: The map's classes are not known, or lack one of ``classes``.
         OutputError: The file cannot be written.
     """
@@ -180,8 +135,8 @@ def extract_mines(
             "area_ha": measures.area_m2[keep] / 10_000,
             "perimeter_m": measures.perimeter_m[keep],
         }
-    if probabilities is not None:
-        columns["mean_probability"] = mean_probabilities(polygons, codes.tolist(), Path(probabilities), grid)
+    if confidence is not None:
+        columns["confidence"] = inside(polygons, map_path, Path(confidence), grid).confidence
 
     # Largest first; among equals from north to south and west to east, so that an id does not depend on the machine.
     size = columns.get("area_m2", columns["pixels"])
@@ -203,7 +158,7 @@ def extract_mines(
     return mines
 
 
-def _chosen_classes(map_path: Path, classes: Sequence[str], legend: Legend | None) -> dict[int, LandCoverClass]:
+def _chosen_classes(map_path: Path, classes: Sequence[str] | None, legend: Legend | None) -> dict[int, LandCoverClass]:
     """The mine classes by code."""
     legend = legend or read_legend(map_path)
     if legend is None:
@@ -211,6 +166,12 @@ def _chosen_classes(map_path: Path, classes: Sequence[str], legend: Legend | Non
             f"{map_path} does not say what its codes mean.",
             "A map of `pitmap map`, which holds its legend, or a legend given with it.",
             "Give the project file whose classes the map has.",
+        )
+    classes = legend.mine_keys if classes is None else classes
+    if not classes:
+        raise LabelError(
+            f"None of the classes of {map_path} is called a pit, mine or quarry: {', '.join(legend.keys)}.",
+            remedy="Name the classes that are mines by their keys.",
         )
     if unknown := [key for key in classes if key not in legend.keys]:
         raise LabelError(
@@ -223,30 +184,20 @@ def _chosen_classes(map_path: Path, classes: Sequence[str], legend: Legend | Non
 
 def _qgis_style(classes: Sequence[LandCoverClass]) -> str:
     """A categorised fill: the class colour, half transparent, with an outline of the full colour."""
-    categories = "".join(
-        f'<category render="true" symbol="{index}" value={quoteattr(c.key)} label={quoteattr(c.name)}/>'
-        for index, c in enumerate(classes)
-    )
-    symbols = "".join(
-        f'<symbol type="fill" name="{index}" alpha="1" clip_to_extent="1" force_rhr="0">'
-        '<layer class="SimpleFill" enabled="1" locked="0" pass="0"><Option type="Map">'
-        + "".join(
-            f'<Option type="QString" name="{name}" value="{value}"/>'
-            for name, value in (
-                ("color", ",".join(map(str, (*c.rgb, 90)))),
-                ("style", "solid"),
-                ("outline_color", ",".join(map(str, (*c.rgb, 255)))),
-                ("outline_style", "solid"),
-                ("outline_width", "0.5"),
-                ("outline_width_unit", "MM"),
-            )
+    symbols = [
+        qgis.symbol(
+            str(index),
+            "fill",
+            "SimpleFill",
+            {
+                "color": ",".join(map(str, (*c.rgb, 90))),
+                "style": "solid",
+                "outline_color": ",".join(map(str, (*c.rgb, 255))),
+                "outline_style": "solid",
+                "outline_width": "0.5",
+                "outline_width_unit": "MM",
+            },
         )
-        + "</Option></layer></symbol>"
         for index, c in enumerate(classes)
-    )
-    return (
-        '<!DOCTYPE qgis PUBLIC "http://mrcc.com/qgis.dtd" "SYSTEM">\n'
-        '<qgis version="3.22" styleCategories="Symbology">'
-        '<renderer-v2 type="categorizedSymbol" attr="class" symbollevels="0" enableorderby="0" forceraster="0">'
-        f"<categories>{categories}</categories><symbols>{symbols}</symbols></renderer-v2></qgis>\n"
-    )
+    ]
+    return qgis.style(qgis.by_category("class", [(c.key, c.name) for c in classes], symbols))

@@ -56,6 +56,7 @@ class MapOptions:
         precision: ``auto`` takes bf16 where the model allows it and a trial shows that it saves time.
         device: ``auto``, ``cpu``, ``cuda``, or another name that PyTorch knows.
         batch: Tiles mapped at once; by default 1 on a processor and 4 elsewhere.
+        confidence: Where to write the calibrated probability of the mapped class, None not to.
         probabilities: Where to write the class probabilities, None not to.
         project: Name of the project, noted in the map.
         trusted: Networks of other packages that the model file may import, see ``load_model``.
@@ -74,6 +75,7 @@ class MapOptions:
     precision: Literal["auto", "float32", "bf16"] = "auto"
     device: str = "auto"
     batch: int | None = None
+    confidence: Path | None = None
     probabilities: Path | None = None
     project: str = ""
     trusted: Sequence[str] = ()
@@ -94,6 +96,7 @@ class MapReport:
 
     Attributes:
         path: The map.
+        confidence: The confidence, None if it was not asked for.
         probabilities: The class probabilities, None if they were not asked for.
         card: The model's.
         shape: Rows and columns of the map.
@@ -111,6 +114,7 @@ class MapReport:
     """
 
     path: Path
+    confidence: Path | None
     probabilities: Path | None
     card: ModelCard
     shape: tuple[int, int]
@@ -173,8 +177,9 @@ def map_image(
     """
     options = options or MapOptions()
     model_path, image_path, out = Path(model_path), Path(image_path), Path(out)
+    confidence = None if options.confidence is None else Path(options.confidence)
     probabilities = None if options.probabilities is None else Path(options.probabilities)
-    _check_outputs([out] if probabilities is None else [out, probabilities], image_path, model_path)
+    _check_outputs([p for p in (out, confidence, probabilities) if p is not None], image_path, model_path)
     device = choose_device(options.device)
     if device.type == "cpu":
         keep_freed_memory()
@@ -205,7 +210,7 @@ def map_image(
         with open_raster(image_path, reading.indices, options.nodata) as reader:
             resumed = map_batches(
                 reader, predictor, wanted, batches, partial,
-                probabilities=probabilities is not None, progress=progress,
+                confidence=confidence is not None, probabilities=probabilities is not None, progress=progress,
             )  # fmt: skip
         tile_shape = tiles[0].read.height, tiles[0].read.width
         tags = {
@@ -221,7 +226,7 @@ def map_image(
             "PITMAP_EXACT": "yes" if halo >= sufficient else "no",
             "PITMAP_TEST_TIME_AUGMENTATION": "yes" if options.test_time_augmentation else "no",
         }
-        totals = assemble(partial, batches, info.grid, card.legend, tags, out, probabilities)
+        totals = assemble(partial, batches, info.grid, card.legend, tags, out, confidence, probabilities)
     except PitmapError:
         partial.remove()
         raise
@@ -229,6 +234,7 @@ def map_image(
     keys, areas = card.legend.keys, totals.area_m2
     return MapReport(
         path=out,
+        confidence=confidence,
         probabilities=probabilities,
         card=card,
         shape=info.grid.shape,
@@ -268,7 +274,9 @@ def _check_outputs(outputs: Sequence[Path], image_path: Path, model_path: Path) 
         if out.resolve() in (image_path.resolve(), model_path.resolve()):
             raise OutputError(f"{out} would replace the file that the map is made from.", remedy="Choose another name.")
     if len({out.resolve() for out in outputs}) < len(outputs):
-        raise OutputError(f"{outputs[0]} is named for both the map and the probabilities.", "Two names.")
+        raise OutputError(
+            "The map, its confidence and its probabilities cannot share a file.", "A name of its own for each."
+        )
     for out in outputs:
         make_folder(out.parent)
 
@@ -295,7 +303,7 @@ def _inputs(
         "tiles": [options.tile, options.batch, stride, halo],
         "augmentation": options.test_time_augmentation,
         "precision": [options.precision, device.type],
-        "probabilities": options.probabilities is not None,
+        "rasters": [options.confidence is not None, options.probabilities is not None],
     }
 
 

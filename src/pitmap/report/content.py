@@ -17,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitmap.accuracy.confusion import class_figures
+from pitmap.accuracy.design import map_checksum
 from pitmap.errors import ProjectError
 from pitmap.grid import Grid, blocks
 from pitmap.legend import Legend
 from pitmap.networks.model_file import ModelCard
 from pitmap.project import Project, Scene
 from pitmap.raster import LEGEND_TAG, describe, open_raster
+from pitmap.samples.corrections import Corrections
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import USED, overlapping_components
 
@@ -127,6 +129,12 @@ def _scaling(scene: Scene) -> str:
         return "by band"
     scale, offset = pairs[0]
     return f"DN × {scale:g}" + (f" {'−' if offset < 0 else '+'} {abs(offset):g}" if offset else "")
+
+
+def corrections(samples: SampleSet) -> str:
+    """One line on the corrections of a review, empty without any."""
+    content = samples.content["corrections"]
+    return "" if content is None else Corrections(**content).summary()
 
 
 def split(samples: SampleSet) -> dict[str, Any]:
@@ -327,7 +335,7 @@ def mines(tables: Mapping[str, gpd.GeoDataFrame]) -> dict[str, Any]:
     for scene, table in tables.items():
         columns = [c for c in table.columns if c != table.geometry.name]
         for record in table[columns].to_dict("records"):
-            area, probability = record.get("area_ha"), record.get("mean_probability")
+            area, confidence = record.get("area_ha"), record.get("confidence")
             rows.append(
                 {
                     "scene": scene,
@@ -337,7 +345,7 @@ def mines(tables: Mapping[str, gpd.GeoDataFrame]) -> dict[str, Any]:
                     "pixels": int(record["pixels"]),
                     "area_ha": None if area is None else float(area),
                     "perimeter_m": record.get("perimeter_m"),
-                    "probability": None if probability is None or np.isnan(probability) else float(probability),
+                    "confidence": None if confidence is None or np.isnan(confidence) else float(confidence),
                 }
             )
     by_size = sorted(rows, key=lambda r: -(r["area_ha"] if r["area_ha"] is not None else r["pixels"]))
@@ -354,7 +362,7 @@ def mines(tables: Mapping[str, gpd.GeoDataFrame]) -> dict[str, Any]:
         "listed": len(largest),
         "total": _summed(rows),
         "scenes": {scene: _summed([r for r in rows if r["scene"] == scene]) for scene in tables},
-        "with_probability": any(r["probability"] is not None for r in rows),
+        "with_confidence": any(r["confidence"] is not None for r in rows),
         "in_hectares": all("area_ha" in table.columns for table in tables.values()),
     }
 
@@ -445,6 +453,18 @@ def _commands(project: Project, card: ModelCard, model_path: Path, scenes: Seque
             f"--site {scene.site.name}{mines}" + ("   # likewise the other images" if len(scenes) > 1 else "")
         )
     return [*commands, f"pitmap report {file}"]
+
+
+def estimate(results: Path, keys: Sequence[str]) -> tuple[dict[str, Any] | None, str]:
+    """The estimate from a sample of points, None where there is none; and the name of the map if it is none here."""
+    content = read_json(results / "estimate.json", keys)
+    sources = {} if content is None else content.get("sources", {})
+    if content is None or "map_sha256" not in sources:
+        return content, ""
+    path = results / "maps" / sources["map"]
+    if path.exists() and map_checksum(path) == sources["map_sha256"]:
+        return {**content, "warnings": [*content["warnings"], *content.get("sample_warnings", [])]}, ""
+    return None, str(sources["map"])
 
 
 def audit(content: Mapping[str, Any]) -> dict[str, Any]:

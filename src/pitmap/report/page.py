@@ -123,7 +123,7 @@ def _context(project: Project, model_path: Path) -> dict[str, Any]:
     curves_file = model_path.with_suffix(".csv")
     best_epoch = card.training.get("best_epoch")
     history = _history(curves_file)
-    bins = figures.get("reliability")
+    estimate, other_map = content.estimate(results, ESTIMATE_KEYS)
     audit = content.read_json(results / "audit.json", AUDIT_KEYS)
     return {
         "version": __version__,
@@ -134,6 +134,7 @@ def _context(project: Project, model_path: Path) -> dict[str, Any]:
         "minimum_m2": project.mapping.minimum_mapping_unit_m2,
         "study": content.study(scenes, samples),
         "split": content.split(samples),
+        "corrections": content.corrections(samples),
         "split_legend": SPLIT_LEGEND,
         "curves": curves(history, best_epoch if isinstance(best_epoch, int | float) else None) if history else "",
         "history": history,
@@ -143,14 +144,20 @@ def _context(project: Project, model_path: Path) -> dict[str, Any]:
         "labelled": content.accuracy(figures["labelled_area"], legend, mine_keys),
         "by_scene": content.scene_accuracies(figures, legend, mine_keys),
         "intervals": content.intervals(figures, legend),
-        "reliability": reliability(bins) if bins else "",
+        "reliability": _reliability(figures.get("reliability")),
         "areas": content.areas(project, scenes, legend),
         "mines": content.mines(mine_tables) if mine_tables else None,
-        "estimate": content.read_json(results / "estimate.json", ESTIMATE_KEYS),
+        "estimate": estimate,
+        "estimate_of_other_map": other_map,
         "audit": None if audit is None else content.audit(audit),
         "made": made,
         "other_model": figures["model"].get("sha256") not in (None, card.sha256),
     }
+
+
+def _reliability(content: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The errors of the confidence, and its diagram; None where no pixel could be compared."""
+    return {**content, "picture": reliability(content["bins"])} if content and content["pixels"] else None
 
 
 def _evenly(scenes: list[Scene], number: int) -> list[Scene]:

@@ -19,6 +19,7 @@ from pitmap.legend import LandCoverClass, Legend
 from pitmap.project import Project, Scene
 from pitmap.raster import codes_layout, open_raster, write_cog
 from pitmap.samples.audit import shared_pixels
+from pitmap.samples.corrections import Corrections, SceneCorrections, scene_corrections
 from pitmap.samples.dataset import FORMAT, SampleSet
 from pitmap.samples.labels import scene_labels
 from pitmap.samples.patches import Patch, cover, default_patch, ground_patches, random_patches
@@ -49,6 +50,7 @@ Progress = Callable[[str, float], None]
 def fingerprint(project: Project) -> str:
     """A checksum of everything that a sample set depends on: settings, legend, and size and time of the files."""
     files = {s.image for s in project.scenes} | {s.labels for s in project.scenes if s.labels}
+    files |= {s.corrections for s in project.scenes if s.corrections}
     for site in project.sites:
         files |= {project.folder / p for p in [site.extent, *site.exclude] if p}
     state = {
@@ -82,12 +84,14 @@ def build(project: Project, progress: Progress = lambda step, share: None) -> Sa
     make_folder(folder)
     (folder / "samples.json").unlink(missing_ok=True)
     scenes = project.scenes
-    codes = []
+    codes: list[NDArray[np.uint8]] = []
+    reviewed: list[SceneCorrections | None] = []
     for i, scene in enumerate(scenes):
         progress(f"labels and pixels of {scene.name}", i / (2 * len(scenes)))
-        labels = scene_labels(project, scene)
-        _save_pixels(folder, scene, labels)
-        codes.append(labels)
+        codes.append(scene_labels(project, scene))
+        reviewed.append(scene_corrections(project, scene))
+        own = reviewed[-1]
+        _save_pixels(folder, scene, [codes[-1]] if own is None else [codes[-1], own.codes])
     _require_labels(scenes, codes)
 
     progress("split", 0.5)
@@ -100,8 +104,10 @@ def build(project: Project, progress: Progress = lambda step, share: None) -> Sa
         patches = random_patches(codes, patch, stride, shares, project.project.seed)
         splits = _random_rasters(scenes, patches, patch)
         split_facts: dict[str, Any] = {}
+        corrections = _correct(codes, splits, reviewed)
     else:
-        splits, split_facts = _ground_splits(project, codes)
+        splits, split_facts = _ground_splits(project, codes, reviewed)
+        corrections = _correct(codes, splits, reviewed)
         patches = [p for i in range(len(scenes)) for p in ground_patches(i, codes[i], splits[i], patch, stride)]
     for split in USED:
         if not any(p.split == split for p in patches):
@@ -135,6 +141,7 @@ def build(project: Project, progress: Progress = lambda step, share: None) -> Sa
             "split": {"kind": settings.split, **split_facts},
             "scenes": [_scene_entry(project, s) for s in scenes],
             "patches": [[p.scene, p.row, p.col, int(p.split)] for p in patches],
+            "corrections": None if corrections is None else corrections.to_json(),
             "audit": _audit(project, scenes, codes, splits, patches, patch),
         },
     )
@@ -164,8 +171,8 @@ def _scene_entry(project: Project, scene: Scene) -> dict[str, Any]:
     }
 
 
-def _save_pixels(folder: Path, scene: Scene, labels: NDArray[np.uint8]) -> None:
-    """Copy the selected bands to an uncompressed array, and unlabel the pixels without data."""
+def _save_pixels(folder: Path, scene: Scene, layers: list[NDArray[np.uint8]]) -> None:
+    """Copy the selected bands to an uncompressed array, and set layers to 0 where a pixel has no data."""
     make_folder(folder / "pixels")
     with (
         replacing(folder / "pixels" / f"{scene.name}.npy") as temporary,
@@ -184,7 +191,8 @@ def _save_pixels(folder: Path, scene: Scene, labels: NDArray[np.uint8]) -> None:
             else:
                 pixels[:, ~valid] = scene.nodata
             target[:, window.slices[0], window.slices[1]] = pixels
-            labels[window.slices][~valid] = 0
+            for layer in layers:
+                layer[window.slices][~valid] = 0
         target.flush()
         del target
 
@@ -194,6 +202,14 @@ def _allocate(path: Path) -> None:
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
+def _correct(
+    codes: list[NDArray[np.uint8]], splits: list[NDArray[np.uint8]], reviewed: list[SceneCorrections | None]
+) -> Corrections | None:
+    """Put an analyst's corrections into the labels of the training ground; None where no scene has any."""
+    done = [own.apply(c, s) for c, s, own in zip(codes, splits, reviewed, strict=True) if own is not None]
+    return sum(done, Corrections()) if done else None
 
 
 def _require_labels(scenes: list[Scene], codes: list[NDArray[np.uint8]]) -> None:
@@ -219,15 +235,21 @@ def _class_counts(codes: NDArray[np.uint8], legend: Legend) -> NDArray[np.float6
     return np.bincount(codes.ravel(), minlength=len(legend) + 1)[1:].astype(np.float64)
 
 
-def _ground_splits(project: Project, codes: list[NDArray[np.uint8]]) -> tuple[list[NDArray[np.uint8]], dict[str, Any]]:
-    """Split rasters of all scenes for ``blocks``, ``sites`` and ``groups``, and the facts worth keeping."""
+def _ground_splits(
+    project: Project, codes: list[NDArray[np.uint8]], reviewed: list[SceneCorrections | None]
+) -> tuple[list[NDArray[np.uint8]], dict[str, Any]]:
+    """Split rasters of all scenes for ``blocks``, ``sites`` and ``groups``, and the facts worth keeping.
+
+    The ground is divided by its labels alone, so that corrections leave validation and test ground as they were; ground
+    that has only corrections becomes training ground.
+    """
     scenes, settings = project.scenes, project.samples_settings
     shares = (1 - settings.validation - settings.test, settings.validation, settings.test)
     if settings.split == "blocks":
-        return _block_rasters(project, codes, range(len(scenes)), shares)
+        return _block_rasters(project, codes, reviewed, range(len(scenes)), shares)
     if settings.split == "groups":
         keys = overlapping_components([s.info.grid for s in scenes], [s.group for s in scenes])
-        parts = _stratify_units(project, codes, keys, shares)
+        parts = _stratify_units(project, codes, reviewed, keys, shares)
         splits = [np.full(s.info.grid.shape, parts[k], np.uint8) for s, k in zip(scenes, keys, strict=True)]
         return splits, {"groups": len(set(keys))}
     components = overlapping_components([s.info.grid for s in scenes], [s.site.name for s in scenes])
@@ -244,12 +266,11 @@ def _ground_splits(project: Project, codes: list[NDArray[np.uint8]]) -> tuple[li
     inner = settings.validation / (1 - settings.test) if settings.test else settings.validation
     facts: dict[str, Any] = {"test_sites": sorted({scenes[i].site.name for i, c in enumerate(components) if c in test})}
     if all(scenes[i].info.grid.crs is not None for i in rest):
-        splits, block_facts = _block_rasters(project, codes, rest, (1 - inner, inner, 0.0))
+        splits, block_facts = _block_rasters(project, codes, reviewed, rest, (1 - inner, inner, 0.0))
         facts |= block_facts
     else:
-        parts = _stratify_units(
-            project, codes, [-1 if c in test else i for i, c in enumerate(components)], (1 - inner, inner, 0.0)
-        )
+        keys = [-1 if c in test else i for i, c in enumerate(components)]
+        parts = _stratify_units(project, codes, reviewed, keys, (1 - inner, inner, 0.0))
         splits = [np.full(s.info.grid.shape, parts.get(i, 0), np.uint8) for i, s in enumerate(scenes)]
     for i, component in enumerate(components):
         if component in test:
@@ -258,7 +279,11 @@ def _ground_splits(project: Project, codes: list[NDArray[np.uint8]]) -> tuple[li
 
 
 def _stratify_units(
-    project: Project, codes: list[NDArray[np.uint8]], keys: list[int], shares: tuple[float, float, float]
+    project: Project,
+    codes: list[NDArray[np.uint8]],
+    reviewed: list[SceneCorrections | None],
+    keys: list[int],
+    shares: tuple[float, float, float],
 ) -> dict[int, Split]:
     """Divide whole scenes by key; keys below 0 are left out."""
     units = sorted({k for k in keys if k >= 0})
@@ -267,11 +292,17 @@ def _stratify_units(
         if key >= 0:
             counts[units.index(key)] += _class_counts(scene_codes, project.legend)
     parts = stratify(counts, shares, project.project.seed, project.samples_settings.minimum_per_class)
-    return {u: USED[p] if p >= 0 else Split.NONE for u, p in zip(units, parts.tolist(), strict=True)}
+    corrected = {key for key, own in zip(keys, reviewed, strict=True) if own is not None and own.codes.any()}
+    unlabelled = {u: Split.TRAINING if u in corrected else Split.NONE for u in units}
+    return {u: USED[p] if p >= 0 else unlabelled[u] for u, p in zip(units, parts.tolist(), strict=True)}
 
 
 def _block_rasters(
-    project: Project, codes: list[NDArray[np.uint8]], chosen: range | list[int], shares: tuple[float, float, float]
+    project: Project,
+    codes: list[NDArray[np.uint8]],
+    reviewed: list[SceneCorrections | None],
+    chosen: range | list[int],
+    shares: tuple[float, float, float],
 ) -> tuple[list[NDArray[np.uint8]], dict[str, Any]]:
     """Split rasters by ground blocks for the chosen scenes, zeros for the others."""
     scenes, settings = project.scenes, project.samples_settings
@@ -285,21 +316,32 @@ def _block_rasters(
     check_buffer(block_m, buffer_m)
     block_grid = BlockGrid(crs, block_m)
     totals: dict[tuple[int, int], NDArray[np.float64]] = {}
+    corrected: set[tuple[int, int]] = set()
     for i in chosen:
         area = (scenes[i].info.grid.pixel_size_m or 1.0) ** 2
         for window in blocks(scenes[i].info.grid.shape, 1024):
             window_codes = codes[i][window.slices]
             if window_codes.any():
                 _count_blocks(totals, block_grid, scenes[i], window, window_codes, area, len(project.legend))
+            own = reviewed[i]
+            if own is not None and own.codes[window.slices].any():
+                corrected |= _blocks_of(block_grid, scenes[i], window, own.codes[window.slices] > 0)
     keys = sorted(totals)
     counts = np.array([totals[k] for k in keys])
     smallest = settings.minimum_per_class * pixel_m**2
     parts = stratify(counts, shares, project.project.seed, smallest)
     assigned = {k: int(USED[p]) for k, p in zip(keys, parts.tolist(), strict=True) if p >= 0}
+    added = dict.fromkeys(corrected - totals.keys(), int(Split.TRAINING))
     splits = [np.zeros(s.info.grid.shape, np.uint8) for s in scenes]
     for i in chosen:
+        grid = scenes[i].info.grid
         for window in blocks(splits[i].shape, 1024):
-            splits[i][window.slices] = block_split(scenes[i].info.grid, window, block_grid, assigned, buffer_m)
+            split = block_split(grid, window, block_grid, assigned, buffer_m)
+            if added:
+                # Only new ground changes: without this, the buffer round it would eat into the test ground.
+                wider = block_split(grid, window, block_grid, assigned | added, buffer_m)
+                split[(split == Split.NONE) & (wider == Split.TRAINING)] = Split.TRAINING
+            splits[i][window.slices] = split
     number = {s.label: sum(p == s for p in assigned.values()) for s in USED}
     return splits, {"block_m": block_m, "buffer_m": buffer_m, "crs": crs.to_string(), "blocks": number}
 
@@ -322,6 +364,12 @@ def _default_block(
                 x, y = Transformer.from_crs(grid.crs, metres.crs, always_xy=True).transform(x, y)
             labelled.append((np.asarray(x), np.asarray(y)))
     return default_block_m(labelled, sum(area.values()), pixel_m)
+
+
+def _blocks_of(block_grid: BlockGrid, scene: Scene, window: Window, mask: NDArray[np.bool_]) -> set[tuple[int, int]]:
+    """The blocks of ground in which a mask of a window is set anywhere."""
+    col, row = block_grid.blocks(scene.info.grid, window)
+    return set(zip(col[mask].tolist(), row[mask].tolist(), strict=True))
 
 
 def _count_blocks(

@@ -31,7 +31,7 @@ from pitmap.raster import read_codes, validity
 from pitmap.samples.patches import Patch, cover
 from pitmap.samples.split import Split
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -37,11 +37,19 @@ def scene_labels(project: Project, scene: Scene) -> NDArray[np.uint8]:
         layer = landuse.read_layer(scene.labels, site.label_layer, site.label_field)
         values = codes_of_values(legend, site.label_values)
         codes = landuse.burn(layer, grid, values, all_touched=site.all_touched)
-    if site.extent is not None:
-        codes[~landuse.covered(project.folder / site.extent, grid)] = UNLABELLED
-    for path in site.exclude:
-        codes[excluded(project.folder / path, grid)] = UNLABELLED
+    codes[unusable_ground(project, scene)] = UNLABELLED
     return codes
+
+
+def unusable_ground(project: Project, scene: Scene) -> NDArray[np.bool_]:
+    """Ground outside the extent of a scene's site, or under an excluded layer: boolean, ``(height, width)``."""
+    grid = scene.info.grid
+    unusable = np.zeros(grid.shape, np.bool_)
+    if scene.site.extent is not None:
+        unusable |= ~landuse.covered(project.folder / scene.site.extent, grid)
+    for path in scene.site.exclude:
+        unusable |= excluded(project.folder / path, grid)
+    return unusable
 
 
 def codes_of_values(legend: Legend, label_values: Mapping[str, str] | None) -> dict[str, int]:

@@ -20,8 +20,6 @@ import numpy as np
 import torch
 import torch.distributed
 from safetensors.torch import load_file, save_file
-from scipy.optimize import minimize_scalar
-from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 
 from pitmap import __version__
@@ -32,8 +30,8 @@ from pitmap.networks.model_file import ModelCard, read_card, save_model
 from pitmap.project import TrainingSection
 from pitmap.samples.dataset import Batch, PatchDataset, SampleSet
 from pitmap.samples.split import Split
+from pitmap.training.calibration import ValidationChecks, check_on_validation
 from pitmap.training.curves import draw_curves, write_curves
-from pitmap.training.losses import IGNORED
 from pitmap.training.module import Segmentation
 from pitmap.training.recipes import Recipe, resolve
 
@@ -191,7 +189,7 @@ def train(
     best = load_file(work / "best.safetensors")
     network.load_state_dict(best)
     network.eval().to(device)
-    checks = _check_on_validation(module, network, validation_loader, device)
+    checks = check_on_validation(module, network, validation_loader, device)
     card = _card(samples, training, journal, precision, epochs, key, checks)
     network.to("cpu", memory_format=torch.contiguous_format)
     write_curves(model_path.with_suffix(".csv"), journal.history)
@@ -369,42 +367,9 @@ def _seconds_a_step(module: Segmentation, batch: Batch, precision: str) -> float
     return min(times[1:])
 
 
-def _check_on_validation(
-    module: Segmentation, network: nn.Module, loader: DataLoader[Any], device: torch.device
-) -> dict[str, float | None]:
-    """Share of validation pixels that bf16 maps as float32 does, and the temperature that calibrates confidence.
-
-    The temperature T minimises the cross-entropy of softmax(logits / T) over labelled validation pixels (Guo et al.
-    2017).
-    """
-    same = total = 0
-    kept_logits: list[Tensor] = []
-    kept_targets: list[Tensor] = []
-    with torch.inference_mode():
-        for batch in loader:
-            batch = batch.to(device)
-            images = module.images(batch)
-            logits = network(images).float()
-            with torch.autocast(device.type, torch.bfloat16):
-                low = network(images)
-            equal = (logits.argmax(1) == low.argmax(1)) & batch.valid
-            same += int(equal.sum())
-            total += int(batch.valid.sum())
-            labelled = batch.target != IGNORED
-            kept_logits.append(logits.movedim(1, -1)[labelled].cpu())
-            kept_targets.append(batch.target[labelled].cpu())
-    logits, target = torch.cat(kept_logits), torch.cat(kept_targets)
-    step = max(1, len(target) // 200_000)
-    logits, target = logits[::step].double(), target[::step]
-    found = minimize_scalar(
-        lambda t: float(nn.functional.cross_entropy(logits / np.exp(t), target)), bounds=(-3.0, 3.0), method="bounded"
-    )
-    return {"bf16_agreement": same / total if total else None, "temperature": float(np.exp(found.x))}
-
-
 def _card(
     samples: SampleSet, training: Training, journal: Journal, precision: str, epochs: int, key: dict[str, Any],
-    checks: dict[str, float | None],
+    checks: ValidationChecks,
 ) -> ModelCard:  # fmt: skip
     best = next(r for r in journal.history if r["epoch"] == journal.best_epoch)
     sizes = [s.pixel_size_m for s in samples.scenes if s.pixel_size_m is not None]
@@ -440,7 +405,7 @@ def _card(
             "validation_accuracy": best["validation_accuracy"],
             "seconds": journal.history[-1]["seconds"],
         },
-        **checks,
+        **checks._asdict(),
     )
 
 

@@ -1,0 +1,310 @@
+"""A review queue: mines and doubtful ground of a map, the least sure and largest first, to be corrected in QGIS.
+
+What an analyst fills in goes back as labels of the next training (``corrections`` of a site in the project file, see
+``samples.corrections``).
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+import shapely.geometry
+from numpy.typing import NDArray
+from scipy.ndimage import binary_opening
+
+from pitmap import __version__, qgis
+from pitmap.errors import ImageError, LabelError, ProjectError
+from pitmap.geopackage import refuse_to_replace_work, write_layers
+from pitmap.grid import Grid, Window
+from pitmap.landuse import CANNOT_BE_TOLD, REFERENCE_FIELD
+from pitmap.legend import Legend
+from pitmap.mapping.mines import LONGEST_EDGE, measure
+from pitmap.mapping.zonal import check_confidence, inside
+from pitmap.raster import Layout, code_polygons, create_plain, describe, open_raster, read_legend
+
+LAYER, TABLE = "review", "review_settings"
+
+MINE, GROUND = 1, 2
+"""Kinds of polygons, as codes of the raster that they are drawn from."""
+
+KINDS = {MINE: "mine", GROUND: "doubtful ground"}
+
+STRIP_ROWS = 512
+
+NARROWEST = 3
+"""Doubtful ground narrower than this many pixels is left out: every border between two classes is a little doubtful."""
+
+
+@dataclass(frozen=True)
+class ReviewOptions:
+    """What goes into the queue.
+
+    Attributes:
+        classes: Keys of the classes whose polygons are all in it, sure or not; by default the legend's mines.
+        below: Ground of the other classes is in it where the confidence is below this.
+        minimum_m2: Smaller polygons are left out; pixels instead of m2 for a map without a CRS.
+        most: Number of polygons at most, the first of the order.
+        legend: The map's classes, by default those stored in it.
+    """
+
+    classes: Sequence[str] | None = None
+    below: float = 0.7
+    minimum_m2: float = 1000.0
+    most: int = 500
+    legend: Legend | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.below <= 1:
+            raise ProjectError(f"The confidence below which ground is doubtful is {self.below:g}.", "Above 0, up to 1.")
+        if self.most < 1 or self.minimum_m2 < 0:
+            raise ProjectError(
+                f"The queue has at most {self.most} polygons of at least {self.minimum_m2:g} m2.",
+                "At least one polygon, of an area from 0 on.",
+            )
+
+
+@dataclass(frozen=True)
+class Review:
+    """A queue as it was written.
+
+    Attributes:
+        path: The file.
+        polygons: Number of polygons by kind.
+        left_out: Polygons beyond ``most``.
+        area: Area of the polygons in ``unit``.
+        doubt: Area of the polygons that is expected to be wrong.
+        map_doubt: The same of the whole map.
+        unit: ``ha`` or ``pixels``.
+    """
+
+    path: Path
+    polygons: dict[str, int]
+    left_out: int
+    area: float
+    doubt: float
+    map_doubt: float
+    unit: str
+
+    def summary(self) -> str:
+        """One line for the screen."""
+        kinds = ", ".join(f"{number} {kind}" for kind, number in self.polygons.items())
+        more = f" ({self.left_out} more polygons left out)" if self.left_out else ""
+        share = "" if not self.map_doubt else f", {min(self.doubt / self.map_doubt, 1):.0%} of what it expects in all"
+        return (
+            f"{self.path}: {sum(self.polygons.values())} polygons ({kinds}), {self.area:.1f} {self.unit}{more}; the "
+            f"network expects {self.doubt:.1f} {self.unit} of them to be wrong{share}. Fill in the field `reference` "
+            "in QGIS, then give the file as `corrections` of the site in the project file."
+        )
+
+
+def review(
+    map_path: Path,
+    confidence: Path,
+    out_gpkg: Path,
+    options: ReviewOptions | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Review:
+    """Write the review queue of a map to the layer ``review`` of a GeoPackage.
+
+    A polygon is a mine (a region of pixels of the mine classes that share edges), or doubtful ground outside the mines:
+    a region of pixels whose confidence is below a limit, at least ``NARROWEST`` pixels wide. The order is that of the
+    area which is expected to be wrong: area times (1 - mean confidence).
+
+    Columns: ``rank`` (1 is the first to look at), ``kind``, ``class`` and ``name`` (the mapped class that most of it
+    has), ``confidence`` (mean), ``area_ha`` and ``doubt_ha`` (``area_px``, ``doubt_px`` without a CRS), ``pixels``; and
+    to be filled in: ``reference`` (key of a class from a list, or ``?`` for ground that nobody can tell), ``comment``.
+    An outline may be changed, a polygon split, and new ones may be drawn. A table keeps the map's name and the options.
+
+    Args:
+        map_path: Land-cover codes, uint8.
+        confidence: The confidence that was written together with the map.
+        out_gpkg: The file; an existing queue with anything filled in is not replaced.
+        options: See ``ReviewOptions``.
+        progress: Called with the finished share of the work, 0 to 1.
+
+    Raises:
+        ImageError: A raster cannot be read, or map and confidence do not fit together.
+        LabelError: The map's classes are not known, or lack one of the mine classes.
+        OutputError: The file cannot be written, or somebody has worked on it.
+    """
+    options = options or ReviewOptions()
+    map_path, confidence, out_gpkg = Path(map_path), Path(confidence), Path(out_gpkg)
+    refuse_to_replace_work(out_gpkg, LAYER, REFERENCE_FIELD)
+    legend = options.legend or read_legend(map_path)
+    if legend is None:
+        raise LabelError(f"{map_path} does not say what its codes mean.", "A map of `pitmap map`, or a legend with it.")
+    classes = legend.mine_keys if options.classes is None else options.classes
+    if unknown := [key for key in classes if key not in legend.keys]:
+        raise LabelError(f"The legend of {map_path} has no class {unknown[0]}.", f"It has {', '.join(legend.keys)}.")
+    info = describe(map_path)
+    if not confidence.exists():
+        raise ImageError(
+            f"There is no confidence {confidence}.",
+            "The raster that `pitmap map --confidence` writes together with the map; `pitmap run` writes it by itself.",
+            "Make the map again with --confidence, or give --confidence here.",
+        )
+    check_confidence(confidence, info.grid)
+    scale = describe(confidence).scales[0]
+    with tempfile.TemporaryDirectory(prefix="pitmap-review-") as folder:
+        kinds_file = Path(folder) / "kinds.tif"
+        mines = [legend[key].code for key in classes]
+        map_doubt = _draw_kinds(map_path, confidence, kinds_file, info.grid, mines, options.below / scale, progress)
+        found = [(kind, shapely.geometry.shape(p)) for kind, p in code_polygons(kinds_file, sorted(KINDS))]
+    kinds = np.array([kind for kind, _ in found], np.int64)
+    polygons = np.array([polygon for _, polygon in found], dtype=object)
+    table = _table(map_path, confidence, info.grid, legend, kinds, polygons, options)
+    if progress:
+        progress(1.0)
+    kept = table[: options.most]
+    unit = "px" if info.grid.crs is None else "ha"
+    settings = {
+        "pitmap": __version__,
+        "map": map_path.name,
+        "classes": list(classes),
+        "below": options.below,
+        "minimum_m2": options.minimum_m2,
+    }
+    write_queue(out_gpkg, kept, legend, settings)
+    return Review(
+        out_gpkg,
+        {name: int((kept["kind"] == name).sum()) for name in KINDS.values()},
+        len(table) - len(kept),
+        float(kept[f"area_{unit}"].sum()),
+        float(kept[f"doubt_{unit}"].sum()),
+        map_doubt / (1 if unit == "px" else 10_000),
+        "pixels" if unit == "px" else "ha",
+    )
+
+
+def _draw_kinds(
+    map_path: Path,
+    confidence: Path,
+    out: Path,
+    grid: Grid,
+    mines: Sequence[int],
+    limit: float,
+    progress: Callable[[float], None] | None,
+) -> float:
+    """Write the kind of each pixel, strip by strip; returns the area of the map that is expected to be wrong."""
+    doubt = 0.0
+    scale = describe(confidence).scales[0]
+    with (
+        open_raster(map_path, [1]) as codes_reader,
+        open_raster(confidence) as confidence_reader,
+        create_plain(out, grid, Layout(1, "uint8", 0)) as writer,
+    ):
+        for row in range(0, grid.height, STRIP_ROWS):
+            strip = Window(row, 0, min(STRIP_ROWS, grid.height - row), grid.width)
+            # Whether a pixel survives the opening depends on its neighbours up to two pixels away.
+            top, bottom = min(NARROWEST, row), min(NARROWEST, grid.height - row - strip.height)
+            wider = Window(row - top, 0, top + strip.height + bottom, grid.width)
+            codes, sure = codes_reader.read(wider)[0][0], confidence_reader.read(wider)[0][0]
+            known = (codes > 0) & (sure > 0)
+            is_mine = known & np.isin(codes, mines)
+            doubtful = binary_opening(known & ~is_mine & (sure < limit), np.ones((NARROWEST, NARROWEST), np.bool_))
+            kinds = np.where(is_mine, MINE, np.where(doubtful, GROUND, 0)).astype(np.uint8)
+            inner = slice(top, top + strip.height)
+            writer.write(kinds[inner], strip)
+            wrong = np.where(known[inner], 1 - sure[inner] * scale, 0)
+            doubt += float((wrong * grid.pixel_areas_m2(strip)).sum() if grid.crs is not None else wrong.sum())
+            if progress:
+                progress(0.7 * (row + strip.height) / grid.height)
+    return doubt
+
+
+def _table(
+    map_path: Path,
+    confidence: Path,
+    grid: Grid,
+    legend: Legend,
+    kinds: NDArray[np.int64],
+    polygons: NDArray[np.object_],
+    options: ReviewOptions,
+) -> Any:
+    """The queue in its order, as a GeoDataFrame."""
+    import geopandas as gpd
+    import pandas as pd
+
+    pixels = np.rint(shapely.area(polygons) / abs(grid.transform.determinant))
+    if grid.crs is None:
+        area, unit, suffix = pixels, 1.0, "px"
+    else:
+        # Twice the least area by the pixel's nominal size is too much to be left out for a map far from true to scale.
+        nominal = pixels * (grid.pixel_size_m or 1.0) ** 2
+        near = nominal >= 0.5 * options.minimum_m2
+        kinds, polygons, pixels = kinds[near], polygons[near], pixels[near]
+        edge = LONGEST_EDGE * abs(grid.transform.determinant) ** 0.5
+        area, unit, suffix = measure(polygons, grid.crs, edge).area_m2, 10_000.0, "ha"
+    large = area >= options.minimum_m2
+    kinds, polygons, pixels, area = kinds[large], polygons[large], pixels[large], area[large]
+    sure, codes = inside(polygons, map_path, confidence, grid)
+    doubt = area * (1 - sure)
+    bounds = shapely.bounds(polygons).reshape(-1, 4)
+    order = np.lexsort((bounds[:, 0], -bounds[:, 3], -doubt))
+    most = codes[order, 1 : len(legend) + 1].argmax(axis=1)
+    keys, names = np.array(legend.keys, dtype=object), np.array([c.name for c in legend], dtype=object)
+    number = len(order)
+    return gpd.GeoDataFrame(
+        {
+            "rank": np.arange(1, number + 1),
+            "kind": np.array([KINDS[int(k)] for k in kinds[order]], dtype=object),
+            "class": keys[most],
+            "name": names[most],
+            "confidence": sure[order],
+            f"area_{suffix}": area[order] / unit,
+            f"doubt_{suffix}": doubt[order] / unit,
+            "pixels": pixels[order].astype(np.int64),
+            REFERENCE_FIELD: pd.array([None] * number, dtype=object),
+            "comment": pd.array([""] * number, dtype=object),
+        },
+        geometry=polygons[order],
+        crs=None if grid.crs is None else grid.crs.to_wkt(),
+    )
+
+
+def write_queue(path: Path, table: Any, legend: Legend, settings: dict[str, Any]) -> None:
+    """Write a queue with its style and the table of its settings.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    import pandas as pd
+
+    kept = pd.DataFrame(
+        {"key": list(settings), "value": [json.dumps(v, ensure_ascii=False) for v in settings.values()]}
+    )
+    columns = [c for c in table.columns if c != table.geometry.name]
+    style = review_style(legend, columns)
+    write_layers(path, {LAYER: table, TABLE: kept}, {LAYER: style}, {LAYER: "Polygon"})
+
+
+def review_style(legend: Legend, columns: Sequence[str]) -> str:
+    """QGIS style (QML) of a queue: outlines only, so that the image shows, red until a class is chosen, then green.
+
+    The form offers the classes by name; what pitmap measured cannot be edited.
+    """
+
+    def outline(name: str, colour: str, pattern: str = "solid") -> str:
+        options = {
+            "style": "no", "outline_color": colour, "outline_style": pattern, "outline_width": "0.7",
+            "outline_width_unit": "MM",
+        }  # fmt: skip
+        return qgis.symbol(name, "fill", "SimpleFill", options)
+
+    rules = [
+        ("mine, to be checked", '"reference" IS NULL AND "kind" = \'mine\''),
+        ("doubtful ground, to be checked", '"reference" IS NULL AND ("kind" IS NULL OR "kind" <> \'mine\')'),
+        ("checked", '"reference" IS NOT NULL'),
+    ]
+    symbols = [outline("0", "215,25,28,255"), outline("1", "215,25,28,255", "dash"), outline("2", "26,150,65,255")]
+    answers = {c.name: c.key for c in legend} | {"cannot be told": CANNOT_BE_TOLD}
+    widgets = {REFERENCE_FIELD: qgis.value_list(answers), "comment": qgis.LONG_TEXT}
+    locked = [c for c in columns if c not in widgets]
+    return qgis.style(qgis.by_rule(rules, symbols), qgis.form(columns, widgets, locked=locked))

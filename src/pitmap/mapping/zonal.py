@@ -1,0 +1,76 @@
+"""What a map and its confidence hold inside polygons, read block by block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from rasterio.features import rasterize
+
+from pitmap.errors import ImageError
+from pitmap.grid import Grid, blocks
+from pitmap.raster import describe, open_raster
+
+
+class Inside(NamedTuple):
+    """What polygons hold.
+
+    Attributes:
+        confidence: Mean confidence, float64 ``(polygon,)``, 0..1, NaN where no pixel has one.
+        pixels: Pixels of each code, int64 ``(polygon, 256)``.
+    """
+
+    confidence: NDArray[np.float64]
+    pixels: NDArray[np.int64]
+
+
+def inside(polygons: NDArray[np.object_], map_path: Path, confidence: Path, grid: Grid) -> Inside:
+    """Mean confidence and pixels by code of disjoint polygons.
+
+    Args:
+        polygons: Disjoint shapely polygons along pixel edges, in map coordinates.
+        map_path: The map.
+        confidence: The raster that was written together with the map.
+        grid: Grid of the map.
+
+    Raises:
+        ImageError: A raster cannot be read, or the confidence does not fit the map.
+    """
+    check_confidence(confidence, grid)
+    number = len(polygons) + 1
+    total, count, pixels = np.zeros(number), np.zeros(number), np.zeros((number, 256), np.int64)
+    tree = shapely.STRtree(polygons)
+    scale = describe(confidence).scales[0]
+    with open_raster(map_path, [1]) as codes_reader, open_raster(confidence) as confidence_reader:
+        for window in blocks(grid.shape, 1024):
+            part = grid.crop(window)
+            hits = np.sort(tree.query(shapely.box(*part.bounds), predicate="intersects"))
+            if not len(hits):
+                continue
+            shapes = [(polygons[i], int(i) + 1) for i in hits]
+            index = rasterize(shapes, part.shape, fill=0, transform=part.transform, dtype="int32")
+            codes, sure = codes_reader.read(window)[0][0], confidence_reader.read(window)[0][0]
+            np.add.at(pixels, (index[index > 0], codes[index > 0]), 1)
+            stated = (index > 0) & (sure > 0)
+            total += np.bincount(index[stated], sure[stated] * scale, number)
+            count += np.bincount(index[stated], minlength=number)
+    mean = np.divide(total, count, out=np.full(number, np.nan), where=count > 0)
+    return Inside(mean[1:], pixels[1:])
+
+
+def check_confidence(confidence: Path, grid: Grid) -> None:
+    """Refuse a raster that cannot be the confidence of a map on a grid.
+
+    Raises:
+        ImageError: It has another grid, or more than one band.
+    """
+    info = describe(confidence)
+    if not info.grid.same_as(grid) or info.bands != 1:
+        raise ImageError(
+            f"{confidence} has {info.grid.height} x {info.grid.width} pixels and {info.bands} band(s).",
+            f"The grid of the map ({grid.height} x {grid.width} pixels), and one band.",
+            "Give the confidence that was written together with the map.",
+        )

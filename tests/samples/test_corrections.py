@@ -1,0 +1,177 @@
+"""Corrections of an analyst: labels of training ground only, which leave validation and test ground as they were."""
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+from shapely.geometry import box
+
+from pitmap.errors import ProjectError
+from pitmap.project import Project, load
+from pitmap.samples.build import build
+from pitmap.samples.dataset import SampleSet
+from pitmap.samples.split import Split
+from pitmap.workflow import describe_samples
+from studies import UTM, grid, quilt, reflectance_of, write_project, write_site
+
+SIDE = 128
+BLOCKS = "block_m = 64.0\nbuffer_m = 8.0\n"  # blocks of 16 pixels, two pixels between splits
+
+
+def ground(rows: tuple[int, int], cols: tuple[int, int]) -> object:
+    return box(500_000 + 4 * cols[0], 3_800_000 - 4 * rows[1], 500_000 + 4 * cols[1], 3_800_000 - 4 * rows[0])
+
+
+def labels() -> np.ndarray:
+    """A quilt of four classes; the right third has no labels."""
+    codes = quilt(SIDE, SIDE, 4, cell=4)
+    codes[:, 88:] = 0
+    return codes
+
+
+def study(folder: Path, polygons: list | None = None, samples: str = BLOCKS) -> Project:
+    folder.mkdir()
+    write_site(folder, "a", labels(), grid(SIDE, SIDE), reflectance_of(quilt(SIDE, SIDE, 4, cell=4)))
+    line = ""
+    if polygons is not None:
+        shapes, values = zip(*polygons, strict=True)
+        frame = gpd.GeoDataFrame(
+            {"reference": list(values), "rank": range(len(values))}, geometry=list(shapes), crs=UTM
+        )
+        frame["reference"] = frame["reference"].astype(object)
+        frame.to_file(folder / "review.gpkg", layer="review")
+        line = 'corrections = "review.gpkg"'
+    return load(write_project(folder, ["a"], samples=samples, site=line))
+
+
+def same_but_training(before: SampleSet, after: SampleSet) -> None:
+    for split in (Split.VALIDATION, Split.TEST):
+        held = before.splits[0] == split
+        assert held.any()
+        assert (held == (after.splits[0] == split)).all()
+        assert (before.codes[0][held] == after.codes[0][held]).all()
+        assert before.class_pixels(split).tolist() == after.class_pixels(split).tolist()
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory) -> SampleSet:
+    return build(study(tmp_path_factory.mktemp("plain") / "study"))
+
+
+def test_all_over_the_ground_only_training_labels_change(tmp_path: Path, plain: SampleSet):
+    project = study(tmp_path / "study", [(ground((0, SIDE), (0, SIDE)), "WDA")])
+    after = build(project)
+    same_but_training(plain, after)
+    training = after.splits[0] == Split.TRAINING
+    assert (after.codes[0][training] == 7).all()
+    assert after.codes[0][~training].tolist() == plain.codes[0][~training].tolist()
+    was = plain.splits[0] == Split.TRAINING
+    assert training[was].all()
+    new = training & ~was
+    assert new[:, 96:].all()  # whole blocks without labels, none of which touches another split
+    assert after.content["corrections"] == {
+        "polygons": 1, "open": 0, "confirmed": 0, "changed": int((plain.codes[0][was] > 0).sum()),
+        "added": int((training & (plain.codes[0] == 0)).sum()), "removed": 0, "left_aside": int((~training).sum()),
+    }  # fmt: skip
+    assert set(after.content["audit"]["shared_labelled_pixels"].values()) == {0}
+    assert "1 reviewed polygon(s), 0 still open" in describe_samples(after)
+
+
+def test_new_ground_keeps_its_distance_from_validation_and_test(tmp_path: Path, plain: SampleSet):
+    after = build(study(tmp_path / "study", [(ground((0, SIDE), (80, SIDE)), "WDA")]))
+    from scipy.ndimage import distance_transform_edt
+
+    held = (after.splits[0] == Split.TEST) | (after.splits[0] == Split.VALIDATION)
+    new = (after.splits[0] == Split.TRAINING) & (plain.splits[0] != Split.TRAINING)
+    assert new.any()
+    assert distance_transform_edt(~held)[new].min() >= 2
+
+
+def test_open_features_unclear_ground_and_overlaps(tmp_path: Path, plain: SampleSet):
+    rows, cols = np.nonzero(plain.splits[0] == Split.TRAINING)
+    row, col = int(rows[0]) // 16 * 16, int(cols[0]) // 16 * 16
+    inner = (row + 4, row + 12), (col + 4, col + 12)
+    polygons = [
+        (ground(*inner), "open-pit mine"),  # a name stands for its class
+        (ground((row + 6, row + 8), (col + 6, col + 8)), "?"),
+        (ground((row + 8, row + 10), (col + 6, col + 8)), None),  # smaller, but nobody has looked at it
+        (ground((row + 5, row + 6), (col + 5, col + 6)), "3"),  # so does a code
+    ]
+    after = build(study(tmp_path / "study", polygons))
+    same_but_training(plain, after)
+    expected = plain.codes[0].copy()
+    expected[row + 4 : row + 12, col + 4 : col + 12] = 1
+    expected[row + 6 : row + 8, col + 6 : col + 8] = 0
+    expected[row + 5, col + 5] = 3
+    assert after.codes[0].tolist() == expected.tolist()
+    done = after.content["corrections"]
+    assert (done["polygons"], done["open"], done["removed"], done["left_aside"]) == (3, 1, 4, 0)
+    was = plain.codes[0][row + 4 : row + 12, col + 4 : col + 12]
+    now = expected[row + 4 : row + 12, col + 4 : col + 12]
+    assert done["confirmed"] == ((was == now) & (now > 0)).sum()
+    assert done["changed"] == ((was != now) & (now > 0)).sum()
+
+
+def test_pixels_without_data_and_excluded_ground_stay_without_label(tmp_path: Path):
+    project = study(tmp_path / "study", [(ground((0, SIDE), (0, SIDE)), "WDA")])
+    image = reflectance_of(quilt(SIDE, SIDE, 4, cell=4))
+    image[:, :, 100:104] = 0
+    write_site(project.folder, "a", labels(), grid(SIDE, SIDE), image)
+    gpd.GeoDataFrame(geometry=[ground((0, 8), (0, SIDE))], crs=UTM).to_file(project.folder / "clouds.gpkg")
+    text = project.path.read_text().replace("corrections", 'exclude = ["clouds.gpkg"]\ncorrections')
+    project.path.write_text(text)
+    after = build(load(project.path))
+    assert not after.codes[0][:8].any()
+    assert not after.codes[0][:, 100:104].any()
+    assert after.codes[0][8:, 104:].all()
+
+
+def test_under_the_random_split_test_and_validation_patches_keep_their_labels(tmp_path: Path):
+    settings = 'split = "random"\npatch = 32\nstride = 32'
+    before = build(study(tmp_path / "before", samples=settings.replace("patch = 32\n", "")))
+    after = build(
+        study(tmp_path / "after", [(ground((0, SIDE), (0, SIDE)), "WDA")], settings.replace("patch = 32\n", ""))
+    )
+    assert before.patches == after.patches
+    held = after.splits[0] != Split.TRAINING
+    assert (before.codes[0][held] == after.codes[0][held]).all()
+    assert (after.codes[0][~held] == 7).all()
+
+
+def test_a_filled_in_queue_makes_new_samples_and_a_missing_one_is_named(tmp_path: Path):
+    project = study(tmp_path / "study", [(ground((0, 40), (0, 40)), None)])
+    first = build(project).content
+    assert first["corrections"]["open"] == 1
+    assert first["corrections"]["added"] == first["corrections"]["changed"] == 0
+    frame = gpd.read_file(project.folder / "review.gpkg")
+    frame["reference"] = "WAT"
+    frame.to_file(project.folder / "review.gpkg", layer="review")
+    assert build(load(project.path)).content["fingerprint"] != first["fingerprint"]
+    frame.rename(columns={"reference": "klass"}).to_file(project.folder / "other.gpkg", layer="review")
+    for wrong, message in (("reviev.gpkg", "Did you mean 'review.gpkg'"), ("other.gpkg", "has no field 'reference'")):
+        text = project.path.read_text().replace("review.gpkg", wrong)
+        (project.folder / "wrong.toml").write_text(text)
+        with pytest.raises(ProjectError, match=message):
+            load(project.folder / "wrong.toml")
+
+
+def test_of_several_images_some_may_not_have_been_reviewed(tmp_path: Path):
+    folder = tmp_path / "study"
+    folder.mkdir()
+    for name in ("a", "b"):
+        write_site(folder, name, labels(), grid(SIDE, SIDE))
+    gpd.GeoDataFrame({"reference": ["WDA"]}, geometry=[ground((0, SIDE), (0, SIDE))], crs=UTM).to_file(
+        folder / "review-b.gpkg"
+    )
+    text = (
+        '[[sites]]\nname = "s"\nimage = "[ab].tif"\nlabels = "{stem}-labels.tif"\ncorrections = "review-{stem}.gpkg"\n'
+        f"[samples]\npatch = 64\n{BLOCKS}"
+    )
+    (folder / "pitmap.toml").write_text(text)
+    samples = build(load(folder / "pitmap.toml"))
+    assert 7 not in samples.codes[0]
+    assert 7 in samples.codes[1]
+    (folder / "review-b.gpkg").unlink()
+    with pytest.raises(ProjectError, match=r"corrections .*review-a.gpkg does not exist"):
+        load(folder / "pitmap.toml")
