@@ -203,6 +203,41 @@ def test_a_single_point_has_no_variance_but_only_where_it_matters():
     json.dumps(result.to_json(), allow_nan=False)
 
 
+def test_a_stratum_that_is_sampled_whole_is_known():
+    counts = np.zeros((2, 2, 2))
+    counts[0, 0] = [1, 0]  # the stratum's only pixel
+    counts[1, 1] = [5, 95]
+    result = estimate_counts(counts, [1, 90], legend_of(2), map_classes=[1, 2], pixels=[1, 9000])
+    assert not [w for w in result.warnings if "single point" in w]
+    assert result.overall_accuracy.standard_error == pytest.approx(
+        90 / 91 * np.sqrt(0.95 * 0.05 / 99 * (1 - 100 / 9000))
+    )
+    whole = estimate_counts(counts, [1, 90], legend_of(2), map_classes=[1, 2], pixels=[1, 100])
+    for figure in (whole.overall_accuracy, whole.classes[0].area, whole.classes[1].producers_accuracy):
+        assert figure.standard_error == 0
+        assert figure.lower == figure.upper == pytest.approx(figure.value)
+    assert whole.warnings == ()
+    with pytest.raises(ValueError, match="more points than pixels"):
+        estimate_counts(counts, [1, 90], legend_of(2), pixels=[1, 99])
+
+
+def test_in_small_strata_the_variance_is_that_of_sampling_without_replacement():
+    rng = np.random.default_rng(3)
+    sizes, points = [60, 200], [40, 50]
+    truth = [rng.permutation(np.repeat([0, 1], [48, 12])), rng.permutation(np.repeat([0, 1], [30, 170]))]
+    values, variances = [], []
+    for _ in range(4000):
+        counts = np.zeros((2, 2, 2))
+        for h in range(2):
+            drawn = rng.choice(truth[h], points[h], replace=False)
+            counts[h, h] = np.bincount(drawn, minlength=2)
+        area = estimate_counts(counts, sizes, legend_of(2), map_classes=[1, 2], pixels=sizes).classes[0].area
+        values.append(area.value)
+        variances.append(area.standard_error**2)
+    assert np.mean(values) == pytest.approx(78, abs=0.2)
+    assert np.mean(variances) == pytest.approx(np.var(values), rel=0.08)
+
+
 def test_reference_class_absent_from_the_map():
     result = estimate_confusion([[90, 4, 6], [3, 90, 7], [0, 0, 0]], [50, 50, 0], legend_of(3))
     absent = result.classes[2]

@@ -12,7 +12,7 @@ from pyproj import CRS
 from shapely.geometry import Point
 
 from pitmap.accuracy.design import DesignOptions, design
-from pitmap.accuracy.estimation import estimate_confusion
+from pitmap.accuracy.estimation import estimate_counts
 from pitmap.accuracy.sample import EstimateOptions, estimate
 from pitmap.errors import LabelError
 from pitmap.geopackage import write_layers
@@ -80,7 +80,11 @@ def test_estimates_are_those_of_the_counts(sample, truth, tmp_path):
     counts = np.zeros((3, 3))
     np.add.at(counts, (layer["map_code"] - 1, truth[layer["row"], layer["col"]] - 1), 1)
     strata = pyogrio.read_dataframe(points, layer="strata", read_geometry=False)
-    expected = estimate_confusion(counts, strata["area"], LEGEND)
+    by_stratum = np.zeros((3, 3, 3))
+    by_stratum[range(3), range(3)] = counts
+    expected = estimate_counts(
+        by_stratum, strata["area"], LEGEND, LEGEND.keys, [1, 2, 3], pixels=strata["pixels"].to_numpy()
+    )
     assert result.estimates.overall_accuracy == expected.overall_accuracy
     assert result.estimates.classes == expected.classes
     assert (result.drawn, result.used) == (600, 600)

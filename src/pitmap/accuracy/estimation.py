@@ -170,6 +170,7 @@ def estimate_counts(
     map_classes: Sequence[int] | None = None,
     unit: str = "ha",
     z: float = Z_95,
+    pixels: ArrayLike | None = None,
 ) -> AreaEstimates:
     """Estimates from the counts of a stratified random sample.
 
@@ -183,6 +184,9 @@ def estimate_counts(
             a stratum with a single point leaves without a standard error.
         unit: Unit of ``areas``.
         z: Half-width of the interval in standard errors.
+        pixels: Number of pixels of each stratum ``(H,)``: its variance then has the factor ``1 - n_h / N_h`` (Cochran
+            1977, chapter 5), so that a small stratum all of whose pixels are in the sample is known, not estimated. By
+            default the strata are taken to be infinite, as in Olofsson et al. (2014).
 
     Raises:
         LabelError: No stratum with an area has a point.
@@ -197,6 +201,12 @@ def estimate_counts(
     n_h = n_hij.sum(axis=(1, 2))
     if ((n_h > 0) & (areas_h == 0)).any():
         raise ValueError("a stratum without area has points")
+    unseen = np.ones(len(areas_h))
+    if pixels is not None:
+        of_each = np.asarray(pixels, np.float64)
+        if of_each.shape != n_h.shape or (of_each < n_h).any():
+            raise ValueError("a stratum has more points than pixels")
+        unseen = 1 - np.divide(n_h, of_each, out=np.zeros_like(n_h), where=of_each > 0)
     names = [str(h + 1) for h in range(len(areas_h))] if names is None else list(names)
     rows = _map_classes(n_hij) if map_classes is None else np.asarray(map_classes)
     sampled = n_h > 0
@@ -211,10 +221,13 @@ def estimate_counts(
     warnings = [
         f"Stratum {s.name} ({s.area:.6g} {unit}) has no point: the estimates leave its ground out." for s in unsampled
     ]
-    warnings += [f"Stratum {s.name} has a single point: it has no variance." for s in strata if s.points == 1]
-    sample = _Sample(
-        n_hij[sampled], areas_h[sampled], rows[sampled], [n for n, s in zip(names, sampled, strict=True) if s], z
-    )
+    warnings += [
+        f"Stratum {s.name} has a single point: it has no variance."
+        for s, part in zip(strata, unseen, strict=True)
+        if s.points == 1 and part > 0
+    ]
+    kept_names = [n for n, s in zip(names, sampled, strict=True) if s]
+    sample = _Sample(n_hij[sampled], areas_h[sampled], rows[sampled], kept_names, z, unseen[sampled])
 
     total = float(areas_h[sampled].sum())
     ones, eye = np.ones((size, size)), np.eye(size)
@@ -268,13 +281,14 @@ def estimate_confusion(
 
 @dataclass(frozen=True)
 class _Sample:
-    """Counts ``(H, K, K)`` of strata that have points, their areas, their only map class or 0, names, and z."""
+    """Counts ``(H, K, K)`` of strata that have points, their areas, only map classes or 0, names, z, unseen shares."""
 
     counts: NDArray[np.float64]
     areas: NDArray[np.float64]
     map_classes: NDArray
     names: list[str]
     z: float
+    unseen: NDArray[np.float64]
 
     def _means(self, x: NDArray) -> NDArray[np.float64]:
         return (self.counts * x).sum(axis=(1, 2)) / self.counts.sum(axis=(1, 2))
@@ -297,13 +311,14 @@ class _Sample:
         ratio = self.total(y) / x_total
         residual = y - ratio * x
         n_h = self.counts.sum(axis=(1, 2))
-        fixed = np.array([np.ptp(self._possible(residual, h)) == 0 for h in range(len(n_h))])
+        constant = np.array([np.ptp(self._possible(residual, h)) == 0 for h in range(len(n_h))])
+        fixed = constant | (self.unseen <= 0)
         if (n_h[~fixed] < 2).any():
             return Estimate(ratio, None, None, None, points, "A stratum that it depends on has a single point.")
         # Spread about the mean, not the difference of two squares, which cancels.
         spread = residual - self._means(residual)[:, None, None]
         variance_h = np.where(fixed, 0.0, (self.counts * spread**2).sum(axis=(1, 2)) / np.maximum(n_h - 1, 1))
-        parts = (self.areas / x_total) ** 2 * variance_h / n_h
+        parts = (self.areas / x_total) ** 2 * self.unseen * variance_h / n_h
         error = float(np.sqrt(parts.sum()))
         lower, upper = max(ratio - self.z * error, 0.0), min(ratio + self.z * error, 1.0)
         warning = self._warning(points, residual, fixed, parts, self.areas / x_total / n_h)
@@ -319,7 +334,7 @@ class _Sample:
         Args:
             points: In the denominator.
             residual: ``(K, K)``.
-            fixed: Strata in which the residual cannot vary.
+            fixed: Strata in which the residual cannot vary, or that are known as a whole.
             parts: What each stratum brings to the variance.
             steps: How far one unit of the residual at one point of each stratum moves the figure.
         """

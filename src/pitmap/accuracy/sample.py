@@ -167,7 +167,7 @@ def estimate(
     def estimates(of: gpd.GeoDataFrame) -> AreaEstimates:
         return estimate_counts(
             _counts(of, strata, legend), strata["area"].to_numpy(), legend, strata["stratum"].tolist(),
-            strata["map_class"].tolist(), about["unit"],
+            strata["map_class"].tolist(), about["unit"], pixels=strata["pixels"].to_numpy(),
         )  # fmt: skip
 
     result = estimates(points)
