@@ -1,12 +1,11 @@
-"""The statement that an agency signs, on a real quarry district: estimate, audit and review of a trained network's map.
+"""The statement that an agency signs, on a real quarry district: estimate and audit of a trained network's map.
 
     python -m benchmarks.accuracy_statement --report benchmarks/results/DATE-accuracy-statement.md
 
 A network is trained on `../shared/data/strzegom_west` (the land-use layer of 20230530), the map is sampled inside the
 labelled ground, the points are labelled from the mask by this script, and estimated. On that ground the truth is known:
 the table says whether the intervals hold it, for the sample that was drawn first and over many others. The mines are
-audited against the layer's pits, on the labelled ground and, to show what unlabelled pits do, without that limit. The
-review queue is judged by how much of what is wrong on labelled ground lies in it.
+audited against the layer's pits, on the labelled ground and, to show what unlabelled pits do, without that limit.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ import geopandas as gpd
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rasterio.features import rasterize
 
 from benchmarks.strzegom import CLASSES, DATA, write_project
 from pitmap import workflow
@@ -32,11 +30,8 @@ from pitmap.accuracy.design import DesignOptions, design, draw
 from pitmap.accuracy.estimation import AreaEstimates, Estimate, estimate_counts
 from pitmap.accuracy.sample import estimate
 from pitmap.legend import Legend
-from pitmap.mapping.review import ReviewOptions, review
 from pitmap.project import load
-from pitmap.raster import describe, read_codes
-from pitmap.samples.dataset import SampleSet
-from pitmap.samples.split import Split
+from pitmap.raster import read_codes
 
 DAY = "20230530"
 LANDUSE = DATA / "landuse_west.gpkg"
@@ -107,37 +102,12 @@ def audit_line(name: str, result: Audit) -> str:
     )
 
 
-def review_lines(map_file: Path, wrong: NDArray[np.bool_], known: NDArray[np.bool_], folder: Path) -> list[str]:
-    """Share of the wrong labelled pixels that lie in the first polygons of the queue."""
-    made = review(map_file, workflow.confidence_path(map_file), folder / "queue.gpkg", ReviewOptions(minimum_m2=500))
-    queue = gpd.read_file(folder / "queue.gpkg", layer="review")
-    grid = describe(map_file).grid
-    rank = rasterize(
-        list(zip(queue.geometry, queue["rank"], strict=True)), grid.shape, transform=grid.transform, dtype="int32"
-    )
-    lines = [
-        made.summary(),
-        "",
-        "| first polygons | ha | labelled pixels | of them wrong | share of all that is wrong |",
-        "|---|---|---|---|---|",
-    ]
-    for number in (10, 25, 50, len(queue)):
-        inside = known & (rank > 0) & (rank <= number)
-        lines.append(
-            f"| {number} | {queue['area_ha'][:number].sum():.1f} | {int(inside.sum())} | "
-            f"{(wrong & inside).sum() / max(inside.sum(), 1):.1%} | {(wrong & inside).sum() / wrong.sum():.1%} |"
-        )
-    lines += ["", f"On all labelled ground {wrong[known].mean():.1%} of the pixels are wrong."]
-    return lines
-
-
 def statement(folder: Path, seed: int, draws: int, training: str) -> list[str]:
     """The result as lines of Markdown."""
     project = load(write_project(folder, seed, dates=(DAY,), vector=True, more=f"\n[training]\n{training}\n"))
     workflow.run(project, announce=print)
     (scene,) = project.scenes
     map_file = project.results / "maps" / f"{scene.name}.tif"
-    samples = SampleSet(project.samples_folder)
     mask = read_codes(DATA / "masks" / f"strzegom_west_{DAY}.tif")
     reference = np.zeros_like(mask)
     for code, (value, *_) in enumerate(CLASSES, start=1):
@@ -206,12 +176,6 @@ def statement(folder: Path, seed: int, draws: int, training: str) -> list[str]:
         audit_line("labelled", audit(mines, LANDUSE, known_ground)),
         audit_line("whole map", audit(mines, LANDUSE, to_pits)),
     ]
-    known = (reference > 0) & (mapped > 0)
-    wrong = known & (mapped != reference)
-    lines += ["", "## Review queue", "", "All labelled ground:", ""]
-    lines += review_lines(map_file, wrong, known, folder)
-    tested = known & (samples.splits[0] == Split.TEST)
-    lines += ["", "Test ground alone:", "", *review_lines(map_file, wrong & tested, tested, folder)[2:]]
     return lines
 
 

@@ -2,7 +2,12 @@
 
 import csv
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -193,24 +198,35 @@ def test_what_is_done_is_skipped_and_what_was_changed_is_done_again(finished, mo
     assert collect(plan, trials, costs)[1]["table3"]
 
 
-def test_broken_off_in_the_middle_it_goes_on_to_the_same_tables(finished, tmp_path, monkeypatch):
+COMPARE = "import sys; from pitmap.compare import compare; from pitmap.project import load; compare(load(sys.argv[1]))"
+
+
+def killed_at(project: Project, pattern: str) -> None:
+    """Compare in a process of its own and kill it, without a chance to tidy up, as soon as a file is there."""
+    folder = str(Path(__file__).parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([folder, *sys.path])}
+    with subprocess.Popen(
+        [sys.executable, "-c", COMPARE, str(project.path)], env=environment, stderr=subprocess.PIPE
+    ) as process:
+        while not any((project.results / "runs").glob(pattern)):
+            assert process.poll() is None, process.stderr.read().decode()
+            time.sleep(0.002)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
+def test_killed_in_the_middle_it_goes_on_to_the_same_tables(finished, tmp_path):
     whole, _, _ = finished
     project = study(tmp_path / "study")
-    real, calls = workflow.assess_project, []
-
-    def fails_once(*arguments):
-        calls.append(arguments)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return real(*arguments)
-
-    monkeypatch.setattr(workflow, "assess_project", fails_once)
-    with pytest.raises(KeyboardInterrupt):
-        compare(project)
+    killed_at(project, "blocks/unetplus-seed0/models/*")  # in training or just after
+    assert not list((project.results / "runs").glob("*/*/run.json"))
+    killed_at(project, "blocks/outside-dilated-seed0/maps/*")  # among the files of a map
+    killed_at(project, "random/outside-dilated-seed1/run.json")  # the last but the tables
     assert not (project.results / "comparison.html").exists()
-    assert len(list((project.results / "runs").glob("*/*/run.json"))) == 1
-    compare(project)
-    assert len(calls) == 9
+    said: list[str] = []
+    compare(project, announce=said.append)
+    assert not [line for line in said if line.startswith("Run ")]
     first, second = tables(whole), tables(project)
     assert first.keys() == second.keys()
     for name in first:

@@ -62,13 +62,28 @@ def test_mines_and_doubtful_ground_by_the_area_that_is_expected_to_be_wrong(tmp_
     # The UTM zone's middle: the ellipsoid's area is larger than the map's by 1 / 0.9996 squared.
     area = np.array([120, 60, 100]) * 16 / 0.9996**2 / 10_000
     assert queue["area_ha"].to_numpy() == pytest.approx(area, rel=1e-5)
-    assert queue["doubt_ha"].to_numpy() == pytest.approx(area * (1 - np.array([120, 100, 240]) / 255), rel=1e-5)
+    # Nothing of the last mine is doubtful, though a little of it may be wrong.
+    expected_wrong = area * (1 - np.array([120, 100, 255]) / 255)
+    assert queue["doubt_ha"].to_numpy() == pytest.approx(expected_wrong, rel=1e-5)
     assert queue["reference"].isna().all()
     assert result.polygons == {"mine": 2, "doubtful ground": 1}
-    wrong = ((1 - sure / 255) * GRID.pixel_areas_m2())[codes > 0].sum() / 10_000
-    assert result.map_doubt == pytest.approx(wrong)
     assert result.doubt == pytest.approx(queue["doubt_ha"].sum())
     assert "3 polygons (2 mine, 1 doubtful ground)" in result.summary()
+
+
+def test_of_a_mine_its_doubtful_part_counts_and_its_border_does_not(tmp_path: Path):
+    codes, sure = np.full(GRID.shape, VEG, np.uint8), np.full(GRID.shape, 250, np.uint8)
+    codes[4:24, 4:24], sure[4:24, 4:24] = OPM, 250
+    sure[3:5, 3:25] = sure[23:25, 3:25] = 100  # one pixel to either side of the outline
+    sure[8:12, 8:14] = 100
+    codes[30:36, 30:36], sure[30:36, 30:36] = OPM, 170  # smaller, all of it doubtful
+    review(*write(tmp_path, codes, sure), tmp_path / "queue.gpkg", OPTIONS)
+    queue = gpd.read_file(tmp_path / "queue.gpkg", layer="review")
+    assert list(queue["pixels"]) == [400, 36]
+    pixel = 16 / 0.9996**2 / 10_000
+    assert queue["doubt_ha"].tolist() == pytest.approx(
+        [24 * (1 - 100 / 255) * pixel, 36 * (85 / 255) * pixel], rel=1e-4
+    )
 
 
 def test_strips_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -82,7 +97,7 @@ def test_strips_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     one, two = (gpd.read_file(tmp_path / f"{name}.gpkg", layer="review") for name in ("one", "two"))
     assert len(one) > 50
     assert one.equals(two)
-    assert second.map_doubt == pytest.approx(first.map_doubt)
+    assert second.doubt == pytest.approx(first.doubt)
 
 
 def test_limits(tmp_path: Path):

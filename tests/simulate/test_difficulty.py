@@ -12,11 +12,17 @@ BLOCK = 64
 CODE = {c.key: c.code for c in DEFAULT_LEGEND}
 
 
-def blocks_of_training(shape, rng):
-    """Half of the blocks of ground, at random."""
-    rows, cols = -(-shape[0] // BLOCK), -(-shape[1] // BLOCK)
-    chosen = rng.permutation(rows * cols).reshape(rows, cols) % 2 == 0
-    return chosen.repeat(BLOCK, 0).repeat(BLOCK, 1)[: shape[0], : shape[1]]
+def training_half(codes, rng):
+    """Half of the blocks of ground: of 100 draws the one whose class shares are most like those of the other half."""
+    rows, cols = -(-codes.shape[0] // BLOCK), -(-codes.shape[1] // BLOCK)
+    numbers = np.arange(rows * cols).reshape(rows, cols)
+    block = numbers.repeat(BLOCK, 0).repeat(BLOCK, 1)[: codes.shape[0], : codes.shape[1]]
+    size = len(DEFAULT_LEGEND) + 1
+    counts = np.bincount((block * size + codes).ravel(), minlength=rows * cols * size).reshape(-1, size)
+    share = counts / np.maximum(counts.sum(axis=0), 1)
+    draws = [rng.permutation(rows * cols) % 2 == 0 for _ in range(100)]
+    best = min(draws, key=lambda chosen: np.abs(share[chosen].sum(axis=0) - share[~chosen].sum(axis=0)).sum())
+    return best[block]
 
 
 def forest_confusion(landscapes, trees=100, training_pixels=30_000, test_pixels=100_000):
@@ -26,7 +32,7 @@ def forest_confusion(landscapes, trees=100, training_pixels=30_000, test_pixels=
     for landscape in landscapes:
         spectra.append(landscape.reflectance.reshape(4, -1).T)
         codes.append(landscape.codes.ravel())
-        training.append(blocks_of_training(landscape.codes.shape, rng).ravel())
+        training.append(training_half(landscape.codes, rng).ravel())
     spectra, codes, training = (np.concatenate(parts) for parts in (spectra, codes, training))
     learn, test = (
         rng.permutation(np.flatnonzero(half))[:limit]

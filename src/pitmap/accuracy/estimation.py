@@ -343,6 +343,7 @@ class _Sample:
         if parts.sum() == 0:
             return "No point differs from the others of its stratum, so the standard error of 0 is not to be believed."
         reasons = [f"Only {points} points fall into its denominator."] if points < FEW_POINTS else []
+        agreeing: list[str] = []
         for h in map(int, np.flatnonzero(~fixed)):
             values, inverse = np.unique(residual.round(12), return_inverse=True)
             occupied = np.bincount(inverse.ravel(), self.counts[h].ravel(), minlength=len(values))
@@ -354,10 +355,12 @@ class _Sample:
             if deciding == 0:
                 move = steps[h] * np.abs(self._possible(residual, h) - values[occupied.argmax()]).max()
                 if move > np.sqrt(parts.sum()):
-                    reasons.append(
-                        f"All points of stratum {self.names[h]} agree; a single one that differs would move the figure "
-                        "by more than its standard error."
-                    )
+                    agreeing.append(self.names[h])
+        if agreeing:
+            reasons.append(
+                f"All points agree in {', '.join(agreeing)}; a single one that differs would move the figure by more "
+                "than its standard error."
+            )
         return " ".join(reasons)
 
 

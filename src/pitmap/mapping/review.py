@@ -79,8 +79,7 @@ class Review:
         polygons: Number of polygons by kind.
         left_out: Polygons beyond ``most``.
         area: Area of the polygons in ``unit``.
-        doubt: Area of the polygons that is expected to be wrong.
-        map_doubt: The same of the whole map.
+        doubt: Area of their doubtful ground that is expected to be wrong.
         unit: ``ha`` or ``pixels``.
     """
 
@@ -89,18 +88,16 @@ class Review:
     left_out: int
     area: float
     doubt: float
-    map_doubt: float
     unit: str
 
     def summary(self) -> str:
         """One line for the screen."""
         kinds = ", ".join(f"{number} {kind}" for kind, number in self.polygons.items())
         more = f" ({self.left_out} more polygons left out)" if self.left_out else ""
-        share = "" if not self.map_doubt else f", {min(self.doubt / self.map_doubt, 1):.0%} of what it expects in all"
         return (
-            f"{self.path}: {sum(self.polygons.values())} polygons ({kinds}), {self.area:.1f} {self.unit}{more}; the "
-            f"network expects {self.doubt:.1f} {self.unit} of them to be wrong{share}. Fill in the field `reference` "
-            "in QGIS, then give the file as `corrections` of the site in the project file."
+            f"{self.path}: {sum(self.polygons.values())} polygons ({kinds}), {self.area:.1f} {self.unit}{more}; of "
+            f"their doubtful ground {self.doubt:.1f} {self.unit} are expected to be wrong. Fill in the field "
+            "`reference` in QGIS, then give the file as `corrections` of the site in the project file."
         )
 
 
@@ -113,9 +110,10 @@ def review(
 ) -> Review:
     """Write the review queue of a map to the layer ``review`` of a GeoPackage.
 
-    A polygon is a mine (a region of pixels of the mine classes that share edges), or doubtful ground outside the mines:
-    a region of pixels whose confidence is below a limit, at least ``NARROWEST`` pixels wide. The order is that of the
-    area which is expected to be wrong: area times (1 - mean confidence).
+    Ground is doubtful where the confidence is below a limit over at least ``NARROWEST`` pixels each way. A polygon is a
+    mine (a region of pixels of the mine classes that share edges), or a region of doubtful ground outside the mines.
+    The order is that of the area of doubtful ground in it that is expected to be wrong, the sum of 1 - confidence: what
+    is least sure and largest comes first, and mines of which the network is sure come last, the larger first.
 
     Columns: ``rank`` (1 is the first to look at), ``kind``, ``class`` and ``name`` (the mapped class that most of it
     has), ``confidence`` (mean), ``area_ha`` and ``doubt_ha`` (``area_px``, ``doubt_px`` without a CRS), ``pixels``; and
@@ -155,11 +153,12 @@ def review(
     with tempfile.TemporaryDirectory(prefix="pitmap-review-") as folder:
         kinds_file = Path(folder) / "kinds.tif"
         mines = [legend[key].code for key in classes]
-        map_doubt = _draw_kinds(map_path, confidence, kinds_file, info.grid, mines, options.below / scale, progress)
+        doubtful_file = Path(folder) / "doubtful.tif"
+        _draw(map_path, confidence, kinds_file, doubtful_file, info.grid, mines, options.below / scale, progress)
         found = [(kind, shapely.geometry.shape(p)) for kind, p in code_polygons(kinds_file, sorted(KINDS))]
-    kinds = np.array([kind for kind, _ in found], np.int64)
-    polygons = np.array([polygon for _, polygon in found], dtype=object)
-    table = _table(map_path, confidence, info.grid, legend, kinds, polygons, options)
+        kinds = np.array([kind for kind, _ in found], np.int64)
+        polygons = np.array([polygon for _, polygon in found], dtype=object)
+        table = _table(map_path, confidence, doubtful_file, info.grid, legend, kinds, polygons, options)
     if progress:
         progress(1.0)
     kept = table[: options.most]
@@ -178,27 +177,26 @@ def review(
         len(table) - len(kept),
         float(kept[f"area_{unit}"].sum()),
         float(kept[f"doubt_{unit}"].sum()),
-        map_doubt / (1 if unit == "px" else 10_000),
         "pixels" if unit == "px" else "ha",
     )
 
 
-def _draw_kinds(
+def _draw(
     map_path: Path,
     confidence: Path,
-    out: Path,
+    kinds_file: Path,
+    doubtful_file: Path,
     grid: Grid,
     mines: Sequence[int],
     limit: float,
     progress: Callable[[float], None] | None,
-) -> float:
-    """Write the kind of each pixel, strip by strip; returns the area of the map that is expected to be wrong."""
-    doubt = 0.0
-    scale = describe(confidence).scales[0]
+) -> None:
+    """Write the kind of each pixel and whether it is doubtful, strip by strip."""
     with (
         open_raster(map_path, [1]) as codes_reader,
         open_raster(confidence) as confidence_reader,
-        create_plain(out, grid, Layout(1, "uint8", 0)) as writer,
+        create_plain(kinds_file, grid, Layout(1, "uint8", 0)) as kinds_writer,
+        create_plain(doubtful_file, grid, Layout(1, "uint8", 0)) as doubtful_writer,
     ):
         for row in range(0, grid.height, STRIP_ROWS):
             strip = Window(row, 0, min(STRIP_ROWS, grid.height - row), grid.width)
@@ -208,20 +206,22 @@ def _draw_kinds(
             codes, sure = codes_reader.read(wider)[0][0], confidence_reader.read(wider)[0][0]
             known = (codes > 0) & (sure > 0)
             is_mine = known & np.isin(codes, mines)
-            doubtful = binary_opening(known & ~is_mine & (sure < limit), np.ones((NARROWEST, NARROWEST), np.bool_))
+            # Apart, so that the border of a mine is no wider than it is on either side.
+            square = np.ones((NARROWEST, NARROWEST), np.bool_)
+            unsure = known & (sure < limit)
+            doubtful = binary_opening(unsure & ~is_mine, square) | binary_opening(unsure & is_mine, square)
             kinds = np.where(is_mine, MINE, np.where(doubtful, GROUND, 0)).astype(np.uint8)
             inner = slice(top, top + strip.height)
-            writer.write(kinds[inner], strip)
-            wrong = np.where(known[inner], 1 - sure[inner] * scale, 0)
-            doubt += float((wrong * grid.pixel_areas_m2(strip)).sum() if grid.crs is not None else wrong.sum())
+            kinds_writer.write(kinds[inner], strip)
+            doubtful_writer.write(doubtful[inner].astype(np.uint8), strip)
             if progress:
                 progress(0.7 * (row + strip.height) / grid.height)
-    return doubt
 
 
 def _table(
     map_path: Path,
     confidence: Path,
+    doubtful_file: Path,
     grid: Grid,
     legend: Legend,
     kinds: NDArray[np.int64],
@@ -244,10 +244,10 @@ def _table(
         area, unit, suffix = measure(polygons, grid.crs, edge).area_m2, 10_000.0, "ha"
     large = area >= options.minimum_m2
     kinds, polygons, pixels, area = kinds[large], polygons[large], pixels[large], area[large]
-    sure, codes = inside(polygons, map_path, confidence, grid)
-    doubt = area * (1 - sure)
+    sure, codes, doubt = inside(polygons, map_path, confidence, grid, doubtful_file)
+    doubt = doubt * area / pixels
     bounds = shapely.bounds(polygons).reshape(-1, 4)
-    order = np.lexsort((bounds[:, 0], -bounds[:, 3], -doubt))
+    order = np.lexsort((bounds[:, 0], -bounds[:, 3], -area, -doubt))
     most = codes[order, 1 : len(legend) + 1].argmax(axis=1)
     keys, names = np.array(legend.keys, dtype=object), np.array([c.name for c in legend], dtype=object)
     number = len(order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,20 +22,25 @@ class Inside(NamedTuple):
     Attributes:
         confidence: Mean confidence, float64 ``(polygon,)``, 0..1, NaN where no pixel has one.
         pixels: Pixels of each code, int64 ``(polygon, 256)``.
+        doubt: Pixels that are expected to be wrong, float64 ``(polygon,)``: the sum of 1 - confidence.
     """
 
     confidence: NDArray[np.float64]
     pixels: NDArray[np.int64]
+    doubt: NDArray[np.float64]
 
 
-def inside(polygons: NDArray[np.object_], map_path: Path, confidence: Path, grid: Grid) -> Inside:
-    """Mean confidence and pixels by code of disjoint polygons.
+def inside(
+    polygons: NDArray[np.object_], map_path: Path, confidence: Path, grid: Grid, doubtful: Path | None = None
+) -> Inside:
+    """Mean confidence, pixels by code and doubt of disjoint polygons.
 
     Args:
         polygons: Disjoint shapely polygons along pixel edges, in map coordinates.
         map_path: The map.
         confidence: The raster that was written together with the map.
         grid: Grid of the map.
+        doubtful: Raster that is not 0 where doubt counts; None counts it everywhere.
 
     Raises:
         ImageError: A raster cannot be read, or the confidence does not fit the map.
@@ -42,9 +48,14 @@ def inside(polygons: NDArray[np.object_], map_path: Path, confidence: Path, grid
     check_confidence(confidence, grid)
     number = len(polygons) + 1
     total, count, pixels = np.zeros(number), np.zeros(number), np.zeros((number, 256), np.int64)
+    doubt = np.zeros(number)
     tree = shapely.STRtree(polygons)
     scale = describe(confidence).scales[0]
-    with open_raster(map_path, [1]) as codes_reader, open_raster(confidence) as confidence_reader:
+    with (
+        open_raster(map_path, [1]) as codes_reader,
+        open_raster(confidence) as confidence_reader,
+        contextlib.nullcontext() if doubtful is None else open_raster(doubtful) as mask_reader,
+    ):
         for window in blocks(grid.shape, 1024):
             part = grid.crop(window)
             hits = np.sort(tree.query(shapely.box(*part.bounds), predicate="intersects"))
@@ -57,8 +68,11 @@ def inside(polygons: NDArray[np.object_], map_path: Path, confidence: Path, grid
             stated = (index > 0) & (sure > 0)
             total += np.bincount(index[stated], sure[stated] * scale, number)
             count += np.bincount(index[stated], minlength=number)
+            if mask_reader is not None:
+                stated &= mask_reader.read(window)[0][0] > 0
+            doubt += np.bincount(index[stated], 1 - sure[stated] * scale, number)
     mean = np.divide(total, count, out=np.full(number, np.nan), where=count > 0)
-    return Inside(mean[1:], pixels[1:])
+    return Inside(mean[1:], pixels[1:], doubt[1:])
 
 
 def check_confidence(confidence: Path, grid: Grid) -> None:
