@@ -2,8 +2,8 @@
 
     python -m benchmarks.review_loop --report benchmarks/results/DATE-review-loop.md
 
-Half of a simulated landscape, in squares at random, is for learning, the other half for judging. Some of the first half
-has labels. A network learns from them and maps everything; the first polygons of its review queue get the classes of the
+Half of a simulated landscape, in squares at random, is for learning, the other half for judging. Some of the first
+half has labels. A network learns from them and maps everything; the first polygons of its queue get the classes of the
 truth, pixel by pixel, as an analyst would redraw them, where they lie in the half for learning; a second network learns
 from those too. A third gets as many labelled pixels there, in squares at random places without labels, by the same way
 into the training. All three are judged by the whole truth of the other half.

@@ -12,6 +12,9 @@ Each says what was found, what was expected, and what to do; the command line pr
 with 1.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class PitmapError(Exception):
     """A problem that the user can mend.
@@ -52,3 +55,19 @@ class ProductError(PitmapError):
 
 class OutputError(PitmapError):
     """A result cannot be written."""
+
+
+def nearest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The name that is spelt most like another, whatever its case.
+
+    Args:
+        name: What was written.
+        names: What may be written.
+        cutoff: Least likeness, 0..1; 0 always finds one.
+
+    Returns:
+        One of ``names``, None where none is near.
+    """
+    folded = {n.casefold(): n for n in reversed(list(names))}
+    found = get_close_matches(name.casefold(), folded, n=1, cutoff=cutoff)
+    return folded[found[0]] if found else None

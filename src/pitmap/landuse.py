@@ -6,7 +6,6 @@ text, with whole numbers written without decimals, so that the integer 3, the te
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from rasterio.features import rasterize
 
-from pitmap.errors import LabelError
+from pitmap.errors import LabelError, nearest
 from pitmap.grid import Grid, Window
 from pitmap.legend import UNLABELLED, Legend
 
@@ -408,9 +407,8 @@ def _listed(values: Iterable[str], known: list[str]) -> str:
 
 
 def _nearest(name: str, names: list[str]) -> str:
-    folded = {n.casefold(): n for n in names}
-    near = difflib.get_close_matches(name.casefold(), folded, n=1)
-    return f" (nearest: {folded[near[0]]!r})" if near else ""
+    near = nearest(name, names)
+    return f" (nearest: {near!r})" if near else ""
 
 
 def _chosen_layer(path: Path, layer: str | None, layers: list[str]) -> str:

@@ -7,7 +7,6 @@ at once.
 from __future__ import annotations
 
 import csv
-import difflib
 import glob
 import re
 import tomllib
@@ -18,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from pitmap.errors import ImageError, PitmapError, ProjectError
+from pitmap.errors import ImageError, PitmapError, ProjectError, nearest
 from pitmap.legend import DEFAULT_LEGEND, LandCoverClass, Legend
 from pitmap.raster import RasterInfo, describe
 
@@ -379,12 +378,11 @@ def load(path: Path) -> Project:
     return project
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
+def suggestion(name: str, names: Iterable[str]) -> str:
     """`` Did you mean ...?`` with the nearest name, or a list of them, or nothing."""
     names = list(names)
-    lowered = {n.lower(): n for n in names}
-    if close := difflib.get_close_matches(name.lower(), lowered, 1, 0.6):
-        return f" Did you mean {lowered[close[0]]!r}?"
+    if close := nearest(name, names):
+        return f" Did you mean {close!r}?"
     return f" There is: {', '.join(names)}." if 0 < len(names) <= 20 else ""
 
 
@@ -398,7 +396,9 @@ def _explain(error: Any) -> str:
     where, place = _locate(error["loc"])
     if error["type"] == "extra_forbidden":
         model = _model_at(error["loc"][:-1])
-        return f"{place} has the unknown key {error['loc'][-1]!r}.{nearest(str(error['loc'][-1]), model.model_fields)}"
+        return (
+            f"{place} has the unknown key {error['loc'][-1]!r}.{suggestion(str(error['loc'][-1]), model.model_fields)}"
+        )
     if error["type"] == "missing":
         return f"{place} lacks the key {error['loc'][-1]!r}."
     message = error["msg"].removeprefix("Value error, ")
@@ -486,7 +486,7 @@ def _groups(folder: Path, site: SiteSection, problems: list[str]) -> dict[str, s
     columns = list(rows[0]) if rows else []
     for key, column in (("file", site.groups.file), ("group", site.groups.group)):
         if column not in columns:
-            problems.append(f"{where}.{key} = {column!r} is not a column of {path.name}.{nearest(column, columns)}")
+            problems.append(f"{where}.{key} = {column!r} is not a column of {path.name}.{suggestion(column, columns)}")
             return {}
     return {row[site.groups.file].strip(): row[site.groups.group] for row in rows}
 
@@ -500,7 +500,7 @@ def _group_of(image: Path, groups: dict[str, str]) -> str | None:
 
 
 def _nearest_file(path: Path) -> str:
-    return nearest(path.name, sorted(p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
+    return suggestion(path.name, sorted(p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
 
 
 def _check_labels(project: Project, scene: Scene, problems: list[str]) -> None:
@@ -510,7 +510,7 @@ def _check_labels(project: Project, scene: Scene, problems: list[str]) -> None:
         for value, key in (mapping or {}).items():
             if key and key not in keys:
                 problems.append(f"{where}: {option} gives {value!r} the class {key!r}, which the legend lacks."
-                                f"{nearest(key, keys)}")  # fmt: skip
+                                f"{suggestion(key, keys)}")  # fmt: skip
     if scene.labels is None:
         return
     if not scene.labels.exists():
@@ -566,7 +566,7 @@ def _check_names(project: Project, scenes: list[Scene]) -> list[str]:
     names = [site.name for site in project.sites]
     problems += [f"Two sites are named {name!r}." for name in sorted({n for n in names if names.count(n) > 1})]
     problems += [
-        f"[samples] test_sites: there is no site {name!r}.{nearest(name, names)}"
+        f"[samples] test_sites: there is no site {name!r}.{suggestion(name, names)}"
         for name in project.samples.test_sites
         if name not in names
     ]
@@ -577,7 +577,7 @@ def _check_names(project: Project, scenes: list[Scene]) -> list[str]:
     except ProjectError as error:
         return [*problems, str(error)]
     problems += [
-        f"[mapping] mines: the legend has no class {key!r}.{nearest(key, keys)}"
+        f"[mapping] mines: the legend has no class {key!r}.{suggestion(key, keys)}"
         for key in project.mapping.mines or []
         if key not in keys
     ]

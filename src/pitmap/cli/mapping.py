@@ -130,7 +130,7 @@ def review(
 
 def _scene(study: Project, site: str | None, image: Path) -> Scene:
     """The scene of a project that says how an image is read: that of a site, or the one with this image."""
-    from pitmap.project import nearest
+    from pitmap.project import suggestion
 
     if site is None:
         matching = [s for s in study.scenes if s.image.resolve() == image.resolve()]
@@ -142,7 +142,7 @@ def _scene(study: Project, site: str | None, image: Path) -> Scene:
         names = sorted({s.site.name for s in study.scenes})
         found = f"{image} is not an image of the project."
         if site is not None:
-            found = f"The project has no site {site!r}.{nearest(site, names)}"
+            found = f"The project has no site {site!r}.{suggestion(site, names)}"
         raise ProjectError(
             found,
             "A site of the project that says which bands and which scale the image has.",

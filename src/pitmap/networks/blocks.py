@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from difflib import get_close_matches
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pitmap.errors import ProjectError
+from pitmap.errors import ProjectError, nearest
 
 
 def conv_relu(inputs: int, outputs: int, kernel: int = 3, *, batch_norm: bool) -> list[nn.Module]:
@@ -91,15 +90,8 @@ def check_choice(option: str, value: object, choices: Iterable[str]) -> None:
     if value not in choices:
         raise ProjectError(
             f"{option} = {value!r} is not known.", f"One of {', '.join(choices)}.",
-            f"Did you mean {nearest(str(value), choices)!r}?",
+            f"Did you mean {nearest(str(value), choices, 0)!r}?",
         )  # fmt: skip
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """The word of ``words`` that is spelt most like ``word``."""
-    words = list(words)
-    lower = {known.lower(): known for known in reversed(words)}
-    return lower[next(iter(get_close_matches(word.lower(), lower, n=1, cutoff=0.0)), words[0].lower())]
 
 
 def _bias(conv: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:

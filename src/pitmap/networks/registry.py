@@ -9,8 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from pitmap.errors import ProjectError
-from pitmap.networks.blocks import nearest
+from pitmap.errors import ProjectError, nearest
 from pitmap.networks.fcn8s import FCN8s
 from pitmap.networks.resunet import ResUNet
 from pitmap.networks.segnet import SegNet
@@ -70,7 +69,7 @@ def factory_of(name: str) -> Factory:
         if ":" not in name:
             raise ProjectError(
                 f"There is no network {name!r}.", f"One of {', '.join(names())}, or package.module:factory.",
-                f"Did you mean {nearest(name, names())!r}?",
+                f"Did you mean {nearest(name, names(), 0)!r}?",
             )  # fmt: skip
         register(name, _imported(name))
     return _registered[name]
@@ -100,7 +99,7 @@ def check_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
             raise ProjectError(
                 f"The network {name!r} has no variant {chosen!r}.",
                 f"One of {', '.join(known)}." if known else "It has no variants.",
-                f"Did you mean {nearest(str(chosen), known)!r}?" if known else "",
+                f"Did you mean {nearest(str(chosen), known, 0)!r}?" if known else "",
             )
         if both := sorted(set(options) & set(known[chosen])):
             raise ProjectError(
@@ -117,7 +116,7 @@ def check_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
                 raise ProjectError(
                     f"The network {name!r} has no option {option!r}.",
                     f"Its options are {', '.join(choices)}." if choices else "It has no options.",
-                    f"Did you mean {nearest(option, choices)!r}?" if choices else "",
+                    f"Did you mean {nearest(option, choices, 0)!r}?" if choices else "",
                 )
     return options
 
