@@ -10,9 +10,10 @@ import subprocess
 import sys
 
 NAMES = (
-    "mapping", "patches", "estimation_coverage", "resampling_coverage", "simulated_sites", "robust_recipe", "ortho",
+    "mapping", "patches", "estimation_coverage", "resampling_coverage", "simulated_sites", "review_loop",
+    "robust_recipe", "accuracy_statement", "ortho",
 )  # fmt: skip
-"""Those that need no GPU; the last two need the real data or GDAL's programs beside the checkout, and say so."""
+"""Those that need no GPU and no argument; the last three need the real data or GDAL's programs, and say so."""
 
 
 def main() -> None:

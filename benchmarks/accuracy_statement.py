@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.strzegom import CLASSES, DATA, write_project
+from benchmarks.strzegom import CLASSES, DATA, require_data, write_project
 from pitmap import workflow
 from pitmap.accuracy.audit import Audit, AuditOptions, audit
 from pitmap.accuracy.design import DesignOptions, design, draw
@@ -186,6 +186,7 @@ def main() -> None:
     parser.add_argument("--training", default="", help="lines for [training]")
     parser.add_argument("--report", type=Path, default=None, help="Markdown file to write")
     arguments = parser.parse_args()
+    require_data()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         lines = statement(Path(folder), arguments.seed, arguments.draws, arguments.training.replace("\\n", "\n"))

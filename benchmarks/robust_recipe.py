@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
-from benchmarks.strzegom import write_project
+from benchmarks.strzegom import require_data, write_project
 from pitmap.accuracy.confusion import ConfusionMatrix, count
 from pitmap.networks import load_model
 from pitmap.networks.normalise import gain_and_bias, normalise
@@ -160,6 +160,7 @@ def main() -> None:
     parser.add_argument("--network", default="unetplus")
     parser.add_argument("--out", type=Path, default=None, help="a JSON-lines file that results are added to")
     arguments = parser.parse_args()
+    require_data()
     names = list(VARIANTS) if arguments.variants == "all" else [n for n in arguments.variants.split(";") if n]
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     print(table(compare(seeds, names, arguments.network, arguments.out)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "strzegom_west"
@@ -20,6 +21,12 @@ CLASSES = (
     (9, "CRV", "crops in vegetation", "#a6d96a"),
     (10, "PIT", "open pit", "#d7191c"),
 )
+
+
+def require_data() -> None:
+    """End with a sentence where the data are not there."""
+    if not DATA.exists():
+        sys.exit(f"This benchmark needs the quarry district of the project's shared data, which is not at {DATA}.")
 
 
 def write_project(

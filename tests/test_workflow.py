@@ -143,7 +143,7 @@ def test_reference_points_are_estimated_from_until_the_map_changes(study):
     frame = gpd.read_file(points, layer="points")
     frame["reference"] = frame["map_code"]
     frame.to_file(points, layer="points", driver="GPKG")
-    report = workflow.run(load(project.path))
+    report = workflow.run(load(project.path), announce=print)
     estimate = json.loads((project.results / "estimate.json").read_text())
     assert estimate["overall_accuracy"]["value"] == 1
     assert "Estimate from a sample of points" in report.read_text()
@@ -169,6 +169,7 @@ def test_reference_points_are_estimated_from_until_the_map_changes(study):
 def test_a_reviewed_map_teaches_the_next_network(study):
     project, _, _ = study
     before = json.loads((project.results / "samples" / "samples.json").read_text())
+    figures = json.loads((project.results / "accuracy.json").read_text())["labelled_area"]["figures"]
     model = read_card(workflow.model_path(project)).sha256
     queue = project.folder / "review.gpkg"
     map_file = project.results / "maps" / "may.tif"
@@ -184,6 +185,8 @@ def test_a_reviewed_map_teaches_the_next_network(study):
     assert after["corrections"]["polygons"] == 1
     assert after["corrections"]["open"] > 0
     assert any("1 reviewed polygon(s)" in s for s in said)
+    accuracy = json.loads((project.results / "accuracy.json").read_text())
+    assert accuracy["labelled_area"]["figures"]["total"] == figures["total"]
     for split in ("validation", "test"):
         counts = [c["audit"]["labelled_pixels_by_class"][split] for c in (before, after)]
         assert counts[0] == counts[1]
@@ -192,3 +195,15 @@ def test_a_reviewed_map_teaches_the_next_network(study):
     assert dumps == after["corrections"]["changed"] + after["corrections"]["added"]
     assert read_card(workflow.model_path(project)).sha256 != model
     project.path.write_text(text)
+
+
+def test_all_maps_of_a_model_have_the_precision_of_the_first(study, monkeypatch):
+    project, _, _ = study
+    chosen = describe(project.results / "maps" / "may.tif").tags["PITMAP_PRECISION"]
+    other = {"float32": "bf16", "bf16": "float32"}[chosen]
+    monkeypatch.setattr(
+        "pitmap.mapping.prediction.choose_precision", lambda wanted, *_: other if wanted == "auto" else wanted
+    )
+    (project.results / "maps" / "june.tif").unlink()
+    workflow.map_scenes(project, workflow.model_path(project))
+    assert describe(project.results / "maps" / "june.tif").tags["PITMAP_PRECISION"] == chosen

@@ -66,6 +66,31 @@ def _remove(path: Path) -> None:
         sidecar.unlink(missing_ok=True)
 
 
+def journals(path: Path) -> list[Path]:
+    """Files beside an SQLite database (a GeoPackage) that hold changes which are not in it yet.
+
+    QGIS leaves what was saved there as long as it has the file open.
+    """
+    journal = path.with_name(path.name + "-wal")
+    return [journal] if journal.exists() else []
+
+
+def refuse_to_replace(path: Path, what: str, suffix: str) -> None:
+    """Refuse to write a file that somebody will work on over an existing file.
+
+    Raises:
+        OutputError: It exists, or its name ends in something else.
+    """
+    if path.suffix.lower() != suffix:
+        raise OutputError(f"{what.capitalize()} {path} is no {suffix} file.", f"A name that ends in {suffix}.")
+    if path.exists():
+        raise OutputError(
+            f"{path} exists.",
+            f"A new name for {what}: what somebody has filled in or drawn is never replaced.",
+            "Choose another name, or remove the file if nobody needs it.",
+        )
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file, whole or not at all.
 

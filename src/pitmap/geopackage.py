@@ -1,4 +1,4 @@
-"""GeoPackages with several layers, plain tables, and styles that QGIS applies on opening; nobody's work is replaced."""
+"""GeoPackages with several layers, plain tables, and styles that QGIS applies on opening."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from pitmap.errors import OutputError
-from pitmap.files import replacing
+from pitmap.files import journals, replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,10 +34,18 @@ def write_layers(
         geometry_types: Type by layer name, such as ``Polygon``; needed where a layer may be empty.
 
     Raises:
-        OutputError: The file cannot be written.
+        OutputError: The file cannot be written, or another program has changes to it that are not in it yet.
     """
     import geopandas as gpd
     import pyogrio
+
+    if any(journal.stat().st_size for journal in journals(path)):
+        # SQLite would apply the old file's journal to the new file.
+        raise OutputError(
+            f"{path} is open in another program, which keeps changes in {path.name}-wal.",
+            "A file that no other program has open.",
+            "Remove the layer from QGIS, or choose another name.",
+        )
 
     with replacing(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
@@ -53,27 +60,6 @@ def write_layers(
             _add_styles(temporary, styles or {})
         except (pyogrio.errors.DataSourceError, pyogrio.errors.GeometryError, sqlite3.Error) as error:
             raise OSError(str(error).splitlines()[0].rstrip(".")) from error
-
-
-def refuse_to_replace_work(path: Path, layer: str, field: str) -> None:
-    """Refuse a file that somebody has worked on: a layer of which any feature has a value in a field.
-
-    Raises:
-        OutputError: It is such a file.
-    """
-    if not path.exists():
-        return
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
-            (filled,) = database.execute(f"SELECT count([{field}]) FROM [{layer}]").fetchone()
-    except sqlite3.Error:
-        return  # another kind of file, which the caller may replace
-    if filled:
-        raise OutputError(
-            f"{path} exists, and {filled} of its features have a value in the field {field!r}.",
-            "A new file, or one that nobody has filled in.",
-            "Choose another name, or move the file away.",
-        )
 
 
 def _add_styles(path: Path, styles: Mapping[str, str]) -> None:

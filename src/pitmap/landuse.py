@@ -26,12 +26,6 @@ from pitmap.legend import UNLABELLED, Legend
 DENSIFY_M = 1000.0
 """Longest edge before reprojection. A straight edge of 1 km bends by about 2 cm between common projections."""
 
-REFERENCE_FIELD = "reference"
-"""Field that an analyst fills in during a review."""
-
-CANNOT_BE_TOLD = "?"
-"""What stands there instead of a class where nobody can tell."""
-
 _POINTS, _LINES = (0, 4), (1, 2, 5)  # shapely type ids
 
 
@@ -186,6 +180,18 @@ class ProjectedLayer:
         return rasterize(
             shapes, part.shape, fill=UNLABELLED, transform=part.transform, all_touched=self.all_touched, dtype="uint8"
         )
+
+
+def is_empty(path: Path, layer: str | None = None) -> bool:
+    """Whether a layer exists and has no feature.
+
+    Raises:
+        LabelError: There is no such file or layer.
+    """
+    import pyogrio
+
+    name = _open_layer(Path(path), layer, None)
+    return int(pyogrio.read_info(path, layer=name, force_feature_count=True)["features"]) == 0
 
 
 def check_layer(path: Path, layer: str | None = None, field: str | None = None) -> None:

@@ -98,7 +98,7 @@ class SiteSection(Section):
     exclude: list[str] = []
     """Layers (vector, or rasters that are not 0 there) of clouds, shadows or other ground to leave out."""
     corrections: str | None = None
-    """Queue of `pitmap review`, filled in: labels of training ground that win over ``labels``. ``{stem}`` as there."""
+    """Queue of `pitmap review`, filled in: labels of training ground that win over ``labels``; ``{stem}`` as there."""
 
     @model_validator(mode="after")
     def _consistent(self) -> SiteSection:
@@ -541,7 +541,7 @@ def _check_labels(project: Project, scene: Scene, problems: list[str]) -> None:
 
 def _check_corrections(site: SiteSection, scenes: list[Scene], problems: list[str]) -> None:
     """Check that a site's reviewed polygons exist, have the field to fill in, and can be laid over the images."""
-    from pitmap import landuse
+    from pitmap import landuse, review_queue
 
     where = f"Site {site.name!r}: corrections"
     found = [s for s in scenes if s.corrections is not None and s.corrections.exists()]
@@ -549,13 +549,19 @@ def _check_corrections(site: SiteSection, scenes: list[Scene], problems: list[st
         path = scenes[0].corrections
         assert path is not None
         problems.append(f"{where} {path} does not exist.{_nearest_file(path)}")
+    if len(scenes) > 1 and "{stem}" not in (site.corrections or ""):
+        problems.append(
+            f"{where} = {site.corrections!r} is one file for {len(scenes)} images. A review is of one map: give a file "
+            "for each image, with {stem} in place of the image's name without ending."
+        )
     for scene in found:
         assert scene.corrections is not None
         if scene.info.grid.crs is None:
             problems.append(f"{where}: the image {scene.image.name} has no coordinate reference system.")
             continue
         try:
-            landuse.check_layer(scene.corrections, None, landuse.REFERENCE_FIELD)
+            landuse.check_layer(scene.corrections, review_queue.layer_of(scene.corrections), review_queue.FIELD)
+            problems += [f"{where}: {p}" for p in review_queue.problems(scene.corrections, scene.image)]
         except PitmapError as error:
             problems.append(f"{where}: {error}")
 

@@ -28,11 +28,11 @@ PICTURE = Widget(
 )
 
 
-def value_list(entries: Mapping[str, str | int]) -> Widget:
-    """A list of names, each of which stands for a value."""
+def value_list(entries: Iterable[tuple[str, str | int]]) -> Widget:
+    """A list of names, each of which stands for the value beside it."""
     items = "".join(
         f'<Option type="Map"><Option name={quoteattr(name)} type="QString" value={quoteattr(str(value))}/></Option>'
-        for name, value in entries.items()
+        for name, value in entries
     )
     return Widget("ValueMap", f'<Option name="map" type="List">{items}</Option>')
 

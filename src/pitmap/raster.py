@@ -352,6 +352,9 @@ class Layout:
     overviews: str = "average"
 
 
+TAG_PREFIX = "PITMAP_"
+"""Start of the names of all metadata items that pitmap writes."""
+
 LEGEND_TAG = "PITMAP_LEGEND"
 """Metadata item of land-cover rasters that holds the legend with its keys, as JSON."""
 

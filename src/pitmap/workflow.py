@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,8 @@ def map_scene(project: Project, model: Path, scene: Scene, progress: Callable[[f
 
     out = project.results / "maps" / f"{scene.name}.tif"
     options = map_options(project, scene, out)
+    if options.precision == "auto":
+        options = replace(options, precision=_precision_so_far(project, model))
     report = map_image(model, scene.image, out, options, progress)
     if project.mine_classes:
         extract_mines(
@@ -93,6 +96,25 @@ def map_scene(project: Project, model: Path, scene: Scene, progress: Callable[[f
             confidence=options.confidence,
         )
     return report
+
+
+def _precision_so_far(project: Project, model: Path) -> Any:
+    """The precision in which a model has made a map of the project, ``auto`` before the first one.
+
+    A trial of speed chooses it: all maps of a model shall have one, and a map that is made again the same as before.
+    """
+    from pitmap.errors import ImageError
+    from pitmap.raster import describe
+
+    sha256 = read_sha(model)
+    for scene in project.scenes:
+        try:
+            tags = describe(project.results / "maps" / f"{scene.name}.tif").tags
+        except ImageError:
+            continue
+        if tags.get("PITMAP_MODEL_SHA256") == sha256 and tags.get("PITMAP_PRECISION") in ("float32", "bf16"):
+            return tags["PITMAP_PRECISION"]
+    return "auto"
 
 
 def map_scenes(project: Project, model: Path, progress: Progress = silent) -> None:
@@ -148,8 +170,6 @@ def assess_project(project: Project, model: Path, ground_file: Path | None = Non
     Returns:
         The content of ``accuracy.json``.
     """
-    from dataclasses import replace
-
     from pitmap.accuracy.assess import assess_arrays
     from pitmap.accuracy.confidence import Reliability
     from pitmap.accuracy.places import Places
@@ -168,7 +188,7 @@ def assess_project(project: Project, model: Path, ground_file: Path | None = Non
     believed = Reliability.of([], [])
     places = {ground: Places(grids, groups, len(samples.legend)) for ground in names}
     for i, scene in enumerate(scenes):
-        codes = samples.codes[i]
+        codes = samples.given_codes(i)
         map_file = project.results / "maps" / f"{scene.name}.tif"
         mapped, confidence = read_codes(map_file), read_codes(confidence_path(map_file))
         areas = None if scene.info.grid.crs is None else scene.info.grid.pixel_areas_m2()

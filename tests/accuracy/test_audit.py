@@ -270,6 +270,12 @@ def test_an_extent_cuts_both_layers_and_a_mine_in_pieces_stays_one(tmp_path):
     assert result.totals["found"] == 1
     assert result.reference[0].area_m2 == pytest.approx(8000 * SCALE**2, rel=1e-4)
     assert result.reference[0].iou == pytest.approx(1, abs=1e-3)
+    # A neighbour that shares an edge with the extent: reprojection leaves a sliver of it inside, which is no mine.
+    neighbour = write("neighbour.gpkg", [square(0, 0, 100), square(-300, 0, 300, 100), square(100, 0, 333, 100)])
+    assert audit(neighbour, reference, AuditOptions(extent=extent)).totals["mapped"] == 1
+    # A small share of a large mine is a mine by itself.
+    large = write("large.gpkg", [square(-2000, 0, 2040, 100)])
+    assert audit(large, reference, AuditOptions(extent=extent)).totals["mapped"] == 1
     result.write(tmp_path / "audit.json")
     content = json.loads((tmp_path / "audit.json").read_text())
     assert content["sources"]["extent"] == content["options"]["extent"] == "extent.gpkg"

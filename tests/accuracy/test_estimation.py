@@ -217,6 +217,7 @@ def test_a_stratum_that_is_sampled_whole_is_known():
         assert figure.standard_error == 0
         assert figure.lower == figure.upper == pytest.approx(figure.value)
     assert whole.warnings == ()
+    assert "1 - n/N" in whole.to_json()["conventions"]["estimators"]
     with pytest.raises(ValueError, match="more points than pixels"):
         estimate_counts(counts, [1, 90], legend_of(2), pixels=[1, 99])
 

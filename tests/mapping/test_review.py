@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,6 +15,7 @@ from pyproj import CRS
 from shapely.geometry import box
 
 from pitmap.errors import ImageError, LabelError, OutputError, ProjectError
+from pitmap.geopackage import write_layers
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND, LandCoverClass, Legend
 from pitmap.mapping import review as module
@@ -130,20 +132,33 @@ def test_the_file_opens_in_qgis_with_a_form_and_says_what_it_was_made_from(tmp_p
     assert locked == fields - {"reference", "comment"}
     assert len(style.findall("renderer-v2/rules/rule")) == len(style.findall("renderer-v2/symbols/symbol")) == 3
     assert json.loads(settings["map"]) == "map.tif"
+    assert json.loads(settings["image"]) is None  # a map of `pitmap map` says
     assert json.loads(settings["below"]) == 0.7
 
 
-def test_a_queue_that_somebody_works_on_is_not_replaced(tmp_path: Path):
+def test_nothing_is_replaced(tmp_path: Path):
     sources, out = write(tmp_path, *scene()), tmp_path / "queue.gpkg"
     review(*sources, out, OPTIONS)
-    review(*sources, out, OPTIONS)  # nothing is filled in yet
-    queue = gpd.read_file(out, layer="review")
-    queue.loc[1, "reference"] = "BAS"
-    queue.to_file(out, layer="review", driver="GPKG")
-    before = out.read_bytes()
-    with pytest.raises(OutputError, match="1 of its features"):
-        review(*sources, out, OPTIONS)
-    assert out.read_bytes() == before
+    for path in (out, *sources):
+        before = path.read_bytes()
+        with pytest.raises(OutputError, match=r"exists|is no \.gpkg file"):
+            review(*sources, path, OPTIONS)
+        assert path.read_bytes() == before
+
+
+def test_a_file_that_another_program_has_open_is_not_written_to(tmp_path: Path):
+    table = gpd.GeoDataFrame({"a": [1]}, geometry=[box(0, 0, 1, 1)], crs=GRID.crs)
+    path = tmp_path / "mines.gpkg"
+    write_layers(path, {"mines": table})
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode=WAL")  # as QGIS opens it
+        database.execute("CREATE TABLE note (text TEXT)")
+        database.commit()
+        before = path.read_bytes()
+        with pytest.raises(OutputError, match="open in another program"):
+            write_layers(path, {"mines": table})
+        assert path.read_bytes() == before
+    write_layers(path, {"mines": table})
 
 
 def test_a_map_without_crs_is_measured_in_pixels(tmp_path: Path):
@@ -165,6 +180,13 @@ def test_what_does_not_fit_is_refused(tmp_path: Path):
     )
     with pytest.raises(ImageError, match="4 x 4 pixels"):
         review(map_file, tmp_path / "other.tif", out)
+    with pytest.raises(ImageError, match="with scale 1"):
+        review(map_file, map_file, out)
+    tags = {"PITMAP_MODEL_SHA256": "old"}
+    write_cog(tmp_path / "old.tif", scene()[1], GRID, Layout(1, "uint8", 0, scale=1 / 255, tags=tags))
+    write_cog(map_file, scene()[0], GRID, codes_layout(DEFAULT_LEGEND, {"PITMAP_MODEL_SHA256": "new"}))
+    with pytest.raises(ImageError, match=r"another run .* model sha256 old and new"):
+        review(map_file, tmp_path / "old.tif", out)
     with pytest.raises(LabelError, match="no class PIT"):
         review(map_file, confidence, out, ReviewOptions(classes=["PIT"]))
     write_cog(tmp_path / "bare.tif", scene()[0], GRID, Layout(1, "uint8", 0))

@@ -1,5 +1,7 @@
 """Corrections of an analyst: labels of training ground only, which leave validation and test ground as they were."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import geopandas as gpd
@@ -7,9 +9,14 @@ import numpy as np
 import pytest
 from shapely.geometry import box
 
-from pitmap.errors import ProjectError
+from pitmap.accuracy.design import DesignOptions, design
+from pitmap.errors import LabelError, ProjectError
+from pitmap.legend import DEFAULT_LEGEND
+from pitmap.mapping.mines import IMAGE_TAG
+from pitmap.mapping.review import review
 from pitmap.project import Project, load
-from pitmap.samples.build import build
+from pitmap.raster import Layout, codes_layout, write_cog
+from pitmap.samples.build import build, fingerprint
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
 from pitmap.workflow import describe_samples
@@ -75,6 +82,7 @@ def test_all_over_the_ground_only_training_labels_change(tmp_path: Path, plain: 
         "added": int((training & (plain.codes[0] == 0)).sum()), "removed": 0, "left_aside": int((~training).sum()),
     }  # fmt: skip
     assert set(after.content["audit"]["shared_labelled_pixels"].values()) == {0}
+    assert after.given_codes(0).tolist() == plain.codes[0].tolist()
     assert "1 reviewed polygon(s), 0 still open" in describe_samples(after)
 
 
@@ -85,7 +93,9 @@ def test_new_ground_keeps_its_distance_from_validation_and_test(tmp_path: Path, 
     held = (after.splits[0] == Split.TEST) | (after.splits[0] == Split.VALIDATION)
     new = (after.splits[0] == Split.TRAINING) & (plain.splits[0] != Split.TRAINING)
     assert new.any()
-    assert distance_transform_edt(~held)[new].min() >= 2
+    old = plain.splits[0] == Split.TRAINING
+    distance = distance_transform_edt(~held)
+    assert distance[new].min() >= distance[old].min() > 2
 
 
 def test_open_features_unclear_ground_and_overlaps(tmp_path: Path, plain: SampleSet):
@@ -172,6 +182,76 @@ def test_of_several_images_some_may_not_have_been_reviewed(tmp_path: Path):
     samples = build(load(folder / "pitmap.toml"))
     assert 7 not in samples.codes[0]
     assert 7 in samples.codes[1]
+    (folder / "pitmap.toml").write_text(text.replace("review-{stem}", "review-b"))
+    with pytest.raises(ProjectError, match="one file for 2 images"):
+        load(folder / "pitmap.toml")
+    (folder / "pitmap.toml").write_text(text)
     (folder / "review-b.gpkg").unlink()
     with pytest.raises(ProjectError, match=r"corrections .*review-a.gpkg does not exist"):
         load(folder / "pitmap.toml")
+
+
+def test_ground_that_nobody_can_tell_does_not_become_training_ground(tmp_path: Path, plain: SampleSet):
+    after = build(study(tmp_path / "study", [(ground((0, 64), (100, SIDE)), "?")]))
+    assert (after.splits[0] == plain.splits[0]).all()
+    assert after.content["corrections"]["left_aside"] == 64 * 28
+
+
+def test_keys_win_over_codes_and_wrong_classes_are_named(tmp_path: Path):
+    project = study(tmp_path / "study", [(ground((0, SIDE), (0, SIDE)), "1")])
+    swapped = "".join(
+        f'[[classes]]\ncode = {code}\nkey = "{key}"\nname = "class {code}"\ncolour = "#808080"\n'
+        for code, key in ((1, "2"), (2, "1"), (3, "C"), (4, "D"))
+    )
+    values = 'label_values = { 1 = "2", 2 = "1", 3 = "C", 4 = "D" }\n'
+    text = project.path.read_text()
+    project.path.write_text(text.replace("corrections", values + "corrections") + swapped)
+    after = build(load(project.path))
+    assert (after.codes[0][after.splits[0] == Split.TRAINING] == 2).all()
+    frame = gpd.read_file(project.folder / "review.gpkg")
+    frame["reference"] = "opm"
+    frame.to_file(project.folder / "review.gpkg", layer="review")
+    project.path.write_text(text)
+    with pytest.raises(LabelError, match=r"holds 'opm'. A class by its key \(OPM"):
+        build(load(project.path))
+
+
+def test_an_empty_queue_and_other_layers_do_no_harm(tmp_path: Path, plain: SampleSet):
+    project = study(tmp_path / "study", [(ground((0, 40), (0, 40)), "WAT")])
+    queue = project.folder / "review.gpkg"
+    gpd.read_file(queue).rename(columns={"reference": "text"}).to_file(queue, layer="notes", driver="GPKG")
+    assert build(load(project.path)).content["corrections"]["polygons"] == 1
+    frame = gpd.read_file(queue, layer="review")
+    queue.unlink()
+    frame.iloc[:0].to_file(queue, layer="review", driver="GPKG")
+    samples = build(load(project.path))
+    assert samples.content["corrections"]["polygons"] == 0
+    assert (samples.codes[0] == plain.codes[0]).all()
+
+
+def test_the_points_of_an_estimate_and_the_review_of_another_image_are_refused(tmp_path: Path):
+    project = study(tmp_path / "study", [(ground((0, 40), (0, 40)), "WAT")])
+    text = project.path.read_text()
+    map_file = project.folder / "a-labels.tif"
+    design(map_file, project.folder / "points.gpkg", DesignOptions(points=60, floor=5))
+    confidence = np.full((SIDE, SIDE), 100, np.uint8)
+    write_cog(project.folder / "c.tif", confidence, grid(SIDE, SIDE), Layout(1, "uint8", 0, scale=1 / 255))
+    made = project.folder / "made.tif"
+    write_cog(made, labels(), grid(SIDE, SIDE), codes_layout(DEFAULT_LEGEND, {IMAGE_TAG: "june.tif"}))
+    review(made, project.folder / "c.tif", project.folder / "june.gpkg")
+    for wrong, message in (("points.gpkg", "must not learn"), ("june.gpkg", r"a map of june.tif, not of a\.tif")):
+        project.path.write_text(text.replace("review.gpkg", wrong))
+        with pytest.raises(ProjectError, match=message):
+            load(project.path)
+
+
+def test_edits_that_an_open_editor_keeps_beside_the_file_count(tmp_path: Path):
+    project = study(tmp_path / "study", [(ground((0, 40), (0, 40)), "WAT")])
+    before = build(project).content["fingerprint"]
+    with closing(sqlite3.connect(project.folder / "review.gpkg")) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        mark = fingerprint(load(project.path))
+        database.execute("CREATE TABLE note (text TEXT)")
+        database.commit()
+        assert fingerprint(load(project.path)) != mark
+    assert before

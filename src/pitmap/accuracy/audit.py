@@ -74,8 +74,9 @@ class AuditOptions:
         dissolve: Whether polygons of one layer that touch are one mine.
         overlap: Share of a polygon that decides on found and true.
         part: Share of a mine that makes a part of it.
-        extent: Vector layer of the ground whose use is known: polygons of both layers are cut to it, and what lies
-            outside is left out. A polygon that it cuts into pieces remains one mine.
+        extent: Vector layer of the ground whose use is known: polygons of both layers are cut to it. What is left is a
+            mine if it is at least ``part`` of the polygon, or large enough (``SMALLEST_M2``) to be a mine by itself;
+            else the polygon is left out. A polygon that the extent cuts into pieces remains one mine.
         minimum_m2: Smaller polygons of either layer are left out.
         boundary_m: Width of the belt of the boundary IoU; two pixels of 4 m.
         step_m: Distance of the points along outlines.
@@ -267,8 +268,8 @@ def audit(mines_path: Path, reference_path: Path, options: AuditOptions | None =
     if options.extent is not None:
         ground = _extent(Path(options.extent), crs)
         (mapped, mapped_groups), (reference, groups) = (
-            _cut(mapped, mapped_groups, ground),
-            _cut(reference, groups, ground),
+            _cut(mapped, mapped_groups, ground, crs, options.part),
+            _cut(reference, groups, ground, crs, options.part),
         )
         extent_note = {"extent": Path(options.extent).name}
     sources: dict[str, Any] = {"mines": Path(mines_path).name, "reference": Path(reference_path).name}
@@ -323,12 +324,7 @@ def audit_polygons(
         LabelError: No reference mine is left.
     """
     plane_of = _planes(crs)
-    everything = np.concatenate([reference, mapped])
-    if crs is not None and not crs.equals(CRS.from_epsg(4326), ignore_axis_order=True):
-        to_geographic = Transformer.from_crs(crs, CRS.from_epsg(4326), always_xy=True).transform
-        everything = _moved(everything, to_geographic, _edge(crs))
-    elif crs is not None:
-        everything = _moved(everything, lambda x, y: (x, y), _edge(crs))
+    everything = _geographic(np.concatenate([reference, mapped]), crs)
     areas = np.array([plane_of(everything[i : i + 1])[0].area for i in range(len(everything))])
     keep = areas >= options.minimum_m2
     number = int(keep[: len(reference)].sum())
@@ -576,7 +572,8 @@ def _read(
     empty_allowed: bool = False,
 ) -> tuple[NDArray[np.object_], list[str | None], CRS | None, dict[str, int]]:  # fmt: skip
     """Single polygons of a layer that are mines, their groups, CRS, and counts of what was mended or left out."""
-    if empty_allowed and _is_empty(path, layer):
+    # A map without a mine is a result, not an error.
+    if empty_allowed and landuse.is_empty(path, layer):
         return np.zeros(0, dtype=object), [], None, {"repaired": 0, "skipped": 0}
     land = landuse.read_layer(path, layer, field)
     groups: Sequence[str | None] = [None] * len(land.geometries)
@@ -627,21 +624,16 @@ def _extent(path: Path, crs: CRS | None) -> shapely.Geometry:
 
 
 def _cut(
-    polygons: NDArray[np.object_], groups: list[str | None], ground: shapely.Geometry
+    polygons: NDArray[np.object_], groups: list[str | None], ground: shapely.Geometry, crs: CRS | None, part: float
 ) -> tuple[NDArray[np.object_], list[str | None]]:
-    """The parts of polygons inside a geometry with their groups; what has none is left out."""
+    """What of polygons inside a geometry is a mine, with their groups (see ``AuditOptions.extent``)."""
     inside = np.array([landuse.polygonal_part(g) for g in shapely.intersection(polygons, ground)], dtype=object)
-    kept = ~shapely.is_empty(inside) if len(inside) else np.zeros(0, np.bool_)
+    kept = np.zeros(len(inside), np.bool_)
+    some = np.flatnonzero(~shapely.is_empty(inside)) if len(inside) else np.zeros(0, np.int64)
+    # Edges of two layers that follow one line differ by rounding: slivers are no mines.
+    large = _areas_m2(inside[some], crs) >= SMALLEST_M2
+    kept[some] = large | (shapely.area(inside[some]) >= part * shapely.area(polygons[some]))
     return inside[kept], [g for g, k in zip(groups, kept, strict=True) if k]
-
-
-def _is_empty(path: Path, layer: str | None) -> bool:
-    """Whether a layer exists and has no feature: a map without a mine is a result, not an error."""
-    import pyogrio
-
-    landuse.check_layer(path, layer)
-    name = layer or next(str(n) for n, g in pyogrio.list_layers(path) if g is not None)
-    return int(pyogrio.read_info(path, layer=name, force_feature_count=True)["features"]) == 0
 
 
 def _touching(
@@ -675,6 +667,23 @@ def _mended(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
         parts = np.asarray(shapely.get_parts(shapely.make_valid(geometries[i])), dtype=object)
         geometries[i] = shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
     return geometries
+
+
+def _geographic(polygons: NDArray[np.object_], crs: CRS | None) -> NDArray[np.object_]:
+    """Polygons in longitude and latitude, long edges cut; as they are without a CRS."""
+    if crs is None:
+        return polygons
+    if crs.equals(CRS.from_epsg(4326), ignore_axis_order=True):
+        return _moved(polygons, lambda x, y: (x, y), _edge(crs))
+    return _moved(polygons, Transformer.from_crs(crs, CRS.from_epsg(4326), always_xy=True).transform, _edge(crs))
+
+
+def _areas_m2(polygons: NDArray[np.object_], crs: CRS | None) -> NDArray[np.float64]:
+    plane_of, moved = _planes(crs), _geographic(polygons, crs)
+    # A sliver may vanish on the way.
+    return np.array(
+        [0.0 if shapely.is_empty(moved[i]) else plane_of(moved[i : i + 1])[0].area for i in range(len(moved))]
+    )
 
 
 def _planes(crs: CRS | None) -> Callable[[NDArray[np.object_]], NDArray[np.object_]]:

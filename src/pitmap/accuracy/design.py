@@ -26,7 +26,8 @@ from pitmap import __version__, landuse
 from pitmap.accuracy.estimation import Allocation, allocate, sample_size
 from pitmap.accuracy.labelling import labelling_style, write_chips
 from pitmap.errors import ImageError, LabelError
-from pitmap.geopackage import refuse_to_replace_work, write_layers
+from pitmap.files import refuse_to_replace
+from pitmap.geopackage import write_layers
 from pitmap.grid import Grid, Window
 from pitmap.legend import DEFAULT_LEGEND, UNLABELLED, Legend
 from pitmap.raster import RasterReader, describe, open_raster, read_legend
@@ -207,13 +208,13 @@ def design(
 
     Raises:
         ImageError, LabelError: See ``draw``; or the image cannot be read.
-        OutputError: A file cannot be written, or there is one with labelled points.
+        OutputError: A file cannot be written, or exists.
     """
     import geopandas as gpd
     import pandas as pd
 
     out_gpkg = Path(out_gpkg)
-    refuse_to_replace_work(out_gpkg, "points", "reference")
+    refuse_to_replace(out_gpkg, "the sample", ".gpkg")
     drawn = draw(map_path, options, progress)
     grid = describe(map_path).grid
     number = len(drawn.rows)

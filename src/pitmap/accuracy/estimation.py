@@ -7,8 +7,9 @@ share of a class. Totals are estimated stratum by stratum, and the variance is t
     Y = sum_h A_h ybar_h,   X = sum_h A_h xbar_h,
     V(R) = 1 / X^2  sum_h A_h^2 s_h^2 / n_h,   s_h^2 the sample variance of  z = y - R x  in stratum h
 
-(Stehman 2014, Int. J. Remote Sens. 35(13), 4923-4939, eq. 25 to 28, without the finite population correction: a sample
-is small beside a map). Where the strata are the classes of the map this is, term by term, what Olofsson et al. (2014),
+(Stehman 2014, Int. J. Remote Sens. 35(13), 4923-4939, eq. 25 to 28; with his factor 1 - n_h / N_h where the numbers of
+pixels are known, without it where not: a sample is small beside a map). Where the strata are the classes of the map
+this is, term by term, and but for that factor, what Olofsson et al. (2014),
 Remote Sens. Environ. 148, 42-57, eq. 2 to 11, give.
 """
 
@@ -116,6 +117,7 @@ class AreaEstimates:
         unit: Unit of the areas.
         z: Half-width of the intervals in standard errors.
         warnings: What a reader must know.
+        finite: Whether the strata are known to be finite, see ``estimate_counts``.
     """
 
     overall_accuracy: Estimate
@@ -128,6 +130,7 @@ class AreaEstimates:
     z: float
     legend: Legend
     warnings: tuple[str, ...]
+    finite: bool = False
 
     def summary(self) -> str:
         """One line: overall accuracy and the first class's area with their intervals."""
@@ -143,7 +146,8 @@ class AreaEstimates:
                 "orientation": ORIENTATION,
                 "absent_classes": ABSENT_CLASSES,
                 "estimators": "Olofsson et al. (2014); Stehman (2014) where strata differ from the classes of the map; "
-                "no finite population correction.",
+                + ("the variance of a stratum times 1 - n/N" if self.finite else "no finite population correction")
+                + ".",
                 "interval": f"Estimate plus or minus {self.z:g} standard errors, cut at the possible values.",
                 "few_points": FEW_POINTS_RULE,
             },
@@ -184,9 +188,9 @@ def estimate_counts(
             a stratum with a single point leaves without a standard error.
         unit: Unit of ``areas``.
         z: Half-width of the interval in standard errors.
-        pixels: Number of pixels of each stratum ``(H,)``: its variance then has the factor ``1 - n_h / N_h`` (Cochran
-            1977, chapter 5), so that a small stratum all of whose pixels are in the sample is known, not estimated. By
-            default the strata are taken to be infinite, as in Olofsson et al. (2014).
+        pixels: Number of pixels of each stratum ``(H,)``: its variance then has the factor ``1 - n_h / N_h`` (Stehman
+            2014), so that a small stratum all of whose pixels are in the sample is known, not estimated. By default the
+            strata are taken to be infinite, as in Olofsson et al. (2014).
 
     Raises:
         LabelError: No stratum with an area has a point.
@@ -254,7 +258,7 @@ def estimate_counts(
     warnings += [f"{name}: {e.warning}" for name, e in labelled if e.warning]
     return AreaEstimates(
         overall, tuple(classes), sample.shares(), tuple(s for s in strata if s.points), unsampled, total, unit, z,
-        legend, tuple(warnings),
+        legend, tuple(warnings), finite=pixels is not None,
     )  # fmt: skip
 
 

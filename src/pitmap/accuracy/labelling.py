@@ -29,7 +29,7 @@ def labelling_style(legend: Legend) -> str:
 
     hidden = ("stratum", "map_code", "row", "col")
     widgets = {
-        "reference": qgis.value_list({c.name: c.code for c in legend}),
+        "reference": qgis.value_list((c.name, c.code) for c in legend),
         "doubtful": qgis.CHECK_BOX,
         "comment": qgis.LONG_TEXT,
         "chip": qgis.PICTURE,

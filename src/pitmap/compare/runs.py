@@ -21,7 +21,7 @@ from pitmap import workflow
 from pitmap.accuracy.places import Places
 from pitmap.compare.plan import Plan, Run
 from pitmap.errors import ProjectError
-from pitmap.files import make_folder, write_json
+from pitmap.files import journals, make_folder, write_json
 from pitmap.networks.model_file import ModelCard
 from pitmap.project import Project
 from pitmap.samples.dataset import SampleSet
@@ -94,7 +94,9 @@ class Keys:
         """Names and contents of all files that samples and maps are made from."""
         project = self.plan.project
         files = {s.image for s in project.scenes} | {s.labels for s in project.scenes if s.labels}
-        files |= {s.corrections for s in project.scenes if s.corrections}
+        for scene in project.scenes:
+            if scene.corrections:
+                files |= {scene.corrections, *journals(scene.corrections)}
         for site in project.sites:
             files |= {project.folder / p for p in [site.extent, *site.exclude] if p}
         return sorted((file.name, _content_sha256(file)) for file in files)

@@ -19,17 +19,15 @@ import shapely.geometry
 from numpy.typing import NDArray
 from scipy.ndimage import binary_opening
 
-from pitmap import __version__, qgis
+from pitmap import __version__, qgis, review_queue
 from pitmap.errors import ImageError, LabelError, ProjectError
-from pitmap.geopackage import refuse_to_replace_work, write_layers
+from pitmap.files import refuse_to_replace
+from pitmap.geopackage import write_layers
 from pitmap.grid import Grid, Window
-from pitmap.landuse import CANNOT_BE_TOLD, REFERENCE_FIELD
 from pitmap.legend import Legend
-from pitmap.mapping.mines import LONGEST_EDGE, measure
+from pitmap.mapping.mines import IMAGE_TAG, LONGEST_EDGE, measure
 from pitmap.mapping.zonal import check_confidence, inside
 from pitmap.raster import Layout, code_polygons, create_plain, describe, open_raster, read_legend
-
-LAYER, TABLE = "review", "review_settings"
 
 MINE, GROUND = 1, 2
 """Kinds of polygons, as codes of the raster that they are drawn from."""
@@ -92,12 +90,15 @@ class Review:
 
     def summary(self) -> str:
         """One line for the screen."""
+        then = "."
+        if self.unit == "ha":
+            then = ", then give the file as `corrections` of the site in the project file."
         kinds = ", ".join(f"{number} {kind}" for kind, number in self.polygons.items())
         more = f" ({self.left_out} more polygons left out)" if self.left_out else ""
         return (
             f"{self.path}: {sum(self.polygons.values())} polygons ({kinds}), {self.area:.1f} {self.unit}{more}; of "
             f"their doubtful ground {self.doubt:.1f} {self.unit} are expected to be wrong. Fill in the field "
-            "`reference` in QGIS, then give the file as `corrections` of the site in the project file."
+            f"`reference` in QGIS{then}"
         )
 
 
@@ -123,18 +124,18 @@ def review(
     Args:
         map_path: Land-cover codes, uint8.
         confidence: The confidence that was written together with the map.
-        out_gpkg: The file; an existing queue with anything filled in is not replaced.
+        out_gpkg: The file, which must not exist: nobody's work is replaced.
         options: See ``ReviewOptions``.
         progress: Called with the finished share of the work, 0 to 1.
 
     Raises:
         ImageError: A raster cannot be read, or map and confidence do not fit together.
         LabelError: The map's classes are not known, or lack one of the mine classes.
-        OutputError: The file cannot be written, or somebody has worked on it.
+        OutputError: The file cannot be written, or exists.
     """
     options = options or ReviewOptions()
     map_path, confidence, out_gpkg = Path(map_path), Path(confidence), Path(out_gpkg)
-    refuse_to_replace_work(out_gpkg, LAYER, REFERENCE_FIELD)
+    refuse_to_replace(out_gpkg, "the queue", ".gpkg")
     legend = options.legend or read_legend(map_path)
     if legend is None:
         raise LabelError(f"{map_path} does not say what its codes mean.", "A map of `pitmap map`, or a legend with it.")
@@ -148,7 +149,7 @@ def review(
             "The raster that `pitmap map --confidence` writes together with the map; `pitmap run` writes it by itself.",
             "Make the map again with --confidence, or give --confidence here.",
         )
-    check_confidence(confidence, info.grid)
+    check_confidence(confidence, info)
     scale = describe(confidence).scales[0]
     with tempfile.TemporaryDirectory(prefix="pitmap-review-") as folder:
         kinds_file = Path(folder) / "kinds.tif"
@@ -166,6 +167,7 @@ def review(
     settings = {
         "pitmap": __version__,
         "map": map_path.name,
+        "image": info.tags.get(IMAGE_TAG),
         "classes": list(classes),
         "below": options.below,
         "minimum_m2": options.minimum_m2,
@@ -261,7 +263,7 @@ def _table(
             f"area_{suffix}": area[order] / unit,
             f"doubt_{suffix}": doubt[order] / unit,
             "pixels": pixels[order].astype(np.int64),
-            REFERENCE_FIELD: pd.array([None] * number, dtype=object),
+            review_queue.FIELD: pd.array([None] * number, dtype=object),
             "comment": pd.array([""] * number, dtype=object),
         },
         geometry=polygons[order],
@@ -282,7 +284,12 @@ def write_queue(path: Path, table: Any, legend: Legend, settings: dict[str, Any]
     )
     columns = [c for c in table.columns if c != table.geometry.name]
     style = review_style(legend, columns)
-    write_layers(path, {LAYER: table, TABLE: kept}, {LAYER: style}, {LAYER: "Polygon"})
+    write_layers(
+        path,
+        {review_queue.LAYER: table, review_queue.TABLE: kept},
+        {review_queue.LAYER: style},
+        {review_queue.LAYER: "Polygon"},
+    )
 
 
 def review_style(legend: Legend, columns: Sequence[str]) -> str:
@@ -298,13 +305,14 @@ def review_style(legend: Legend, columns: Sequence[str]) -> str:
         }  # fmt: skip
         return qgis.symbol(name, "fill", "SimpleFill", options)
 
+    unanswered = f"coalesce(\"{review_queue.FIELD}\", '') = ''"
     rules = [
-        ("mine, to be checked", '"reference" IS NULL AND "kind" = \'mine\''),
-        ("doubtful ground, to be checked", '"reference" IS NULL AND ("kind" IS NULL OR "kind" <> \'mine\')'),
-        ("checked", '"reference" IS NOT NULL'),
+        ("mine, to be checked", f"{unanswered} AND \"kind\" = 'mine'"),
+        ("doubtful ground, to be checked", f"{unanswered} AND coalesce(\"kind\", '') <> 'mine'"),
+        ("checked", f"NOT {unanswered}"),
     ]
     symbols = [outline("0", "215,25,28,255"), outline("1", "215,25,28,255", "dash"), outline("2", "26,150,65,255")]
-    answers = {c.name: c.key for c in legend} | {"cannot be told": CANNOT_BE_TOLD}
-    widgets = {REFERENCE_FIELD: qgis.value_list(answers), "comment": qgis.LONG_TEXT}
+    answers = [*((c.name, c.key) for c in legend), ("cannot be told", review_queue.CANNOT_BE_TOLD)]
+    widgets = {review_queue.FIELD: qgis.value_list(answers), "comment": qgis.LONG_TEXT}
     locked = [c for c in columns if c not in widgets]
     return qgis.style(qgis.by_rule(rules, symbols), qgis.form(columns, widgets, locked=locked))

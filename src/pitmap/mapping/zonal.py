@@ -13,7 +13,7 @@ from rasterio.features import rasterize
 
 from pitmap.errors import ImageError
 from pitmap.grid import Grid, blocks
-from pitmap.raster import describe, open_raster
+from pitmap.raster import LEGEND_TAG, TAG_PREFIX, RasterInfo, describe, open_raster
 
 
 class Inside(NamedTuple):
@@ -45,7 +45,7 @@ def inside(
     Raises:
         ImageError: A raster cannot be read, or the confidence does not fit the map.
     """
-    check_confidence(confidence, grid)
+    check_confidence(confidence, describe(map_path))
     number = len(polygons) + 1
     total, count, pixels = np.zeros(number), np.zeros(number), np.zeros((number, 256), np.int64)
     doubt = np.zeros(number)
@@ -75,16 +75,26 @@ def inside(
     return Inside(mean[1:], pixels[1:], doubt[1:])
 
 
-def check_confidence(confidence: Path, grid: Grid) -> None:
-    """Refuse a raster that cannot be the confidence of a map on a grid.
+def check_confidence(confidence: Path, map_info: RasterInfo) -> None:
+    """Refuse a raster that is not the confidence of a map.
 
     Raises:
-        ImageError: It has another grid, or more than one band.
+        ImageError: It has another grid, several bands or no confidences, or was made in another run than the map.
     """
     info = describe(confidence)
-    if not info.grid.same_as(grid) or info.bands != 1:
+    grid = map_info.grid
+    if not info.grid.same_as(grid) or info.bands != 1 or info.dtype != "uint8" or not 0 < 255 * info.scales[0] < 1.01:
         raise ImageError(
-            f"{confidence} has {info.grid.height} x {info.grid.width} pixels and {info.bands} band(s).",
-            f"The grid of the map ({grid.height} x {grid.width} pixels), and one band.",
+            f"{confidence} has {info.grid.height} x {info.grid.width} pixels and {info.bands} band(s) of {info.dtype} "
+            f"with scale {info.scales[0]:g}.",
+            f"The grid of the map ({grid.height} x {grid.width} pixels), and one band of uint8 with scale 1 / 255.",
             "Give the confidence that was written together with the map.",
+        )
+    told = {k for k in info.tags.keys() & map_info.tags.keys() if k.startswith(TAG_PREFIX) and k != LEGEND_TAG}
+    if different := sorted(k for k in told if info.tags[k] != map_info.tags[k]):
+        name = different[0].removeprefix(TAG_PREFIX).lower().replace("_", " ")
+        raise ImageError(
+            f"{confidence} was made in another run than {map_info.path}: {name} {info.tags[different[0]]} and "
+            f"{map_info.tags[different[0]]}.",
+            remedy="Make the map again with --confidence, or give the confidence that was written together with it.",
         )

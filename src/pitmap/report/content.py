@@ -23,7 +23,7 @@ from pitmap.grid import Grid, blocks
 from pitmap.legend import Legend
 from pitmap.networks.model_file import ModelCard
 from pitmap.project import Project, Scene
-from pitmap.raster import LEGEND_TAG, describe, open_raster
+from pitmap.raster import LEGEND_TAG, TAG_PREFIX, describe, open_raster
 from pitmap.samples.corrections import Corrections
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import USED, overlapping_components
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 MINES_LISTED = 50
 """Mines that get a line of their own; the rest are added up."""
-
-TAG_PREFIX = "PITMAP_"
 
 
 def read_json(path: Path, required: Sequence[str] = ()) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitmap.errors import LabelError, ProjectError
-from pitmap.files import make_folder, replacing, write_json
+from pitmap.files import journals, make_folder, replacing, write_json
 from pitmap.grid import Window, blocks
 from pitmap.legend import LandCoverClass, Legend
 from pitmap.project import Project, Scene
@@ -50,7 +50,9 @@ Progress = Callable[[str, float], None]
 def fingerprint(project: Project) -> str:
     """A checksum of everything that a sample set depends on: settings, legend, and size and time of the files."""
     files = {s.image for s in project.scenes} | {s.labels for s in project.scenes if s.labels}
-    files |= {s.corrections for s in project.scenes if s.corrections}
+    for scene in project.scenes:
+        if scene.corrections:
+            files |= {scene.corrections, *journals(scene.corrections)}
     for site in project.sites:
         files |= {project.folder / p for p in [site.extent, *site.exclude] if p}
     state = {
@@ -93,6 +95,7 @@ def build(project: Project, progress: Progress = lambda step, share: None) -> Sa
         own = reviewed[-1]
         _save_pixels(folder, scene, [codes[-1]] if own is None else [codes[-1], own.codes])
     _require_labels(scenes, codes)
+    _keep_given_labels(folder, project.legend, scenes, codes, reviewed)
 
     progress("split", 0.5)
     settings = project.samples_settings
@@ -204,6 +207,18 @@ def _allocate(path: Path) -> None:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
+def _keep_given_labels(
+    folder: Path, legend: Legend, scenes: list[Scene], codes: list[NDArray[np.uint8]],
+    reviewed: list[SceneCorrections | None],
+) -> None:  # fmt: skip
+    """Write the labels before corrections: figures of the labelled area come from these."""
+    for scene, labels, own in zip(scenes, codes, reviewed, strict=True):
+        path = folder / "given" / f"{scene.name}.tif"
+        path.unlink(missing_ok=True)
+        if own is not None:
+            write_cog(path, labels, scene.info.grid, codes_layout(legend))
+
+
 def _correct(
     codes: list[NDArray[np.uint8]], splits: list[NDArray[np.uint8]], reviewed: list[SceneCorrections | None]
 ) -> Corrections | None:
@@ -292,7 +307,7 @@ def _stratify_units(
         if key >= 0:
             counts[units.index(key)] += _class_counts(scene_codes, project.legend)
     parts = stratify(counts, shares, project.project.seed, project.samples_settings.minimum_per_class)
-    corrected = {key for key, own in zip(keys, reviewed, strict=True) if own is not None and own.codes.any()}
+    corrected = {key for key, own in zip(keys, reviewed, strict=True) if own is not None and own.labelled.any()}
     unlabelled = {u: Split.TRAINING if u in corrected else Split.NONE for u in units}
     return {u: USED[p] if p >= 0 else unlabelled[u] for u, p in zip(units, parts.tolist(), strict=True)}
 
@@ -324,8 +339,8 @@ def _block_rasters(
             if window_codes.any():
                 _count_blocks(totals, block_grid, scenes[i], window, window_codes, area, len(project.legend))
             own = reviewed[i]
-            if own is not None and own.codes[window.slices].any():
-                corrected |= _blocks_of(block_grid, scenes[i], window, own.codes[window.slices] > 0)
+            if own is not None and (new := own.labelled[window.slices]).any():
+                corrected |= _blocks_of(block_grid, scenes[i], window, new)
     keys = sorted(totals)
     counts = np.array([totals[k] for k in keys])
     smallest = settings.minimum_per_class * pixel_m**2
@@ -338,8 +353,8 @@ def _block_rasters(
         for window in blocks(splits[i].shape, 1024):
             split = block_split(grid, window, block_grid, assigned, buffer_m)
             if added:
-                # Only new ground changes: without this, the buffer round it would eat into the test ground.
-                wider = block_split(grid, window, block_grid, assigned | added, buffer_m)
+                # Only new ground changes, or the buffer round it would eat into the test ground; it keeps both buffers.
+                wider = block_split(grid, window, block_grid, assigned | added, 2 * buffer_m)
                 split[(split == Split.NONE) & (wider == Split.TRAINING)] = Split.TRAINING
             splits[i][window.slices] = split
     number = {s.label: sum(p == s for p in assigned.values()) for s in USED}

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pitmap import landuse
-from pitmap.landuse import CANNOT_BE_TOLD, REFERENCE_FIELD
+from pitmap import landuse, review_queue
+from pitmap.errors import LabelError
 from pitmap.legend import UNLABELLED
 from pitmap.project import Project, Scene
 from pitmap.samples.labels import unusable_ground
@@ -75,6 +75,11 @@ class SceneCorrections:
     polygons: int
     open: int
 
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Where a class was given, ``(height, width)``."""
+        return (self.codes != NOT_CORRECTED) & (self.codes != UNLABEL)
+
     def apply(self, labels: NDArray[np.uint8], split: NDArray[np.uint8]) -> Corrections:
         """Change the labels of training ground, in place.
 
@@ -105,7 +110,8 @@ class SceneCorrections:
 def scene_corrections(project: Project, scene: Scene) -> SceneCorrections | None:
     """The corrections of a scene on its pixels, None where it has none.
 
-    Features whose field ``reference`` is empty do not count. Of overlapping ones the smaller wins.
+    Features whose field ``reference`` is empty do not count. It holds the key of a class, its name or its code. Of
+    overlapping features the smaller wins.
 
     Raises:
         LabelError: The file cannot be read, lies outside the image, or names classes that the legend lacks.
@@ -113,17 +119,31 @@ def scene_corrections(project: Project, scene: Scene) -> SceneCorrections | None
     if scene.corrections is None:
         return None
     grid, legend = scene.info.grid, project.legend
-    layer = landuse.read_layer(scene.corrections, None, REFERENCE_FIELD)
+    name = review_queue.layer_of(scene.corrections)
+    codes = np.zeros(grid.shape, np.uint8)
+    if landuse.is_empty(scene.corrections, name):
+        return SceneCorrections(codes, 0, 0)
+    layer = landuse.read_layer(scene.corrections, name, review_queue.FIELD)
     filled = np.array([v is not None and v != "" for v in layer.values])
     number, still_open = int(filled.sum()), int((~filled).sum())
-    codes = np.zeros(grid.shape, np.uint8)
     if number:
+        # Keys before codes: the form writes keys, and a key may look like another class's code.
+        values = {
+            **landuse.class_codes(None, legend),
+            **{c.key: c.code for c in legend},
+            review_queue.CANNOT_BE_TOLD: UNLABEL,
+        }
+        if unknown := sorted({v for v in layer.values if v and v not in values}):
+            raise LabelError(
+                f"The field {review_queue.FIELD!r} of {scene.corrections} holds {', '.join(map(repr, unknown))}.",
+                f"A class by its key ({', '.join(legend.keys)}), name or code, or {review_queue.CANNOT_BE_TOLD!r}.",
+                "Correct these features in QGIS.",
+            )
         chosen = replace(
             layer,
             geometries=layer.geometries[filled],
             values=tuple(v for v, f in zip(layer.values, filled, strict=True) if f),
         )
-        values = {**landuse.class_codes(None, legend), CANNOT_BE_TOLD: UNLABEL}
         codes = landuse.burn(chosen, grid, values)
         codes[unusable_ground(project, scene)] = NOT_CORRECTED
     return SceneCorrections(codes, number, still_open)

@@ -4,7 +4,8 @@ A sample set is a folder:
 
     samples.json            scenes, patches, band statistics, legend, audit
     patches.gpkg            footprints of the patches, for QGIS
-    labels/<scene>.tif      land-cover codes
+    labels/<scene>.tif      land-cover codes that the network learns from
+    given/<scene>.tif       the same before an analyst's corrections, where there are some
     splits/<scene>.tif      1 training, 2 validation, 3 test
     pixels/<scene>.npy      the selected bands, (band, row, col), in the image's own numbers
 
@@ -106,6 +107,11 @@ class SampleSet:
     def codes(self) -> list[NDArray[np.uint8]]:
         """The scenes' land-cover codes, ``(height, width)`` each; 0 where unlabelled or without data."""
         return [read_codes(self.folder / "labels" / f"{s.name}.tif") for s in self.scenes]
+
+    def given_codes(self, scene: int) -> NDArray[np.uint8]:
+        """The codes of a scene as the land-use map gives them, without corrections, ``(height, width)``."""
+        path = self.folder / "given" / f"{self.scenes[scene].name}.tif"
+        return read_codes(path) if path.exists() else self.codes[scene]
 
     @cached_property
     def valid(self) -> list[NDArray[np.bool_]]:

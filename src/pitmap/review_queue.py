@@ -1,0 +1,59 @@
+"""The file of a review: written from a map, filled in by an analyst, read as labels of the next training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+LAYER, TABLE = "review", "review_settings"
+"""Layer with the polygons, and table with what they were made from."""
+
+FIELD = "reference"
+"""Field that an analyst fills in: the key of a class, its name or its code."""
+
+CANNOT_BE_TOLD = "?"
+"""What stands there instead where nobody can tell: the ground loses its label."""
+
+
+def layer_of(path: Path) -> str | None:
+    """The layer that was reviewed: ``review``, else None for the only one. None for a file that cannot be read."""
+    names, _ = _contents(path)
+    return LAYER if LAYER in names else None
+
+
+def problems(path: Path, image: Path) -> list[str]:
+    """Why a file cannot be used as corrections of an image, as sentences.
+
+    Args:
+        path: The file.
+        image: The image whose labels it would correct.
+    """
+    names, tables = _contents(path)
+    if "points" in names and "design" in tables:
+        return [
+            f"{path.name} is a sample of `pitmap design`. An estimate rests on its points, so a network must not learn "
+            "from them. Give a queue of `pitmap review`."
+        ]
+    made_from = _settings(path).get("image") if TABLE in tables else None
+    if made_from not in (None, image.name):
+        return [f"{path.name} is the review of a map of {made_from}, not of {image.name}."]
+    return []
+
+
+def _contents(path: Path) -> tuple[set[str], set[str]]:
+    """Names of the layers of a file, and of its tables without geometry."""
+    import pyogrio
+
+    try:
+        listed = pyogrio.list_layers(path)
+    except pyogrio.errors.DataSourceError:
+        return set(), set()
+    return {str(n) for n, kind in listed if kind is not None}, {str(n) for n, kind in listed if kind is None}
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    import pyogrio
+
+    table = pyogrio.read_dataframe(path, layer=TABLE, read_geometry=False)
+    return {key: json.loads(value) for key, value in zip(table["key"], table["value"], strict=True)}
