@@ -63,11 +63,13 @@ def nearest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:
     Args:
         name: What was written.
         names: What may be written.
-        cutoff: Least likeness, 0..1; 0 always finds one.
+        cutoff: Least likeness, 0..1; 0 always finds one if there is any.
 
     Returns:
         One of ``names``, None where none is near.
     """
     folded = {n.casefold(): n for n in reversed(list(names))}
     found = get_close_matches(name.casefold(), folded, n=1, cutoff=cutoff)
+    if not found and cutoff == 0:
+        found = list(folded)[-1:]
     return folded[found[0]] if found else None

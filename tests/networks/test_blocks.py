@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from pitmap.errors import ProjectError
-from pitmap.networks.blocks import bilinear, check_choice, check_size, conv1x1, convolutions, nearest, up_conv
+from pitmap.networks.blocks import bilinear, check_choice, check_size, conv1x1, convolutions, up_conv
 
 
 def test_convolutions_lead_through_the_channels():
@@ -53,9 +53,3 @@ def test_unknown_choice_names_the_nearest():
     check_choice("fusion", "add", ("add", "concat"))
     with pytest.raises(ProjectError, match="'concat'"):
         check_choice("fusion", "concatenate", ("add", "concat"))
-
-
-def test_nearest_ignores_case_and_always_answers():
-    assert nearest("a1", ["A1", "B1"]) == "A1"
-    assert nearest("", ["unet", "segnet"]) in ("unet", "segnet")
-    assert nearest("zzz", ["unet"]) == "unet"
