@@ -192,7 +192,10 @@ def assess_project(project: Project, model: Path, ground_file: Path | None = Non
         map_file = project.results / "maps" / f"{scene.name}.tif"
         mapped, confidence = read_codes(map_file), read_codes(confidence_path(map_file))
         areas = None if scene.info.grid.crs is None else scene.info.grid.pixel_areas_m2()
-        sources = {"map": f"maps/{scene.name}.tif", "reference": f"samples/labels/{scene.name}.tif"}
+        sources = {
+            "map": f"maps/{scene.name}.tif",
+            "reference": f"samples/{samples.given_file(i).parent.name}/{scene.name}.tif",
+        }
         by_scene[scene.name] = {}
         for ground, region in {"test": samples.ground(i, Split.TEST), "labelled_area": codes > 0}.items():
             result = assess_arrays(mapped, codes, samples.legend, region, areas, names[ground], sources)

@@ -108,10 +108,16 @@ class SampleSet:
         """The scenes' land-cover codes, ``(height, width)`` each; 0 where unlabelled or without data."""
         return [read_codes(self.folder / "labels" / f"{s.name}.tif") for s in self.scenes]
 
+    def given_file(self, scene: int) -> Path:
+        """The raster of a scene's codes as the land-use map gives them, without corrections."""
+        name = f"{self.scenes[scene].name}.tif"
+        path = self.folder / "given" / name
+        return path if path.exists() else self.folder / "labels" / name
+
     def given_codes(self, scene: int) -> NDArray[np.uint8]:
-        """The codes of a scene as the land-use map gives them, without corrections, ``(height, width)``."""
-        path = self.folder / "given" / f"{self.scenes[scene].name}.tif"
-        return read_codes(path) if path.exists() else self.codes[scene]
+        """The codes of ``given_file``, ``(height, width)``."""
+        path = self.given_file(scene)
+        return self.codes[scene] if path.parent.name == "labels" else read_codes(path)
 
     @cached_property
     def valid(self) -> list[NDArray[np.bool_]]:
