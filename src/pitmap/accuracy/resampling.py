@@ -72,7 +72,7 @@ class FigureIntervals:
     """Intervals of the figures of a confusion matrix.
 
     Attributes:
-        figures: ``overall_accuracy``, ``kappa``, ``mean_iou``, ``mean_f1``, ``quantity``, ``allocation``.
+        figures: By name, those of ``GLOBAL_FIGURES``.
         classes: By class key: ``producers_accuracy``, ``users_accuracy``, ``iou``, ``f1``.
         blocks: Number of blocks.
         draws: Number of draws.
@@ -122,7 +122,10 @@ class Difference:
     differs: bool
 
 
-GLOBAL_FIGURES = ("overall_accuracy", "kappa", "mean_iou", "mean_f1", "quantity", "allocation")
+GLOBAL_FIGURES = (
+    "overall_accuracy", "kappa", "mean_producers_accuracy", "mean_users_accuracy", "mean_iou", "mean_f1", "quantity",
+    "allocation", "exchange", "shift",
+)  # fmt: skip
 CLASS_FIGURES = ("producers_accuracy", "users_accuracy", "iou", "f1")
 
 
@@ -133,7 +136,7 @@ def figure_table(counts: ArrayLike) -> NDArray[np.float64]:
         counts: ``(..., K, K)``, rows = map, columns = reference.
 
     Returns:
-        ``(..., 6 + 4 K)``: ``GLOBAL_FIGURES``, then ``CLASS_FIGURES`` for each class; NaN where undefined.
+        ``(..., 10 + 4 K)``: ``GLOBAL_FIGURES``, then ``CLASS_FIGURES`` for each class; NaN where undefined.
     """
     x = np.asarray(counts, np.float64)
     agreed, mapped, reference = np.diagonal(x, axis1=-2, axis2=-1), x.sum(axis=-1), x.sum(axis=-2)
@@ -144,7 +147,10 @@ def figure_table(counts: ArrayLike) -> NDArray[np.float64]:
         chance = (mapped * reference).sum(axis=-1) / total**2
         kappa = np.where(chance < 1 - 1e-12, (oa - chance) / (1 - chance), np.nan)
         quantity = np.abs(mapped - reference).sum(axis=-1) / (2 * total)
-        table = [oa, kappa, _nanmean(per_class[2]), _nanmean(per_class[3]), quantity, 1 - oa - quantity]
+        swapped = np.minimum(x, np.swapaxes(x, -1, -2)).sum(axis=(-2, -1)) - agreed.sum(axis=-1)
+        allocation, exchange = 1 - oa - quantity, swapped / total
+        means = [_nanmean(figure) for figure in per_class]
+        table = [oa, kappa, *means, quantity, allocation, exchange, np.maximum(allocation - exchange, 0)]
     classes = np.moveaxis(per_class, 0, -1)  # (..., K, 4)
     return np.concatenate([np.stack(table, axis=-1), classes.reshape(*x.shape[:-2], -1)], axis=-1)
 

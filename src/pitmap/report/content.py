@@ -275,7 +275,7 @@ def scene_accuracies(
     return rows
 
 
-def intervals(content: Mapping[str, Any], legend: Legend) -> dict[str, Any]:
+def intervals(content: Mapping[str, Any]) -> dict[str, Any]:
     """Intervals of the figures on test ground, by figure, and by class and figure; empty where there are none.
 
     They stand beside the assessment of the test ground or at the top of the file: a figure has its bounds, or a
@@ -286,8 +286,6 @@ def intervals(content: Mapping[str, Any], legend: Legend) -> dict[str, Any]:
     by_class = {name: bounds for name, bounds in found.items() if isinstance(bounds, dict)}
     return {
         "figures": {name: bounds for name, bounds in found.items() if isinstance(bounds, list)},
-        "class_figures": list(by_class),
-        "classes": [{"class": c, "bounds": [by_class[name].get(c.key) for name in by_class]} for c in legend],
         "of_class": by_class,
         "level": made.get("level", 0.95),
         "method": made.get("method", "Intervals come from resampling blocks of ground."),

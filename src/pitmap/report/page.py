@@ -143,7 +143,7 @@ def _context(project: Project, model_path: Path) -> dict[str, Any]:
         "test": test,
         "labelled": content.accuracy(figures["labelled_area"], legend, mine_keys),
         "by_scene": content.scene_accuracies(figures, legend, mine_keys),
-        "intervals": content.intervals(figures, legend),
+        "intervals": content.intervals(figures),
         "reliability": _reliability(figures.get("reliability")),
         "areas": content.areas(project, scenes, legend),
         "mines": content.mines(mine_tables) if mine_tables else None,
