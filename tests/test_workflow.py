@@ -173,7 +173,10 @@ def test_a_reviewed_map_teaches_the_next_network(study):
     model = read_card(workflow.model_path(project)).sha256
     queue = project.folder / "review.gpkg"
     map_file = project.results / "maps" / "may.tif"
-    review(map_file, workflow.confidence_path(map_file), queue, ReviewOptions(minimum_m2=100))
+    assert workflow.split_file(project, project.folder / "may.tif") is None
+    split = workflow.split_file(project, map_file)
+    assert split == project.results / "samples" / "splits" / "may.tif"
+    review(map_file, workflow.confidence_path(map_file), queue, ReviewOptions(minimum_m2=100, split=split))
     frame = gpd.read_file(queue, layer="review")
     frame.loc[frame["rank"] == 1, "reference"] = "WDA"
     frame.to_file(queue, layer="review", driver="GPKG")

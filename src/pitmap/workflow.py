@@ -98,6 +98,13 @@ def map_scene(project: Project, model: Path, scene: Scene, progress: Callable[[f
     return report
 
 
+def split_file(project: Project, map_file: Path) -> Path | None:
+    """The raster of training, validation and test ground under a map of the project, None where there is none."""
+    maps = {(project.results / "maps" / f"{s.name}.tif").resolve(): s.name for s in project.scenes}
+    path = project.samples_folder / "splits" / f"{maps.get(map_file.resolve())}.tif"
+    return path if path.exists() else None
+
+
 def _precision_so_far(project: Project, model: Path) -> Any:
     """The precision in which a model has made a map of the project, ``auto`` before the first one.
 

@@ -102,6 +102,23 @@ def test_strips_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert second.doubt == pytest.approx(first.doubt)
 
 
+def test_ground_on_which_corrections_do_not_count_is_told(tmp_path: Path):
+    split = np.ones(GRID.shape, np.uint8)
+    split[20:26], split[2:5] = 2, 3
+    write_cog(tmp_path / "split.tif", split, GRID, Layout(1, "uint8", 0))
+    options = ReviewOptions(minimum_m2=400, split=tmp_path / "split.tif")
+    review(*write(tmp_path, *scene()), tmp_path / "queue.gpkg", options)
+    queue = gpd.read_file(tmp_path / "queue.gpkg", layer="review")
+    assert list(queue["held_back"]) == [0.5, 0.5, 0.3]
+    small = Grid(GRID.crs, GRID.transform, 4, 4)
+    write_cog(tmp_path / "small.tif", split[:4, :4], small, Layout(1, "uint8", 0))
+    with pytest.raises(ImageError, match="another grid"):
+        review(
+            tmp_path / "map.tif", tmp_path / "map-confidence.tif", tmp_path / "no.gpkg",
+            ReviewOptions(split=tmp_path / "small.tif"),
+        )  # fmt: skip
+
+
 def test_limits(tmp_path: Path):
     sources = write(tmp_path, *scene())
     assert review(*sources, tmp_path / "a.gpkg", ReviewOptions(minimum_m2=100)).polygons["doubtful ground"] == 2

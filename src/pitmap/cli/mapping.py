@@ -103,17 +103,20 @@ def review(
     below: Annotated[float, typer.Option(help="Ground is doubtful where the confidence is below this.")] = 0.7,
     minimum_m2: Annotated[float, typer.Option(help="Leave out smaller polygons.")] = 1000.0,
     most: Annotated[int, typer.Option(help="Number of polygons at most.")] = 500,
-    project: Annotated[Path | None, typer.Option("--project", "-p", help="Project whose legend is used.")] = None,
+    project: Annotated[
+        Path | None,
+        typer.Option("--project", "-p", help="Project that the map is of: says what validation and test ground is."),
+    ] = None,
 ) -> None:
     """List mines and doubtful ground, least sure and largest first, to be corrected in QGIS.
 
     What is filled in becomes labels of the next training: corrections = "queue.gpkg" at the site in the project file.
 
-    Example: pitmap review results/maps/site1.tif review/site1.gpkg
+    Example: pitmap review results/maps/site1.tif review/site1.gpkg --project pitmap.toml
     """
     from pitmap.mapping.review import ReviewOptions
     from pitmap.mapping.review import review as write_review
-    from pitmap.workflow import confidence_path
+    from pitmap.workflow import confidence_path, split_file
 
     study = None if project is None else load_project(project)
     options = ReviewOptions(
@@ -121,6 +124,7 @@ def review(
         below=below,
         minimum_m2=minimum_m2,
         most=most,
+        split=split_file(study, map_file) if study else None,
         legend=study.legend if study else None,
     )
     with one_step("looking for doubtful ground") as progress:

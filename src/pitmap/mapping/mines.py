@@ -17,7 +17,7 @@ from pitmap import qgis
 from pitmap.errors import LabelError
 from pitmap.geopackage import write_layers
 from pitmap.legend import LandCoverClass, Legend
-from pitmap.mapping.zonal import inside
+from pitmap.mapping.zonal import sureness
 from pitmap.raster import code_polygons, describe, read_legend
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def extract_mines(
             "perimeter_m": measures.perimeter_m[keep],
         }
     if confidence is not None:
-        columns["confidence"] = inside(polygons, map_path, Path(confidence), grid).confidence
+        columns["confidence"] = sureness(polygons, Path(confidence), info).confidence
 
     # Largest first; among equals from north to south and west to east, so that an id does not depend on the machine.
     size = columns.get("area_m2", columns["pixels"])

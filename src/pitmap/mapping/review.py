@@ -26,8 +26,9 @@ from pitmap.geopackage import write_layers
 from pitmap.grid import Grid, Window
 from pitmap.legend import Legend
 from pitmap.mapping.mines import IMAGE_TAG, LONGEST_EDGE, measure
-from pitmap.mapping.zonal import check_confidence, inside
-from pitmap.raster import Layout, code_polygons, create_plain, describe, open_raster, read_legend
+from pitmap.mapping.zonal import check_confidence, code_counts, sureness
+from pitmap.raster import Layout, RasterInfo, code_polygons, create_plain, describe, open_raster, read_legend
+from pitmap.samples.split import Split
 
 MINE, GROUND = 1, 2
 """Kinds of polygons, as codes of the raster that they are drawn from."""
@@ -49,6 +50,8 @@ class ReviewOptions:
         below: Ground of the other classes is in it where the confidence is below this.
         minimum_m2: Smaller polygons are left out; pixels instead of m2 for a map without a CRS.
         most: Number of polygons at most, the first of the order.
+        split: Raster of the split of the ground (``samples/splits/<scene>.tif``), on the map's grid: tells how much of
+            a polygon is validation or test ground, on which corrections do not count. None leaves that open.
         legend: The map's classes, by default those stored in it.
     """
 
@@ -56,6 +59,7 @@ class ReviewOptions:
     below: float = 0.7
     minimum_m2: float = 1000.0
     most: int = 500
+    split: Path | None = None
     legend: Legend | None = None
 
     def __post_init__(self) -> None:
@@ -117,8 +121,9 @@ def review(
     is least sure and largest comes first, and mines of which the network is sure come last, the larger first.
 
     Columns: ``rank`` (1 is the first to look at), ``kind``, ``class`` and ``name`` (the mapped class that most of it
-    has), ``confidence`` (mean), ``area_ha`` and ``doubt_ha`` (``area_px``, ``doubt_px`` without a CRS), ``pixels``; and
-    to be filled in: ``reference`` (key of a class from a list, or ``?`` for ground that nobody can tell), ``comment``.
+    has), ``held_back`` (share of it that is validation or test ground, where the split is given), ``confidence``
+    (mean), ``area_ha`` and ``doubt_ha`` (``area_px`` and ``doubt_px`` without a CRS), ``pixels``; and to be filled in:
+    ``reference`` (key of a class from a list, or ``?`` for ground that nobody can tell), ``comment``.
     An outline may be changed, a polygon split, and new ones may be drawn. A table keeps the map's name and the options.
 
     Args:
@@ -150,6 +155,8 @@ def review(
             "Make the map again with --confidence, or give --confidence here.",
         )
     check_confidence(confidence, info)
+    if options.split is not None and not describe(options.split).grid.same_as(info.grid):
+        raise ImageError(f"The split {options.split} has another grid than the map {map_path}.")
     scale = describe(confidence).scales[0]
     with tempfile.TemporaryDirectory(prefix="pitmap-review-") as folder:
         kinds_file = Path(folder) / "kinds.tif"
@@ -159,7 +166,7 @@ def review(
         found = [(kind, shapely.geometry.shape(p)) for kind, p in code_polygons(kinds_file, sorted(KINDS))]
         kinds = np.array([kind for kind, _ in found], np.int64)
         polygons = np.array([polygon for _, polygon in found], dtype=object)
-        table = _table(map_path, confidence, doubtful_file, info.grid, legend, kinds, polygons, options)
+        table = _table(info, confidence, doubtful_file, legend, kinds, polygons, options)
     if progress:
         progress(1.0)
     kept = table[: options.most]
@@ -221,10 +228,9 @@ def _draw(
 
 
 def _table(
-    map_path: Path,
+    info: RasterInfo,
     confidence: Path,
     doubtful_file: Path,
-    grid: Grid,
     legend: Legend,
     kinds: NDArray[np.int64],
     polygons: NDArray[np.object_],
@@ -234,6 +240,7 @@ def _table(
     import geopandas as gpd
     import pandas as pd
 
+    grid = info.grid
     pixels = np.rint(shapely.area(polygons) / abs(grid.transform.determinant))
     if grid.crs is None:
         area, unit, suffix = pixels, 1.0, "px"
@@ -246,19 +253,25 @@ def _table(
         area, unit, suffix = measure(polygons, grid.crs, edge).area_m2, 10_000.0, "ha"
     large = area >= options.minimum_m2
     kinds, polygons, pixels, area = kinds[large], polygons[large], pixels[large], area[large]
-    sure, codes, doubt = inside(polygons, map_path, confidence, grid, doubtful_file)
+    codes = code_counts(polygons, info.path, grid)
+    sure, doubt = sureness(polygons, confidence, info, doubtful_file)
     doubt = doubt * area / pixels
     bounds = shapely.bounds(polygons).reshape(-1, 4)
     order = np.lexsort((bounds[:, 0], -bounds[:, 3], -area, -doubt))
     most = codes[order, 1 : len(legend) + 1].argmax(axis=1)
     keys, names = np.array(legend.keys, dtype=object), np.array([c.name for c in legend], dtype=object)
     number = len(order)
+    held_back = {}
+    if options.split is not None:
+        ground = code_counts(polygons, options.split, grid)[order]
+        held_back["held_back"] = ground[:, [Split.VALIDATION, Split.TEST]].sum(axis=1) / pixels[order]
     return gpd.GeoDataFrame(
         {
             "rank": np.arange(1, number + 1),
             "kind": np.array([KINDS[int(k)] for k in kinds[order]], dtype=object),
             "class": keys[most],
             "name": names[most],
+            **held_back,
             "confidence": sure[order],
             f"area_{suffix}": area[order] / unit,
             f"doubt_{suffix}": doubt[order] / unit,

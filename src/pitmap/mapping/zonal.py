@@ -1,8 +1,9 @@
-"""What a map and its confidence hold inside polygons, read block by block."""
+"""What rasters hold inside polygons, read block by block."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,59 +13,68 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from pitmap.errors import ImageError
-from pitmap.grid import Grid, blocks
+from pitmap.grid import Grid, Window, blocks
 from pitmap.raster import LEGEND_TAG, TAG_PREFIX, RasterInfo, describe, open_raster
 
 
-class Inside(NamedTuple):
-    """What polygons hold.
+class Sureness(NamedTuple):
+    """How sure a map is inside polygons.
 
     Attributes:
         confidence: Mean confidence, float64 ``(polygon,)``, 0..1, NaN where no pixel has one.
-        pixels: Pixels of each code, int64 ``(polygon, 256)``.
         doubt: Pixels that are expected to be wrong, float64 ``(polygon,)``: the sum of 1 - confidence.
     """
 
     confidence: NDArray[np.float64]
-    pixels: NDArray[np.int64]
     doubt: NDArray[np.float64]
 
 
-def inside(
-    polygons: NDArray[np.object_], map_path: Path, confidence: Path, grid: Grid, doubtful: Path | None = None
-) -> Inside:
-    """Mean confidence, pixels by code and doubt of disjoint polygons.
+def code_counts(polygons: NDArray[np.object_], codes: Path, grid: Grid) -> NDArray[np.int64]:
+    """Pixels of each code inside polygons.
 
     Args:
         polygons: Disjoint shapely polygons along pixel edges, in map coordinates.
-        map_path: The map.
+        codes: A raster of codes 0..255.
+        grid: Its grid.
+
+    Returns:
+        int64 ``(polygon, 256)``.
+
+    Raises:
+        ImageError: The raster cannot be read.
+    """
+    counts = np.zeros((len(polygons) + 1, 256), np.int64)
+    with open_raster(codes, [1]) as reader:
+        for window, index in _indices(polygons, grid):
+            inside = index > 0
+            np.add.at(counts, (index[inside], reader.read(window)[0][0][inside]), 1)
+    return counts[1:]
+
+
+def sureness(
+    polygons: NDArray[np.object_], confidence: Path, map_info: RasterInfo, doubtful: Path | None = None
+) -> Sureness:
+    """How sure a map is inside polygons.
+
+    Args:
+        polygons: Disjoint shapely polygons along pixel edges, in map coordinates.
         confidence: The raster that was written together with the map.
-        grid: Grid of the map.
+        map_info: The map.
         doubtful: Raster that is not 0 where doubt counts; None counts it everywhere.
 
     Raises:
         ImageError: A raster cannot be read, or the confidence does not fit the map.
     """
-    check_confidence(confidence, describe(map_path))
+    check_confidence(confidence, map_info)
     number = len(polygons) + 1
-    total, count, pixels = np.zeros(number), np.zeros(number), np.zeros((number, 256), np.int64)
-    doubt = np.zeros(number)
-    tree = shapely.STRtree(polygons)
+    total, count, doubt = np.zeros(number), np.zeros(number), np.zeros(number)
     scale = describe(confidence).scales[0]
     with (
-        open_raster(map_path, [1]) as codes_reader,
-        open_raster(confidence) as confidence_reader,
+        open_raster(confidence) as reader,
         contextlib.nullcontext() if doubtful is None else open_raster(doubtful) as mask_reader,
     ):
-        for window in blocks(grid.shape, 1024):
-            part = grid.crop(window)
-            hits = np.sort(tree.query(shapely.box(*part.bounds), predicate="intersects"))
-            if not len(hits):
-                continue
-            shapes = [(polygons[i], int(i) + 1) for i in hits]
-            index = rasterize(shapes, part.shape, fill=0, transform=part.transform, dtype="int32")
-            codes, sure = codes_reader.read(window)[0][0], confidence_reader.read(window)[0][0]
-            np.add.at(pixels, (index[index > 0], codes[index > 0]), 1)
+        for window, index in _indices(polygons, map_info.grid):
+            sure = reader.read(window)[0][0]
             stated = (index > 0) & (sure > 0)
             total += np.bincount(index[stated], sure[stated] * scale, number)
             count += np.bincount(index[stated], minlength=number)
@@ -72,7 +82,18 @@ def inside(
                 stated &= mask_reader.read(window)[0][0] > 0
             doubt += np.bincount(index[stated], 1 - sure[stated] * scale, number)
     mean = np.divide(total, count, out=np.full(number, np.nan), where=count > 0)
-    return Inside(mean[1:], pixels[1:], doubt[1:])
+    return Sureness(mean[1:], doubt[1:])
+
+
+def _indices(polygons: NDArray[np.object_], grid: Grid) -> Iterator[tuple[Window, NDArray[np.int32]]]:
+    """The windows in which polygons lie, and the number of the polygon, from 1 on, of each of their pixels."""
+    tree = shapely.STRtree(polygons)
+    for window in blocks(grid.shape, 1024):
+        part = grid.crop(window)
+        hits = np.sort(tree.query(shapely.box(*part.bounds), predicate="intersects"))
+        if len(hits):
+            shapes = [(polygons[i], int(i) + 1) for i in hits]
+            yield window, rasterize(shapes, part.shape, fill=0, transform=part.transform, dtype="int32")
 
 
 def check_confidence(confidence: Path, map_info: RasterInfo) -> None:
