@@ -97,17 +97,34 @@ def _listed(values: list[str] | tuple[str, ...]) -> str:
 
 
 def summary(results: Path) -> str:
-    """Tables of the CSV files as Markdown: means of Table II, verdicts, optimism."""
+    """The CSV files of a comparison as Markdown: cost, means of Table II, Table III, verdicts, optimism.
+
+    Args:
+        results: The results folder with ``comparison/``.
+    """
 
     def rows(name: str) -> list[dict[str, str]]:
         with (results / "comparison" / f"{name}.csv").open(encoding="utf-8") as file:
             return list(csv.DictReader(file))
 
+    def table(head: str, body: list[str]) -> list[str]:
+        return [f"| {head} |", "|" + "---|" * (head.count("|") + 1), *body, ""]
+
+    lines = table(
+        "network | depth | parameters | operations at 512 | training, s/Mpx | mapping, s/Mpx | mapping, MB/Mpx",
+        [
+            f"| {r['network']} | {r['depth']} | {int(r['parameters']):,} "
+            f"| {float(r['multiply_accumulates']) / 1e9:.2f} G | {float(r['training_seconds_per_megapixel']):.2f} "
+            f"| {float(r['mapping_seconds_per_megapixel']):.2f} "
+            f"| {float(r['mapping_megabytes_per_megapixel']):.0f} |"
+            for r in rows("table1")
+        ],
+    )
     table2 = rows("table2")
     figures = [("overall_accuracy", ""), ("kappa", ""), ("mean_iou", ""), ("iou", "OPM"), ("iou", "PIT")]
     figures = [f for f in figures if any((r["figure"], r["class"]) == f for r in table2)]
-    lines = ["| split | network | " + " | ".join(" ".join(f).strip() for f in figures) + " |"]
-    lines.append("|" + "---|" * (2 + len(figures)))
+    among = {(r["split"], r["network"]): f"{r['count']} of {r['of']}" for r in rows("table3")}
+    body = []
     for split, network in dict.fromkeys((r["split"], r["network"]) for r in table2):
         cells = []
         for figure in figures:
@@ -115,23 +132,31 @@ def summary(results: Path) -> str:
                 r for r in table2 if (r["split"], r["network"], r["figure"], r["class"]) == (split, network, *figure)
             )
             seeds = [_percent(v) for name, v in row.items() if name.startswith("seed ")]
-            cells.append(f"{_percent(row['mean'])} ({' / '.join(seeds)})")
-        lines.append(f"| {split} | {network} | {' | '.join(cells)} |")
-    lines += ["", "| split | figure | first | second | difference | interval | p (Holm) | blocks | the first is |"]
-    lines.append("|" + "---|" * 9)
-    for r in rows("differences"):
-        if r["figure"] in ("mine_iou", "mean_iou"):
-            ends = f"{_percent(r['lower'])} to {_percent(r['upper'])}" if r["lower"] else ""
-            p = f"{float(r['adjusted_p_value']):.3f}" if r["adjusted_p_value"] else ""
-            lines.append(
-                f"| {r['split']} | {r['figure']} | {r['first']} | {r['second']} | {_percent(r['value'])} | {ends} "
-                f"| {p} | {r['blocks']} | {r['verdict']} |"
-            )
-    lines += ["", "| network | figure | random | ground | optimism |", "|---|---|---|---|---|"]
-    for r in rows("optimism"):
-        if r["figure"] in ("mine_iou", "mean_iou"):
-            shown = " | ".join(_percent(r[name]) for name in ("random", "ground", "mean"))
-            lines.append(f"| {r['network']} | {r['figure']} | {shown} |")
+            cells.append(_percent(row["mean"]) + (f" ({' / '.join(seeds)})" if len(seeds) > 1 else ""))
+        body.append(f"| {split} | {network} | {' | '.join(cells)} | {among[split, network]} |")
+    lines += table("split | network | " + " | ".join(" ".join(f).strip() for f in figures) + " | best two", body)
+    lines += table(
+        "split | figure | first | second | difference | interval | p (Holm) | blocks | the first is",
+        [
+            f"| {r['split']} | {r['figure']} | {r['first']} | {r['second']} | {_percent(r['value'])} | "
+            + (f"{_percent(r['lower'])} to {_percent(r['upper'])}" if r["lower"] else "–")
+            + " | "
+            + (f"{float(r['adjusted_p_value']):.3f}" if r["adjusted_p_value"] else "–")
+            + f" | {r['blocks']} | {r['verdict']} |"
+            for r in rows("differences")
+            if r["figure"] in ("mine_iou", "mean_iou")
+        ],
+    )
+    lines += table(
+        "network | figure | random | ground | optimism",
+        [
+            f"| {r['network']} | {r['figure']} | "
+            + " | ".join(_percent(r[name]) for name in ("random", "ground", "mean"))
+            + " |"
+            for r in rows("optimism")
+            if r["figure"] in ("mine_iou", "mean_iou")
+        ],
+    )
     return "\n".join(lines)
 
 
