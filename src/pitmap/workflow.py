@@ -62,13 +62,16 @@ def train_model(
     announce: Announce = silent,
     callbacks: list[Any] | None = None,
     samples: SampleSet | None = None,
+    steps: int | None = None,
 ) -> ModelCard:
-    """Train a network on the project's sample set, or on another one that is given."""
+    """Train a network on the project's sample set, or on another one or for other steps where these are given."""
     from pitmap.samples.dataset import SampleSet
     from pitmap.training.fit import Training, train
 
     samples = SampleSet(project.samples_folder) if samples is None else samples
     training = Training.of(project.training, project.project.seed if seed is None else seed, network)
+    if steps is not None:
+        training = replace(training, recipe=replace(training.recipe, steps=steps))
     return train(samples, training, model_path(project, network, seed), announce=announce, callbacks=callbacks)
 
 

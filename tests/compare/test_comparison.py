@@ -158,6 +158,21 @@ def test_splits_of_a_seed_are_trained_on_the_same_number_of_labelled_pixels(fini
             assert both["training_pixels"] == counts[0]
 
 
+def test_splits_of_a_seed_are_trained_for_the_same_number_of_steps(finished, tmp_path):
+    project, _, _ = finished
+    by_steps = project.model_copy(update={"training": project.training.model_copy(update={"epochs": None, "batch": 1})})
+    samples = Samples(Plan.of(by_steps))
+    for seed in samples.plan.seeds:
+        runs = [r for r in samples.plan.runs if r.seed == seed and r.entry.label == "unetplus"]
+        patches = [sum(p.split == Split.TRAINING for p in samples.training(r.split, seed).patches) for r in runs]
+        assert len({samples.steps(r) for r in runs}) == 1
+        done = [samples.epochs(r) * n for r, n in zip(runs, patches, strict=True)]
+        # Whole epochs: at most half a one off.
+        assert max(abs(d - samples.steps(runs[0])) for d in done) <= max(patches) / 2
+    # Where the file says epochs, these hold.
+    assert {Samples(Plan.of(project)).epochs(r) for r in Plan.of(project).runs} == {1}
+
+
 def test_networks_of_one_seed_see_the_same_patches_in_the_same_order(tmp_path, outside, monkeypatch):
     project = study(tmp_path / "study")
     plan = Plan.of(project)

@@ -197,8 +197,7 @@ def counted(plan: Plan, entry: Entry, bands: int, width: int) -> Cost:
 def run_seconds(plan: Plan, run: Run, samples: Samples, trial: Trial, halo: int) -> tuple[float, float]:
     """Estimated seconds of training and of mapping for a run, in float32."""
     own, recipe = samples.training(run.split, run.seed), Training.of(plan.study(run).training, run.seed).recipe
-    patches = _number(own.patches, Split.TRAINING)
-    epochs = recipe.epochs_for(-(-patches // recipe.batch_for(own.patch)))
+    patches, epochs = _number(own.patches, Split.TRAINING), samples.epochs(run)
     megapixels = own.patch**2 / 1e6
     validations = epochs if recipe.epochs else min(epochs, VALIDATIONS)
     training = OVERHEAD * epochs * patches * megapixels * trial.training_seconds

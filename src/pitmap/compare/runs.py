@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,10 @@ from pitmap.project import Project
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
 from pitmap.samples.thin import thinned
-from pitmap.training.recipes import resolve
+from pitmap.training.fit import Training
+from pitmap.training.recipes import Recipe, resolve
 
-FORMAT = 1
+FORMAT = 2
 
 _PATHS = {"image", "labels", "extent", "exclude", "groups", "corrections"}
 """Fields of a site that name files: another machine may have them elsewhere; their contents count."""
@@ -72,6 +73,27 @@ class Samples:
                 own = thinned(own, least, seed)
             self._training[split, seed] = own
         return self._training[split, seed]
+
+    def steps(self, run: Run) -> int:
+        """Steps of training of a run: with ``equal_training`` those of the split of its seed that would take most.
+
+        A recipe counts in epochs as well as in steps, and fewer patches would mean fewer steps: a difference between
+        two splits would then be one of training.
+        """
+        recipe = Training.of(self.plan.study(run).training, run.seed).recipe
+        if recipe.epochs or not self.plan.project.compare.equal_training:
+            return recipe.steps
+        return max(recipe.steps_for(self._batches(split, run.seed, recipe)) for split in self.plan.splits)
+
+    def epochs(self, run: Run) -> int:
+        """Epochs of a run."""
+        recipe = replace(Training.of(self.plan.study(run).training, run.seed).recipe, steps=self.steps(run))
+        return recipe.epochs_for(self._batches(run.split, run.seed, recipe))
+
+    def _batches(self, split: str, seed: int, recipe: Recipe) -> int:
+        own = self.training(split, seed)
+        patches = sum(p.split == Split.TRAINING for p in own.patches)
+        return -(-patches // recipe.batch_for(own.patch))
 
 
 def training_pixels(samples: SampleSet) -> int:
@@ -150,7 +172,9 @@ def execute(
     study, training = plan.study(run), samples.training(run.split, run.seed)
     make_folder(study.results)
     (study.results / "run.json").unlink(missing_ok=True)
-    card = workflow.train_model(study, announce=announce, callbacks=callbacks, samples=training)
+    card = workflow.train_model(
+        study, announce=announce, callbacks=callbacks, samples=training, steps=samples.steps(run)
+    )
     announce(workflow.describe_model(card))
     model = workflow.model_path(study)
     workflow.map_scenes(study, model, progress)
@@ -242,7 +266,8 @@ def check_alike(results: list[Result]) -> None:
     first = results[0]
     for result in results[1:]:
         own, other = first.facts["recipe"], result.facts["recipe"]
-        if different := [name for name in own if own[name] != other.get(name)]:
+        # Seeds have different numbers of patches, and so of steps.
+        if different := [name for name in own if name != "steps" and own[name] != other.get(name)]:
             name = different[0]
             raise ProjectError(
                 f"The runs {first.run.name} and {result.run.name} were trained with {name} {own[name]} and "

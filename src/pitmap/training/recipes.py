@@ -68,6 +68,10 @@ class Recipe:
         per_epoch = max(1, batches // self.accumulate)
         return min(max(round(self.steps / per_epoch), EPOCH_RANGE[0]), EPOCH_RANGE[1])
 
+    def steps_for(self, batches: int) -> int:
+        """Steps in which the weights change, for a number of batches an epoch."""
+        return self.epochs_for(batches) * max(1, batches // self.accumulate)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, for the model file."""
         return asdict(self)
