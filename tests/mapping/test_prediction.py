@@ -341,10 +341,10 @@ def test_choices_of_a_trial_are_kept_for_the_resumed_run(
     tmp_path: Path, model_file: Callable, image_file: Callable, monkeypatch: pytest.MonkeyPatch
 ):
     files = model_file("small", bf16_agreement=1.0), image_file(60, 60)
-    monkeypatch.setattr(Predictor, "seconds_a_tile", lambda *args: {"float32": 1.0, "bf16": 0.5}[args[-1]])
+    monkeypatch.setattr(Predictor, "seconds_a_tile", lambda *_: {"float32": 1.0, "bf16": 0.5})
     with pytest.raises(KeyboardInterrupt):
         map_image(*files, tmp_path / "map.tif", SMALL, stop_after(2))
-    monkeypatch.setattr(Predictor, "seconds_a_tile", lambda *args: {"float32": 0.5, "bf16": 1.0}[args[-1]])
+    monkeypatch.setattr(Predictor, "seconds_a_tile", lambda *_: {"float32": 0.5, "bf16": 1.0})
     report = map_image(*files, tmp_path / "map.tif", SMALL)
     assert (report.resumed, report.precision) == (2, "bf16")
     assert describe(report.path).tags["PITMAP_PRECISION"] == "bf16"

@@ -106,7 +106,7 @@ def measure(samples: SampleSet, training: Training) -> Trial:
     network.eval()
     gain = torch.ones(bands)
     predictor = Predictor(network, gain, torch.zeros(bands), device=device)
-    mapping_seconds = predictor.seconds_a_tile(bands, side, "float32")
+    mapping_seconds = predictor.seconds_a_tile(bands, side, ("float32",))["float32"]
     pixels, valid = np.ones((1, bands, side, side), np.float32), np.ones((1, side, side), np.bool_)
     mapping_bytes = _rise(lambda: predictor.logits(pixels, valid), device)
     one = side**2 / 1e6

@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -123,15 +123,25 @@ class Predictor:
             stored = steps.where(known[:, None], NO_PROBABILITY).cpu().numpy().astype(np.uint16)
         return Prediction(codes.cpu().numpy(), sure, stored)
 
-    def seconds_a_tile(self, bands: int, side: int, precision: Precision) -> float:
-        """Time of one pass over a tile, the better of two after a first one that is not counted."""
+    def seconds_a_tile(
+        self, bands: int, side: int, precisions: Sequence[Precision] = ("float32", "bf16")
+    ) -> dict[Precision, float]:
+        """The best time of a pass over a tile in each precision.
+
+        They take turns, so that other work on the machine slows all alike; the first round does not count.
+        """
         x = torch.zeros(1, bands, side, side, device=self.device)
-        chosen, self.precision = self.precision, precision
+        times: dict[Precision, list[float]] = {p: [] for p in precisions}
+        chosen = self.precision
         try:
             with torch.inference_mode():
-                return min([self._timed(x) for _ in range(3)][1:])
+                for _ in range(4):
+                    for precision in precisions:
+                        self.precision = precision
+                        times[precision].append(self._timed(x))
         finally:
             self.precision = chosen
+        return {precision: min(own[1:]) for precision, own in times.items()}
 
     def _timed(self, x: Tensor) -> float:
         start = time.perf_counter()
@@ -217,8 +227,8 @@ def choose_precision(wanted: str, agreement: float | None, predictor: Predictor,
     if agreement is None or agreement < LEAST_BF16_AGREEMENT:
         return "float32"
     side = 1024 if predictor.device.type == "cuda" else 256
-    full = predictor.seconds_a_tile(bands, side, "float32")
-    return "bf16" if predictor.seconds_a_tile(bands, side, "bf16") < (1 - BF16_MUST_SAVE) * full else "float32"
+    seconds = predictor.seconds_a_tile(bands, side)
+    return "bf16" if seconds["bf16"] < (1 - BF16_MUST_SAVE) * seconds["float32"] else "float32"
 
 
 def choose_tile(network: nn.Module, bands: int, stride: int, halo: int, device: torch.device) -> int:

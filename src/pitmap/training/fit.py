@@ -9,7 +9,7 @@ import platform
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -329,7 +329,7 @@ def _choose_precision(
     batch = patches.collate([patches[i] for i in range(size)]).to(device)
     state = {k: v.clone() for k, v in module.state_dict().items()}
     module.to(device)
-    seconds = {p: _seconds_a_step(module, batch, p) for p in (("float32", "bf16") if wanted == "auto" else (wanted,))}
+    seconds = _seconds_a_step(module, batch, ("float32", "bf16") if wanted == "auto" else (wanted,))
     module.to("cpu")
     module.load_state_dict(state)
     chosen = wanted
@@ -352,19 +352,24 @@ def clock(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _seconds_a_step(module: Segmentation, batch: Batch, precision: str) -> float:
-    times = []
+def _seconds_a_step(module: Segmentation, batch: Batch, precisions: Sequence[str]) -> dict[str, float]:
+    """The best time of a step in each precision.
+
+    They take turns, so that other work on the machine slows all of them alike; the first round does not count.
+    """
+    times: dict[str, list[float]] = {p: [] for p in precisions}
     module.train()
-    for _ in range(4):
-        start = time.perf_counter()
-        with torch.autocast(batch.pixels.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            logits = module.network(module.images(batch))
-        module.loss(logits, batch.target).backward()
-        if batch.pixels.device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
+    for _ in range(5):
+        for precision in precisions:
+            start = time.perf_counter()
+            with torch.autocast(batch.pixels.device.type, torch.bfloat16, enabled=precision == "bf16"):
+                logits = module.network(module.images(batch))
+            module.loss(logits, batch.target).backward()
+            if batch.pixels.device.type == "cuda":
+                torch.cuda.synchronize()
+            times[precision].append(time.perf_counter() - start)
     module.zero_grad(set_to_none=True)
-    return min(times[1:])
+    return {precision: min(own[1:]) for precision, own in times.items()}
 
 
 def _card(
