@@ -43,6 +43,11 @@ def model_path(project: Project, network: str | None = None, seed: int | None = 
     return project.results / "models" / f"{name}-seed{project.project.seed if seed is None else seed}.safetensors"
 
 
+def map_path(project: Project, scene: Scene) -> Path:
+    """Where the map of a scene lies; its mines, confidence and probabilities have names made from this one."""
+    return project.results / "maps" / f"{scene.name}.tif"
+
+
 def file_name(network: str) -> str:
     """The name of a network, ``package.module:factory`` included, as part of a file name."""
     return network.replace(":", "-").replace(".", "-")
@@ -85,7 +90,7 @@ def map_scene(project: Project, model: Path, scene: Scene, progress: Callable[[f
     from pitmap.mapping.mines import extract_mines
     from pitmap.mapping.prediction import map_image
 
-    out = project.results / "maps" / f"{scene.name}.tif"
+    out = map_path(project, scene)
     options = map_options(project, scene, out)
     if options.precision == "auto":
         options = replace(options, precision=_precision_so_far(project, model))
@@ -103,7 +108,7 @@ def map_scene(project: Project, model: Path, scene: Scene, progress: Callable[[f
 
 def split_file(project: Project, map_file: Path) -> Path | None:
     """The raster of training, validation and test ground under a map of the project, None where there is none."""
-    maps = {(project.results / "maps" / f"{s.name}.tif").resolve(): s.name for s in project.scenes}
+    maps = {(map_path(project, s)).resolve(): s.name for s in project.scenes}
     path = project.samples_folder / "splits" / f"{maps.get(map_file.resolve())}.tif"
     return path if path.exists() else None
 
@@ -119,7 +124,7 @@ def _precision_so_far(project: Project, model: Path) -> Any:
     sha256 = read_sha(model)
     for scene in project.scenes:
         try:
-            tags = describe(project.results / "maps" / f"{scene.name}.tif").tags
+            tags = describe(map_path(project, scene)).tags
         except ImageError:
             continue
         if tags.get("PITMAP_MODEL_SHA256") == sha256 and tags.get("PITMAP_PRECISION") in ("float32", "bf16"):
@@ -138,7 +143,7 @@ def map_scenes(project: Project, model: Path, progress: Progress = silent) -> No
             progress(f"mapping {name}", (i + done) / len(scenes))
 
         map_scene(project, model, scene, part)
-        write_json(_key_file(project.results / "maps" / f"{scene.name}.tif"), _map_key(project, model, scene))
+        write_json(_key_file(map_path(project, scene)), _map_key(project, model, scene))
 
 
 def map_options(project: Project, scene: Scene, out: Path) -> Any:
@@ -169,8 +174,8 @@ def assess_project(project: Project, model: Path, ground_file: Path | None = Non
     """Compare the maps of all scenes with their labels, on the test ground and on the whole labelled area.
 
     Writes ``accuracy.json``, with the reliability of the confidence on the test ground, and ``confusion.csv`` (test
-    ground). Intervals of the pooled figures come from resampling
-    blocks of ground: dates of one place on one grid count as one ground, images without CRS as a block a group.
+    ground). Intervals of the pooled figures come from resampling blocks of ground: dates of one place on one grid count
+    as one ground, images without CRS as a block a group.
 
     Args:
         project: The project.
@@ -199,7 +204,7 @@ def assess_project(project: Project, model: Path, ground_file: Path | None = Non
     places = {ground: Places(grids, groups, len(samples.legend)) for ground in names}
     for i, scene in enumerate(scenes):
         codes = samples.given_codes(i)
-        map_file = project.results / "maps" / f"{scene.name}.tif"
+        map_file = map_path(project, scene)
         mapped, confidence = read_codes(map_file), read_codes(confidence_path(map_file))
         areas = None if scene.info.grid.crs is None else scene.info.grid.pixel_areas_m2()
         sources = {
@@ -221,7 +226,7 @@ def assess_project(project: Project, model: Path, ground_file: Path | None = Non
     content = {
         "project": project.project.name,
         "model": {"file": model.name, "network": card.network, "seed": card.seed, "sha256": card.sha256},
-        "maps": {s.name: _checksum(project.results / "maps" / f"{s.name}.tif") for s in scenes},
+        "maps": {s.name: _checksum(map_path(project, s)) for s in scenes},
         **{ground: result.to_json() for ground, result in results.items()},
         "reliability": believed.to_json(),
         "scenes": by_scene,
@@ -247,7 +252,7 @@ def estimate_reference(project: Project, announce: Announce = silent) -> bool:
         return False
     points, out = project.folder / project.accuracy.reference, project.results / "estimate.json"
     try:
-        maps = {f"{s.name}.tif": project.results / "maps" / f"{s.name}.tif" for s in project.scenes}
+        maps = {path.name: path for path in (map_path(project, s) for s in project.scenes)}
         name = drawn_from(points)
         if name not in maps:
             raise LabelError(f"{points} is a sample of {name!r}, which is no map of this project.")
@@ -267,7 +272,7 @@ def _checksum(path: Path) -> str:
 
 def map_is_current(project: Project, model: Path, scene: Scene) -> bool:
     """Whether a scene's map (and mines) are of this model and of these settings."""
-    out = project.results / "maps" / f"{scene.name}.tif"
+    out = map_path(project, scene)
     try:
         key = json.loads(_key_file(out).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -264,17 +264,13 @@ def audit(mines_path: Path, reference_path: Path, options: AuditOptions | None =
         reference = _moved(
             reference, Transformer.from_crs(reference_crs, crs, always_xy=True).transform, _edge(reference_crs)
         )
-    extent_note: dict[str, Any] = {}
-    if options.extent is not None:
-        ground = _extent(Path(options.extent), crs)
-        (mapped, mapped_groups), (reference, groups) = (
-            _cut(mapped, mapped_groups, ground, crs, options.part),
-            _cut(reference, groups, ground, crs, options.part),
-        )
-        extent_note = {"extent": Path(options.extent).name}
     sources: dict[str, Any] = {"mines": Path(mines_path).name, "reference": Path(reference_path).name}
     sources |= {f"mines_{k}": v for k, v in mapped_note.items()} | {f"reference_{k}": v for k, v in note.items()}
-    sources |= extent_note
+    if options.extent is not None:
+        ground = _extent(Path(options.extent), crs)
+        mapped, mapped_groups = _cut(mapped, mapped_groups, ground, crs, options.part)
+        reference, groups = _cut(reference, groups, ground, crs, options.part)
+        sources["extent"] = Path(options.extent).name
     result, kept_mapped, kept_reference = audit_polygons(
         mapped, reference, crs, options, mapped_groups, groups, sources
     )

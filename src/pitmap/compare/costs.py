@@ -23,7 +23,6 @@ from pitmap.mapping.inference import Predictor
 from pitmap.networks.count import Cost, cost
 from pitmap.networks.registry import build
 from pitmap.samples.dataset import SampleSet
-from pitmap.samples.patches import Patch
 from pitmap.samples.split import Split
 from pitmap.training.fit import VALIDATIONS, Training, clock
 from pitmap.training.losses import IGNORED, make_loss
@@ -197,11 +196,11 @@ def counted(plan: Plan, entry: Entry, bands: int, width: int) -> Cost:
 def run_seconds(plan: Plan, run: Run, samples: Samples, trial: Trial, halo: int) -> tuple[float, float]:
     """Estimated seconds of training and of mapping for a run, in float32."""
     own, recipe = samples.training(run.split, run.seed), Training.of(plan.study(run).training, run.seed).recipe
-    patches, epochs = _number(own.patches, Split.TRAINING), samples.epochs(run)
+    patches, epochs = own.patch_count(Split.TRAINING), samples.epochs(run)
     megapixels = own.patch**2 / 1e6
     validations = epochs if recipe.epochs else min(epochs, VALIDATIONS)
     training = OVERHEAD * epochs * patches * megapixels * trial.training_seconds
-    training += validations * _number(own.patches, Split.VALIDATION) * megapixels * trial.mapping_seconds
+    training += validations * own.patch_count(Split.VALIDATION) * megapixels * trial.mapping_seconds
     mapping = 0.0
     for scene in plan.project.scenes:
         height, width = scene.info.grid.shape
@@ -211,10 +210,6 @@ def run_seconds(plan: Plan, run: Run, samples: Samples, trial: Trial, halo: int)
     if plan.project.mapping.test_time_augmentation:
         mapping *= 8
     return training, mapping
-
-
-def _number(patches: list[Patch], split: Split) -> int:
-    return sum(p.split == split for p in patches)
 
 
 def describe_plan(

@@ -21,7 +21,7 @@ from pitmap import workflow
 from pitmap.accuracy.places import Places
 from pitmap.compare.plan import Plan, Run
 from pitmap.errors import ProjectError
-from pitmap.files import journals, make_folder, write_json
+from pitmap.files import make_folder, write_json
 from pitmap.networks.model_file import ModelCard
 from pitmap.project import Project
 from pitmap.samples.dataset import SampleSet
@@ -92,8 +92,7 @@ class Samples:
 
     def _batches(self, split: str, seed: int, recipe: Recipe) -> int:
         own = self.training(split, seed)
-        patches = sum(p.split == Split.TRAINING for p in own.patches)
-        return -(-patches // recipe.batch_for(own.patch))
+        return -(-own.patch_count(Split.TRAINING) // recipe.batch_for(own.patch))
 
 
 def training_pixels(samples: SampleSet) -> int:
@@ -114,14 +113,7 @@ class Keys:
     @cached_property
     def _files(self) -> list[tuple[str, str]]:
         """Names and contents of all files that samples and maps are made from."""
-        project = self.plan.project
-        files = {s.image for s in project.scenes} | {s.labels for s in project.scenes if s.labels}
-        for scene in project.scenes:
-            if scene.corrections:
-                files |= {scene.corrections, *journals(scene.corrections)}
-        for site in project.sites:
-            files |= {project.folder / p for p in [site.extent, *site.exclude] if p}
-        return sorted((file.name, _content_sha256(file)) for file in files)
+        return sorted((file.name, _content_sha256(file)) for file in self.plan.project.source_files)
 
     def key(self, run: Run) -> str:
         """The checksum of everything that the result of a run depends on, but for the machine."""

@@ -111,7 +111,13 @@ def extract_mines(
     import geopandas as gpd
 
     map_path, out_gpkg = Path(map_path), Path(out_gpkg)
-    chosen = _chosen_classes(map_path, classes, legend)
+    legend = map_legend(map_path, legend)
+    chosen = {c.code: c for c in mine_classes(map_path, legend, classes)}
+    if not chosen:
+        raise LabelError(
+            f"None of the classes of {map_path} is called a pit, mine or quarry: {', '.join(legend.keys)}.",
+            remedy="Name the classes that are mines by their keys.",
+        )
     info = describe(map_path)
     grid = info.grid
     if attributes is None:
@@ -158,8 +164,12 @@ def extract_mines(
     return mines
 
 
-def _chosen_classes(map_path: Path, classes: Sequence[str] | None, legend: Legend | None) -> dict[int, LandCoverClass]:
-    """The mine classes by code."""
+def map_legend(map_path: Path, legend: Legend | None = None) -> Legend:
+    """The classes of a map: those given, or those stored in it.
+
+    Raises:
+        LabelError: There are none.
+    """
     legend = legend or read_legend(map_path)
     if legend is None:
         raise LabelError(
@@ -167,19 +177,23 @@ def _chosen_classes(map_path: Path, classes: Sequence[str] | None, legend: Legen
             "A map of `pitmap map`, which holds its legend, or a legend given with it.",
             "Give the project file whose classes the map has.",
         )
+    return legend
+
+
+def mine_classes(map_path: Path, legend: Legend, classes: Sequence[str] | None) -> list[LandCoverClass]:
+    """The classes of a map that are mines, by default those that the legend calls so.
+
+    Raises:
+        LabelError: The legend lacks one of ``classes``.
+    """
     classes = legend.mine_keys if classes is None else classes
-    if not classes:
-        raise LabelError(
-            f"None of the classes of {map_path} is called a pit, mine or quarry: {', '.join(legend.keys)}.",
-            remedy="Name the classes that are mines by their keys.",
-        )
     if unknown := [key for key in classes if key not in legend.keys]:
         raise LabelError(
             f"The legend of {map_path} has no class {', '.join(unknown)}.",
             f"It has {', '.join(legend.keys)}.",
             "Name the classes that are mines by their keys.",
         )
-    return {legend[key].code: legend[key] for key in classes}
+    return [legend[key] for key in classes]
 
 
 def _qgis_style(classes: Sequence[LandCoverClass]) -> str:

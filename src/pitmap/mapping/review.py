@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_opening
 
 from pitmap import __version__, qgis, review_queue
-from pitmap.errors import ImageError, LabelError, ProjectError
+from pitmap.errors import ImageError, ProjectError
 from pitmap.files import refuse_to_replace
 from pitmap.geopackage import write_layers
 from pitmap.grid import Grid, Window
 from pitmap.legend import Legend
-from pitmap.mapping.mines import IMAGE_TAG, LONGEST_EDGE, measure
+from pitmap.mapping.mines import IMAGE_TAG, LONGEST_EDGE, map_legend, measure, mine_classes
 from pitmap.mapping.zonal import check_confidence, code_counts, sureness
-from pitmap.raster import Layout, RasterInfo, code_polygons, create_plain, describe, open_raster, read_legend
+from pitmap.raster import Layout, RasterInfo, code_polygons, create_plain, describe, open_raster
 from pitmap.samples.split import Split
 
 MINE, GROUND = 1, 2
@@ -141,12 +141,8 @@ def review(
     options = options or ReviewOptions()
     map_path, confidence, out_gpkg = Path(map_path), Path(confidence), Path(out_gpkg)
     refuse_to_replace(out_gpkg, "the queue", ".gpkg")
-    legend = options.legend or read_legend(map_path)
-    if legend is None:
-        raise LabelError(f"{map_path} does not say what its codes mean.", "A map of `pitmap map`, or a legend with it.")
-    classes = legend.mine_keys if options.classes is None else options.classes
-    if unknown := [key for key in classes if key not in legend.keys]:
-        raise LabelError(f"The legend of {map_path} has no class {unknown[0]}.", f"It has {', '.join(legend.keys)}.")
+    legend = map_legend(map_path, options.legend)
+    mines = mine_classes(map_path, legend, options.classes)
     info = describe(map_path)
     if not confidence.exists():
         raise ImageError(
@@ -159,10 +155,9 @@ def review(
         raise ImageError(f"The split {options.split} has another grid than the map {map_path}.")
     scale = describe(confidence).scales[0]
     with tempfile.TemporaryDirectory(prefix="pitmap-review-") as folder:
-        kinds_file = Path(folder) / "kinds.tif"
-        mines = [legend[key].code for key in classes]
-        doubtful_file = Path(folder) / "doubtful.tif"
-        _draw(map_path, confidence, kinds_file, doubtful_file, info.grid, mines, options.below / scale, progress)
+        kinds_file, doubtful_file = Path(folder) / "kinds.tif", Path(folder) / "doubtful.tif"
+        codes = [c.code for c in mines]
+        _draw(map_path, confidence, kinds_file, doubtful_file, info.grid, codes, options.below / scale, progress)
         found = [(kind, shapely.geometry.shape(p)) for kind, p in code_polygons(kinds_file, sorted(KINDS))]
         kinds = np.array([kind for kind, _ in found], np.int64)
         polygons = np.array([polygon for _, polygon in found], dtype=object)
@@ -175,7 +170,7 @@ def review(
         "pitmap": __version__,
         "map": map_path.name,
         "image": info.tags.get(IMAGE_TAG),
-        "classes": list(classes),
+        "classes": [c.key for c in mines],
         "below": options.below,
         "minimum_m2": options.minimum_m2,
     }

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitmap.errors import LabelError, ProjectError
-from pitmap.files import journals, make_folder, replacing, write_json
+from pitmap.files import make_folder, replacing, write_json
 from pitmap.grid import Window, blocks
 from pitmap.legend import LandCoverClass, Legend
 from pitmap.project import Project, Scene
@@ -49,19 +49,13 @@ Progress = Callable[[str, float], None]
 
 def fingerprint(project: Project) -> str:
     """A checksum of everything that a sample set depends on: settings, legend, and size and time of the files."""
-    files = {s.image for s in project.scenes} | {s.labels for s in project.scenes if s.labels}
-    for scene in project.scenes:
-        if scene.corrections:
-            files |= {scene.corrections, *journals(scene.corrections)}
-    for site in project.sites:
-        files |= {project.folder / p for p in [site.extent, *site.exclude] if p}
     state = {
         "format": FORMAT,
         "seed": project.project.seed,
         "samples": project.samples_settings.model_dump(),
         "sites": [s.model_dump() for s in project.sites],
         "legend": project.legend.to_json(),
-        "files": sorted((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files),
+        "files": sorted((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in project.source_files),
     }
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 

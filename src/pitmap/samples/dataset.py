@@ -135,6 +135,10 @@ class SampleSet:
         """The scenes' ``Split`` rasters, ``(height, width)`` each."""
         return [read_codes(self.folder / "splits" / f"{s.name}.tif") for s in self.scenes]
 
+    def patch_count(self, split: Split) -> int:
+        """Number of patches of a split."""
+        return sum(p.split == split for p in self.patches)
+
     def ground(self, scene: int, split: Split) -> NDArray[np.bool_]:
         """The labelled pixels of a scene that a split's figures come from, ``(height, width)``.
 

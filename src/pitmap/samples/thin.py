@@ -86,5 +86,5 @@ def _content(samples: SampleSet, result: SampleSet, pixels: int, seed: int, tota
     counts = result.class_pixels(Split.TRAINING).tolist()
     audit["labelled_pixels"][label] = total
     audit["labelled_pixels_by_class"][label] = dict(zip(samples.legend.keys, counts, strict=True))
-    audit["patches"][label] = sum(p.split == Split.TRAINING for p in result.patches)
+    audit["patches"][label] = result.patch_count(Split.TRAINING)
     return content
