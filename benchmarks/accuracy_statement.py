@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 
 from benchmarks.strzegom import CLASSES, DATA, require_data, write_project
 from pitmap import workflow
-from pitmap.accuracy.audit import Audit, AuditOptions, audit
-from pitmap.accuracy.design import DesignOptions, design, draw
-from pitmap.accuracy.estimation import AreaEstimates, Estimate, estimate_counts
-from pitmap.accuracy.sample import estimate
+from pitmap.accuracy.mines.audit import Audit, AuditOptions, audit
+from pitmap.accuracy.sampling.design import DesignOptions, design, draw
+from pitmap.accuracy.sampling.estimation import AreaEstimates, Estimate, estimate_counts
+from pitmap.accuracy.sampling.sample import estimate
 from pitmap.legend import Legend
-from pitmap.project import load
-from pitmap.raster import read_codes
+from pitmap.raster.codes import read_codes
+from pitmap.study.study import load_study
 
 DAY = "20230530"
 LANDUSE = DATA / "landuse_west.gpkg"
@@ -104,10 +104,10 @@ def audit_line(name: str, result: Audit) -> str:
 
 def statement(folder: Path, seed: int, draws: int, training: str) -> list[str]:
     """The result as lines of Markdown."""
-    project = load(write_project(folder, seed, dates=(DAY,), vector=True, more=f"\n[training]\n{training}\n"))
+    project = load_study(write_project(folder, seed, dates=(DAY,), vector=True, more=f"\n[training]\n{training}\n"))
     workflow.run(project, announce=print)
     (scene,) = project.scenes
-    map_file = project.results / "maps" / f"{scene.name}.tif"
+    map_file = project.results.folder / "maps" / f"{scene.name}.tif"
     mask = read_codes(DATA / "masks" / f"strzegom_west_{DAY}.tif")
     reference = np.zeros_like(mask)
     for code, (value, *_) in enumerate(CLASSES, start=1):
@@ -124,7 +124,7 @@ def statement(folder: Path, seed: int, draws: int, training: str) -> list[str]:
     label(points, reference)
     result = estimate(points, map_file)
     many = repeated(map_file, reference, options, draws)
-    content = json.loads((project.results / "accuracy.json").read_text(encoding="utf-8"))
+    content = json.loads((project.results.folder / "accuracy.json").read_text(encoding="utf-8"))
     test = content["test"]["figures"]
 
     lines = [

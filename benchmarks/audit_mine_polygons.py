@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pitmap.accuracy.audit import Audit, AuditOptions, audit
+from pitmap.accuracy.mines.audit import Audit, AuditOptions, audit
 
 OPTIONS = AuditOptions(
     layer="polygons_original",

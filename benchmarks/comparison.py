@@ -26,9 +26,9 @@ import torch
 from benchmarks import strzegom
 from pitmap.compare import compare
 from pitmap.files import make_folder, write_text
-from pitmap.project import load
 from pitmap.simulate.landscape import simulate, sites
 from pitmap.simulate.site_files import write_site
+from pitmap.study.study import load_study
 
 GID = strzegom.DATA.parent / "gid_gf2_rgb"
 
@@ -190,7 +190,10 @@ def main() -> None:
     folder = make_folder(arguments.out or Path(tempfile.gettempdir()) / "pitmap-comparison" / arguments.study)
     write_text(folder / "pitmap.toml", STUDIES[arguments.study](folder, arguments) + settings(arguments))
     page = compare(
-        load(folder / "pitmap.toml"), arguments.part, lambda text: print(text, flush=True), plan_only=arguments.plan
+        load_study(folder / "pitmap.toml"),
+        arguments.part,
+        lambda text: print(text, flush=True),
+        plan_only=arguments.plan,
     )
     if page.suffix == ".html":
         device = (

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pitmap.accuracy.estimation import FEW_POINTS_RULE, AreaEstimates, Estimate, estimate_counts
+from pitmap.accuracy.sampling.estimation import FEW_POINTS_RULE, AreaEstimates, Estimate, estimate_counts
 from pitmap.legend import LandCoverClass, Legend
 
 CLASSES_AND_BELT = np.zeros((4, 3, 3))

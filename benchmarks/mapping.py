@@ -35,7 +35,8 @@ from pitmap.mapping.inference import Predictor
 from pitmap.mapping.prediction import MapOptions, map_image
 from pitmap.networks import ModelCard, build, load_model, save_model
 from pitmap.networks.normalise import gain_and_bias, normalise
-from pitmap.raster import Layout, create_cog, open_raster
+from pitmap.raster.reading import open_raster
+from pitmap.raster.writing import Layout, create_cog
 
 BANDS = 4
 WINDOW, STEP = 512, 256

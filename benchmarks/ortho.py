@@ -56,7 +56,8 @@ def simulate(work: Path, rows: int, cols: int) -> None:
 
     from pitmap.grid import Grid, Window
     from pitmap.imagery.heights import _to_ellipsoid
-    from pitmap.raster import Layout, open_raster, write_cog
+    from pitmap.raster.reading import open_raster
+    from pitmap.raster.writing import Layout, write_cog
     from pitmap.simulate.product import ProductOptions, write_product
 
     grid = Grid(CRS.from_epsg(32649), Affine(4, 0, 630_000, 0, -4, 3_830_000), 1024, 1024)
@@ -178,7 +179,7 @@ def difference(work: Path) -> str:
     import numpy as np
 
     from pitmap.grid import Window
-    from pitmap.raster import open_raster
+    from pitmap.raster.reading import open_raster
 
     with open_raster(work / "pitmap.tif", [4]) as a, open_raster(work / "calibrated_4.tif", [1]) as b:
         rows, cols = a.grid.shape

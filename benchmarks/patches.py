@@ -18,11 +18,12 @@ from pyproj import CRS
 
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.project import load
-from pitmap.raster import Layout, codes_layout, write_cog
+from pitmap.raster.codes import codes_layout
+from pitmap.raster.writing import Layout, write_cog
 from pitmap.samples.build import build
 from pitmap.samples.dataset import PatchDataset
 from pitmap.samples.split import Split
+from pitmap.study.study import load_study
 
 SIDE = 3000
 
@@ -37,7 +38,7 @@ def main() -> None:
         write_cog(folder / "a.tif", image, grid, Layout(4, "uint16", 0, scale=1e-4))
         write_cog(folder / "labels.tif", codes, grid, codes_layout(DEFAULT_LEGEND))
         (folder / "pitmap.toml").write_text('[[sites]]\nname = "a"\nimage = "a.tif"\nlabels = "labels.tif"\n')
-        samples = build(load(folder / "pitmap.toml"))
+        samples = build(load_study(folder / "pitmap.toml"))
         patches = PatchDataset(samples, Split.TRAINING)
         side = samples.patch
 

@@ -17,7 +17,7 @@ import geopandas as gpd
 from benchmarks.real_projects import write_aberystwyth, write_gid
 from benchmarks.strzegom import write_project
 from pitmap import workflow
-from pitmap.project import Project, load
+from pitmap.study.study import Study, load_study
 
 STUDIES: dict[str, Callable[[Path], Path]] = {
     "strzegom_west, six dates, masks": lambda folder: write_project(folder, 0),
@@ -27,10 +27,10 @@ STUDIES: dict[str, Callable[[Path], Path]] = {
 }
 
 
-def describe(name: str, project: Project, seconds: float) -> str:
+def describe(name: str, project: Study, seconds: float) -> str:
     """A study as Markdown."""
-    samples = json.loads((project.results / "samples" / "samples.json").read_text())
-    content = json.loads((project.results / "accuracy.json").read_text())
+    samples = json.loads((project.results.folder / "samples" / "samples.json").read_text())
+    content = json.loads((project.results.folder / "accuracy.json").read_text())
     test, figures = content["test"], content["test"]["figures"]
     intervals = test["intervals"] or {}
     oa, miou = (intervals.get(k) or (float("nan"),) * 2 for k in ("overall_accuracy", "mean_iou"))
@@ -55,7 +55,7 @@ def describe(name: str, project: Project, seconds: float) -> str:
     if project.mine_classes:
         lines += ["", "| image | open pits on the whole map, ha | polygons |", "|---|---|---|"]
         for scene in project.scenes:
-            mines = gpd.read_file(project.results / "maps" / f"{scene.name}.gpkg", layer="mines")
+            mines = gpd.read_file(project.results.folder / "maps" / f"{scene.name}.gpkg", layer="mines")
             lines.append(f"| {scene.name} | {mines['area_ha'].sum():.2f} | {len(mines)} |")
     return "\n".join(lines) + "\n"
 
@@ -69,7 +69,7 @@ def main() -> None:
         if arguments.only not in name:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            project = load(write(Path(folder)))
+            project = load_study(write(Path(folder)))
             start = time.perf_counter()
             workflow.run(project, announce=print)
             text = describe(name, project, time.perf_counter() - start)

@@ -21,7 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
-from pitmap.accuracy.resampling import CLASS_FIGURES, GLOBAL_FIGURES, METHOD, figure_table, ground_blocks, intervals
+from pitmap.accuracy.census.resampling import (
+    CLASS_FIGURES,
+    GLOBAL_FIGURES,
+    METHOD,
+    figure_table,
+    ground_blocks,
+    intervals,
+)
 from pitmap.legend import LandCoverClass, Legend
 
 LEGEND = Legend(LandCoverClass(i, f"C{i}", f"class {i}", "#808080") for i in (1, 2, 3))

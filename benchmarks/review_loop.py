@@ -26,15 +26,17 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize, shapes
 
 from pitmap import workflow
-from pitmap.accuracy.confusion import figures
+from pitmap.accuracy.census.confusion import figures
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.mapping.review import ReviewOptions, review
-from pitmap.project import load
-from pitmap.raster import codes_layout, read_codes, write_cog
+from pitmap.raster.codes import codes_layout, read_codes
+from pitmap.raster.writing import write_cog
 from pitmap.samples.dataset import SampleSet
 from pitmap.simulate.landscape import LandscapeParameters, simulate
 from pitmap.simulate.site_files import write_site
+from pitmap.study.results import MapFiles
+from pitmap.study.study import load_study
 
 HALF_SQUARE, LABELLED_TILE, RANDOM_SQUARE = 128, 32, 16
 """Sides in pixels."""
@@ -67,10 +69,10 @@ def judged(
         f'labels = "sparse.tif"\n{line}[training]\n{training}\n',
         encoding="utf-8",
     )
-    project = load(path)
+    project = load_study(path)
     workflow.run(project, announce=print)
     samples = SampleSet(project.samples_folder)
-    map_file = project.results / "maps" / "site.tif"
+    map_file = project.results.folder / "maps" / "site.tif"
     mapped, truth = read_codes(map_file), read_codes(folder / "site-labels.tif")
     size = len(DEFAULT_LEGEND)
     index = (mapped[judging].astype(np.int64) - 1) * size + truth[judging] - 1
@@ -98,7 +100,7 @@ def trial(folder: Path, seed: int, arguments: argparse.Namespace) -> tuple[list[
     training = f"width = {arguments.width}"
     first, map_file = judged(folder, seed, training, ~learning)
 
-    review(map_file, workflow.confidence_path(map_file), folder / "queue.gpkg", ReviewOptions(most=arguments.polygons))
+    review(map_file, MapFiles(map_file).confidence, folder / "queue.gpkg", ReviewOptions(most=arguments.polygons))
     queue = gpd.read_file(folder / "queue.gpkg", layer="review")
     asked = rasterize(queue.geometry, grid.shape, transform=grid.transform, dtype="uint8") > 0
     wrong = read_codes(map_file) != truth

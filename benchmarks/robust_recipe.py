@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
 from benchmarks.strzegom import require_data, write_project
-from pitmap.accuracy.confusion import ConfusionMatrix, count
+from pitmap.accuracy.census.confusion import ConfusionMatrix, count
 from pitmap.networks import load_model
 from pitmap.networks.normalise import gain_and_bias, normalise
-from pitmap.project import load
-from pitmap.raster import validity
+from pitmap.raster.reading import validity
 from pitmap.samples.build import build
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
+from pitmap.study.study import load_study
 from pitmap.training.fit import Training, train
 from pitmap.training.recipes import RECIPES
 
@@ -121,7 +121,7 @@ def compare(
 
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
-            samples = build(load(write_project(Path(folder), seed)))
+            samples = build(load_study(write_project(Path(folder), seed)))
             start = time.perf_counter()
             figures = test_matrix(samples, forest(samples, seed)).figures()
             common = {"seed": seed, "test_pixels": figures.total, "majority_oa": figures.majority_accuracy}
@@ -130,7 +130,7 @@ def compare(
                 start = time.perf_counter()
                 changes = dict(json.loads(name) if name.startswith("{") else VARIANTS[name])
                 patch = f"[samples]\npatch = {changes.pop('patch')}\n" if "patch" in changes else ""
-                samples = build(load(write_project(Path(folder), seed, more=patch)))
+                samples = build(load_study(write_project(Path(folder), seed, more=patch)))
                 recipe = replace(ROBUST, **{"width": 16, **changes})
                 path = Path(folder) / "model.safetensors"
                 card = train(samples, Training(network, {}, recipe, seed, "cpu"), path)

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from benchmarks.robust_recipe import forest, test_matrix
 from pitmap import workflow
-from pitmap.accuracy.confusion import Figures
-from pitmap.project import load
-from pitmap.raster import read_codes
+from pitmap.accuracy.census.confusion import Figures
+from pitmap.raster.codes import read_codes
 from pitmap.simulate.landscape import simulate, sites
 from pitmap.simulate.site_files import write_site
+from pitmap.study.study import load_study
 
 
 def write_study(folder: Path, scale: float, seed: int, training: str) -> Path:
@@ -47,7 +47,7 @@ def compare(
 ) -> tuple[Figures, Figures]:
     """Figures of the forest and of the network on the test ground of both sites."""
     with tempfile.TemporaryDirectory() as folder:
-        project = load(write_study(Path(folder), scale, seed, f"width = {width}\n{training}"))
+        project = load_study(write_study(Path(folder), scale, seed, f"width = {width}\n{training}"))
         samples = workflow.sample(project)
         print(f"patch {samples.patch}, {len(samples.patches)} patches, {samples.content['audit']['labelled_pixels']}")
         print("| | OA | mIoU | " + " | ".join(samples.legend.keys) + " | s |")
@@ -60,7 +60,7 @@ def compare(
         maps = []
         for scene in project.scenes:
             workflow.map_scene(project, model, scene)
-            maps.append(read_codes(project.results / "maps" / f"{scene.name}.tif"))
+            maps.append(read_codes(project.results.folder / "maps" / f"{scene.name}.tif"))
         of_network = test_matrix(samples, maps).figures()
         print(line(f"{network}, width {width}", of_network, time.perf_counter() - start))
         print(json.dumps({k: card.training[k] for k in ("best_epoch", "epochs", "precision", "validation_miou")}))

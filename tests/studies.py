@@ -11,7 +11,8 @@ from pyproj import CRS
 
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.raster import Layout, codes_layout, write_cog
+from pitmap.raster.codes import codes_layout
+from pitmap.raster.writing import Layout, write_cog
 
 UTM = CRS.from_epsg(32649)
 

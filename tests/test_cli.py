@@ -9,7 +9,8 @@ import rasterio
 from pitmap.cli import main
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.networks import ModelCard, build, save_model
-from pitmap.raster import codes_layout, write_cog
+from pitmap.raster.codes import codes_layout
+from pitmap.raster.writing import write_cog
 from studies import grid, quilt, write_project, write_site
 
 

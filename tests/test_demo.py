@@ -1,7 +1,7 @@
 import json
 
 from pitmap import demo
-from pitmap.raster import describe
+from pitmap.raster.reading import describe
 
 
 def test_the_way_from_the_raw_product_to_the_report(tmp_path, monkeypatch):

@@ -5,15 +5,18 @@ import numpy as np
 import pytest
 
 from pitmap import workflow
-from pitmap.accuracy.design import DesignOptions, design
+from pitmap.accuracy.sampling.design import DesignOptions, design
 from pitmap.errors import ProjectError
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.mapping.review import ReviewOptions, review
 from pitmap.networks.model_file import read_card
-from pitmap.project import load
-from pitmap.raster import codes_layout, describe, read_codes, write_cog
+from pitmap.raster.codes import codes_layout, read_codes
+from pitmap.raster.reading import describe
+from pitmap.raster.writing import write_cog
 from pitmap.report import write_report
 from pitmap.samples.split import Split
+from pitmap.study.results import MapFiles
+from pitmap.study.study import load_study
 from studies import grid, quilt, write_project, write_site
 
 QUICK = """
@@ -36,7 +39,7 @@ def study(tmp_path_factory):
     write_site(folder, "may", codes, grid(160, 130))
     write_site(folder, "june", codes, grid(160, 130))
     write_site(folder, "far", quilt(96, 96, 3, seed=4), grid(96, 96, x=520_000))
-    project = load(write_project(folder, ["may", "june", "far"], QUICK, samples="block_m = 80"))
+    project = load_study(write_project(folder, ["may", "june", "far"], QUICK, samples="block_m = 80"))
     said = []
     report = workflow.run(project, announce=said.append)
     return project, report, said
@@ -44,8 +47,8 @@ def study(tmp_path_factory):
 
 def test_every_step_leaves_its_file(study):
     project, report, said = study
-    names = {p.relative_to(project.results).as_posix() for p in project.results.rglob("*") if p.is_file()}
-    assert report == project.results / "report.html"
+    names = {p.relative_to(project.results.folder).as_posix() for p in project.results.folder.rglob("*") if p.is_file()}
+    assert report == project.results.folder / "report.html"
     expected = {
         "samples/samples.json", "samples/patches.gpkg", "samples/labels/may.tif", "samples/splits/far.tif",
         "models/unetplus-seed0.safetensors", "models/unetplus-seed0.csv", "maps/may.tif", "maps/june.gpkg",
@@ -59,12 +62,12 @@ def test_every_step_leaves_its_file(study):
 
 def test_figures_are_of_the_test_ground_and_can_be_recomputed(study):
     project, _, _ = study
-    content = json.loads((project.results / "accuracy.json").read_text())
+    content = json.loads((project.results.folder / "accuracy.json").read_text())
     agreed = compared = 0
     for name in ("may", "june", "far"):
-        mapped = read_codes(project.results / "maps" / f"{name}.tif")
-        labels = read_codes(project.results / "samples" / "labels" / f"{name}.tif")
-        test = (read_codes(project.results / "samples" / "splits" / f"{name}.tif") == Split.TEST) & (labels > 0)
+        mapped = read_codes(project.results.folder / "maps" / f"{name}.tif")
+        labels = read_codes(project.results.folder / "samples" / "labels" / f"{name}.tif")
+        test = (read_codes(project.results.folder / "samples" / "splits" / f"{name}.tif") == Split.TEST) & (labels > 0)
         agreed += int((mapped[test] == labels[test]).sum())
         compared += int(test.sum())
     figures = content["test"]["figures"]
@@ -79,25 +82,25 @@ def test_figures_are_of_the_test_ground_and_can_be_recomputed(study):
 
 def test_reliability_is_that_of_the_test_ground(study):
     project, _, _ = study
-    content = json.loads((project.results / "accuracy.json").read_text())
+    content = json.loads((project.results.folder / "accuracy.json").read_text())
     assert content["reliability"]["pixels"] == content["test"]["figures"]["total"]
     right = sum((b["accuracy"] or 0) * b["pixels"] for b in content["reliability"]["bins"])
     assert right / content["test"]["figures"]["total"] == pytest.approx(content["test"]["figures"]["overall_accuracy"])
     stated = sum((b["confidence"] or 0) * b["pixels"] for b in content["reliability"]["bins"])
     told = 0.0
     for name in ("may", "june", "far"):
-        sure = read_codes(project.results / "maps" / f"{name}-confidence.tif")
-        labels = read_codes(project.results / "samples" / "labels" / f"{name}.tif")
-        test = (read_codes(project.results / "samples" / "splits" / f"{name}.tif") == Split.TEST) & (labels > 0)
+        sure = read_codes(project.results.folder / "maps" / f"{name}-confidence.tif")
+        labels = read_codes(project.results.folder / "samples" / "labels" / f"{name}.tif")
+        test = (read_codes(project.results.folder / "samples" / "splits" / f"{name}.tif") == Split.TEST) & (labels > 0)
         told += (sure[test] / 255).sum()
     assert stated == pytest.approx(told)
-    assert "Stated confidence and share differ by" in (project.results / "report.html").read_text()
+    assert "Stated confidence and share differ by" in (project.results.folder / "report.html").read_text()
 
 
 def test_mines_hold_the_maps_mine_pixels(study):
     project, _, _ = study
-    mapped = read_codes(project.results / "maps" / "may.tif")
-    mines = gpd.read_file(project.results / "maps" / "may.gpkg", layer="mines")
+    mapped = read_codes(project.results.folder / "maps" / "may.tif")
+    mines = gpd.read_file(project.results.folder / "maps" / "may.gpkg", layer="mines")
     areas = grid(160, 130).pixel_areas_m2()
     assert mines["area_m2"].sum() == pytest.approx(areas[mapped == 1].sum(), rel=1e-6)
     np.testing.assert_array_equal(np.sort(mines["id"]), np.arange(1, len(mines) + 1))
@@ -107,44 +110,44 @@ def test_running_again_does_nothing_new(study):
     project, _, _ = study
     files = [
         p
-        for p in project.results.rglob("*")
+        for p in project.results.folder.rglob("*")
         if p.is_file() and p.name not in ("report.html", "accuracy.json", "confusion.csv")
     ]
     before = {p: p.stat().st_mtime_ns for p in files}
-    content = (project.results / "accuracy.json").read_bytes()
-    page = (project.results / "report.html").read_bytes()
-    workflow.run(load(project.path))
+    content = (project.results.folder / "accuracy.json").read_bytes()
+    page = (project.results.folder / "report.html").read_bytes()
+    workflow.run(load_study(project.path))
     assert {p: p.stat().st_mtime_ns for p in files} == before
-    assert (project.results / "accuracy.json").read_bytes() == content
-    assert (project.results / "report.html").read_bytes() == page
+    assert (project.results.folder / "accuracy.json").read_bytes() == content
+    assert (project.results.folder / "report.html").read_bytes() == page
 
 
 def test_another_mapping_setting_maps_again_but_does_not_train_again(study):
     project, _, _ = study
-    model = project.results / "models" / "unetplus-seed0.safetensors"
-    before = model.stat().st_mtime_ns, (project.results / "maps" / "may.gpkg").stat().st_mtime_ns
+    model = project.results.folder / "models" / "unetplus-seed0.safetensors"
+    before = model.stat().st_mtime_ns, (project.results.folder / "maps" / "may.gpkg").stat().st_mtime_ns
     text = project.path.read_text()
     project.path.write_text(text.replace("minimum_mapping_unit_m2 = 0", "minimum_mapping_unit_m2 = 500"))
-    workflow.run(load(project.path))
+    workflow.run(load_study(project.path))
     project.path.write_text(text)
     assert model.stat().st_mtime_ns == before[0]
-    assert (project.results / "maps" / "may.gpkg").stat().st_mtime_ns != before[1]
+    assert (project.results.folder / "maps" / "may.gpkg").stat().st_mtime_ns != before[1]
 
 
 def test_reference_points_are_estimated_from_until_the_map_changes(study):
     project, _, _ = study
-    map_file, points = project.results / "maps" / "far.tif", project.folder / "points.gpkg"
+    map_file, points = project.results.folder / "maps" / "far.tif", project.folder / "points.gpkg"
     design(map_file, points, DesignOptions(points=120, floor=20))
     text = project.path.read_text()
     project.path.write_text(text + '[accuracy]\nreference = "points.gpkg"\n')
     said: list[str] = []
-    workflow.run(load(project.path), announce=said.append)
+    workflow.run(load_study(project.path), announce=said.append)
     assert any("No estimate from reference points" in s for s in said)  # nobody has labelled them
     frame = gpd.read_file(points, layer="points")
     frame["reference"] = frame["map_code"]
     frame.to_file(points, layer="points", driver="GPKG")
-    report = workflow.run(load(project.path), announce=print)
-    estimate = json.loads((project.results / "estimate.json").read_text())
+    report = workflow.run(load_study(project.path), announce=print)
+    estimate = json.loads((project.results.folder / "estimate.json").read_text())
     assert estimate["overall_accuracy"]["value"] == 1
     assert "Estimate from a sample of points" in report.read_text()
     # Another map under the same name: the report does not show the old estimate, and the next run removes it.
@@ -155,45 +158,45 @@ def test_reference_points_are_estimated_from_until_the_map_changes(study):
     )
     assert "no map here any more" in write_report(project, workflow.model_path(project)).read_text()
     said.clear()
-    assert not workflow.estimate_reference(load(project.path), said.append)
+    assert not workflow.estimate_reference(load_study(project.path), said.append)
     assert "sample of another map" in said[0]
-    assert not (project.results / "estimate.json").exists()
+    assert not (project.results.folder / "estimate.json").exists()
     map_file.write_bytes(kept)
     project.path.write_text(text.replace("[[sites]]", '[accuracy]\nreference = "pionts.gpkg"\n[[sites]]', 1))
     with pytest.raises(ProjectError, match=r"pionts.gpkg' does not exist. Did you mean 'points.gpkg'"):
-        load(project.path)
+        load_study(project.path)
     project.path.write_text(text)
-    workflow.run(load(project.path))
+    workflow.run(load_study(project.path))
 
 
 def test_a_reviewed_map_teaches_the_next_network(study):
     project, _, _ = study
-    before = json.loads((project.results / "samples" / "samples.json").read_text())
-    figures = json.loads((project.results / "accuracy.json").read_text())["labelled_area"]["figures"]
+    before = json.loads((project.results.folder / "samples" / "samples.json").read_text())
+    figures = json.loads((project.results.folder / "accuracy.json").read_text())["labelled_area"]["figures"]
     model = read_card(workflow.model_path(project)).sha256
     queue = project.folder / "review.gpkg"
-    map_file = project.results / "maps" / "may.tif"
+    map_file = project.results.folder / "maps" / "may.tif"
     assert workflow.split_file(project, project.folder / "may.tif") is None
     split = workflow.split_file(project, map_file)
-    assert split == project.results / "samples" / "splits" / "may.tif"
-    review(map_file, workflow.confidence_path(map_file), queue, ReviewOptions(minimum_m2=100, split=split))
+    assert split == project.results.folder / "samples" / "splits" / "may.tif"
+    review(map_file, MapFiles(map_file).confidence, queue, ReviewOptions(minimum_m2=100, split=split))
     frame = gpd.read_file(queue, layer="review")
     frame.loc[frame["rank"] == 1, "reference"] = "WDA"
     frame.to_file(queue, layer="review", driver="GPKG")
     text = project.path.read_text()
     project.path.write_text(text.replace('image = "may.tif"', 'image = "may.tif"\ncorrections = "review.gpkg"'))
     said: list[str] = []
-    workflow.run(load(project.path), announce=said.append)
-    after = json.loads((project.results / "samples" / "samples.json").read_text())
+    workflow.run(load_study(project.path), announce=said.append)
+    after = json.loads((project.results.folder / "samples" / "samples.json").read_text())
     assert after["corrections"]["polygons"] == 1
     assert after["corrections"]["open"] > 0
     assert any("1 reviewed polygon(s)" in s for s in said)
-    accuracy = json.loads((project.results / "accuracy.json").read_text())
+    accuracy = json.loads((project.results.folder / "accuracy.json").read_text())
     assert accuracy["labelled_area"]["figures"]["total"] == figures["total"]
     for split in ("validation", "test"):
         counts = [c["audit"]["labelled_pixels_by_class"][split] for c in (before, after)]
         assert counts[0] == counts[1]
-    assert "Labels were corrected in a review" in (project.results / "report.html").read_text()
+    assert "Labels were corrected in a review" in (project.results.folder / "report.html").read_text()
     dumps = after["audit"]["labelled_pixels_by_class"]["training"]["WDA"]
     assert dumps == after["corrections"]["changed"] + after["corrections"]["added"]
     assert read_card(workflow.model_path(project)).sha256 != model
@@ -202,11 +205,11 @@ def test_a_reviewed_map_teaches_the_next_network(study):
 
 def test_all_maps_of_a_model_have_the_precision_of_the_first(study, monkeypatch):
     project, _, _ = study
-    chosen = describe(project.results / "maps" / "may.tif").tags["PITMAP_PRECISION"]
+    chosen = describe(project.results.folder / "maps" / "may.tif").tags["PITMAP_PRECISION"]
     other = {"float32": "bf16", "bf16": "float32"}[chosen]
     monkeypatch.setattr(
         "pitmap.mapping.prediction.choose_precision", lambda wanted, *_: other if wanted == "auto" else wanted
     )
-    (project.results / "maps" / "june.tif").unlink()
+    (project.results.folder / "maps" / "june.tif").unlink()
     workflow.map_scenes(project, workflow.model_path(project))
-    assert describe(project.results / "maps" / "june.tif").tags["PITMAP_PRECISION"] == chosen
+    assert describe(project.results.folder / "maps" / "june.tif").tags["PITMAP_PRECISION"] == chosen

@@ -9,7 +9,7 @@ from typing import Any
 
 from pitmap import workflow
 from pitmap.files import make_folder, write_text
-from pitmap.project import load
+from pitmap.study.study import load_study
 
 SIZES = {"site1": (320, 320), "site2": (704, 704)}
 """Rows and columns of the two sites: small and without water, large, as in Chen et al. (2022)."""
@@ -82,7 +82,7 @@ def run_demo(
     text = PROJECT.format(seed=seed, sites=tables)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
-    return workflow.run(load(path), None, announce, progress, callbacks)
+    return workflow.run(load_study(path), None, announce, progress, callbacks)
 
 
 def make_site(folder: Path, name: str, seed: int, progress: Callable[[float], None]) -> DemoFiles:

@@ -17,10 +17,12 @@ import numpy as np
 
 from pitmap.errors import ModelError
 from pitmap.files import write_json
-from pitmap.project import Project, Scene
+from pitmap.study.results import MapFiles
+from pitmap.study.scenes import Scene
+from pitmap.study.study import Study
 
 if TYPE_CHECKING:
-    from pitmap.accuracy.assess import Assessment
+    from pitmap.accuracy.census.assess import Assessment
     from pitmap.mapping.prediction import MapReport
     from pitmap.networks.model_file import ModelCard
     from pitmap.samples.dataset import SampleSet
@@ -37,23 +39,12 @@ def silent(*_: object) -> None:
     """Say nothing."""
 
 
-def model_path(project: Project, network: str | None = None, seed: int | None = None) -> Path:
+def model_path(project: Study, network: str | None = None, seed: int | None = None) -> Path:
     """Where the model of a network and a seed lies."""
-    name = file_name(network or project.training.network)
-    return project.results / "models" / f"{name}-seed{project.project.seed if seed is None else seed}.safetensors"
+    return project.results.model(network or project.training.network, project.project.seed if seed is None else seed)
 
 
-def map_path(project: Project, scene: Scene) -> Path:
-    """Where the map of a scene lies; its mines, confidence and probabilities have names made from this one."""
-    return project.results / "maps" / f"{scene.name}.tif"
-
-
-def file_name(network: str) -> str:
-    """The name of a network, ``package.module:factory`` included, as part of a file name."""
-    return network.replace(":", "-").replace(".", "-")
-
-
-def sample(project: Project, progress: Progress = silent) -> SampleSet:
+def sample(project: Study, progress: Progress = silent) -> SampleSet:
     """Build the sample set."""
     from pitmap.samples.build import build
 
@@ -61,7 +52,7 @@ def sample(project: Project, progress: Progress = silent) -> SampleSet:
 
 
 def train_model(
-    project: Project,
+    project: Study,
     network: str | None = None,
     seed: int | None = None,
     announce: Announce = silent,
@@ -80,17 +71,12 @@ def train_model(
     return train(samples, training, model_path(project, network, seed), announce=announce, callbacks=callbacks)
 
 
-def confidence_path(map_file: Path) -> Path:
-    """Where the confidence of a map lies."""
-    return map_file.with_name(f"{map_file.stem}-confidence.tif")
-
-
-def map_scene(project: Project, model: Path, scene: Scene, progress: Callable[[float], None] = silent) -> MapReport:
+def map_scene(project: Study, model: Path, scene: Scene, progress: Callable[[float], None] = silent) -> MapReport:
     """Map a scene of the project and extract its mines."""
     from pitmap.mapping.mines import extract_mines
     from pitmap.mapping.prediction import map_image
 
-    out = map_path(project, scene)
+    out = project.results.map(scene.name).map
     options = map_options(project, scene, out)
     if options.precision == "auto":
         options = replace(options, precision=_precision_so_far(project, model))
@@ -98,7 +84,7 @@ def map_scene(project: Project, model: Path, scene: Scene, progress: Callable[[f
     if project.mine_classes:
         extract_mines(
             out,
-            out.with_suffix(".gpkg"),
+            MapFiles(out).mines,
             classes=project.mine_classes,
             minimum_mapping_unit_m2=project.mapping.minimum_mapping_unit_m2,
             confidence=options.confidence,
@@ -106,25 +92,25 @@ def map_scene(project: Project, model: Path, scene: Scene, progress: Callable[[f
     return report
 
 
-def split_file(project: Project, map_file: Path) -> Path | None:
+def split_file(project: Study, map_file: Path) -> Path | None:
     """The raster of training, validation and test ground under a map of the project, None where there is none."""
-    maps = {(map_path(project, s)).resolve(): s.name for s in project.scenes}
+    maps = {(project.results.map(s.name).map).resolve(): s.name for s in project.scenes}
     path = project.samples_folder / "splits" / f"{maps.get(map_file.resolve())}.tif"
     return path if path.exists() else None
 
 
-def _precision_so_far(project: Project, model: Path) -> Any:
+def _precision_so_far(project: Study, model: Path) -> Any:
     """The precision in which a model has made a map of the project, ``auto`` before the first one.
 
     A trial of speed chooses it: all maps of a model shall have one, and a map that is made again the same as before.
     """
     from pitmap.errors import ImageError
-    from pitmap.raster import describe
+    from pitmap.raster.reading import describe
 
     sha256 = read_sha(model)
     for scene in project.scenes:
         try:
-            tags = describe(map_path(project, scene)).tags
+            tags = describe(project.results.map(scene.name).map).tags
         except ImageError:
             continue
         if tags.get("PITMAP_MODEL_SHA256") == sha256 and tags.get("PITMAP_PRECISION") in ("float32", "bf16"):
@@ -132,7 +118,7 @@ def _precision_so_far(project: Project, model: Path) -> Any:
     return "auto"
 
 
-def map_scenes(project: Project, model: Path, progress: Progress = silent) -> None:
+def map_scenes(project: Study, model: Path, progress: Progress = silent) -> None:
     """Map all scenes of the project whose maps are not up to date."""
     scenes = project.scenes
     for i, scene in enumerate(scenes):
@@ -143,10 +129,10 @@ def map_scenes(project: Project, model: Path, progress: Progress = silent) -> No
             progress(f"mapping {name}", (i + done) / len(scenes))
 
         map_scene(project, model, scene, part)
-        write_json(_key_file(map_path(project, scene)), _map_key(project, model, scene))
+        write_json(_key_file(project.results.map(scene.name).map), _map_key(project, model, scene))
 
 
-def map_options(project: Project, scene: Scene, out: Path) -> Any:
+def map_options(project: Study, scene: Scene, out: Path) -> Any:
     """How a scene of the project is mapped: its bands and scaling, and ``[mapping]``."""
     from pitmap.mapping.prediction import MapOptions
 
@@ -163,14 +149,14 @@ def map_options(project: Project, scene: Scene, out: Path) -> Any:
         test_time_augmentation=settings.test_time_augmentation,
         precision=settings.precision,
         device=project.training.device,
-        confidence=confidence_path(out),
-        probabilities=out.with_name(f"{out.stem}-probabilities.tif") if settings.probabilities else None,
+        confidence=MapFiles(out).confidence,
+        probabilities=MapFiles(out).probabilities if settings.probabilities else None,
         project=project.project.name,
         trusted=(project.training.network,),
     )
 
 
-def assess_project(project: Project, model: Path, ground_file: Path | None = None) -> dict[str, Any]:
+def assess_project(project: Study, model: Path, ground_file: Path | None = None) -> dict[str, Any]:
     """Compare the maps of all scenes with their labels, on the test ground and on the whole labelled area.
 
     Writes ``accuracy.json``, with the reliability of the confidence on the test ground, and ``confusion.csv`` (test
@@ -185,12 +171,12 @@ def assess_project(project: Project, model: Path, ground_file: Path | None = Non
     Returns:
         The content of ``accuracy.json``.
     """
-    from pitmap.accuracy.assess import assess_arrays
-    from pitmap.accuracy.confidence import Reliability
-    from pitmap.accuracy.places import Places
+    from pitmap.accuracy.census.assess import assess_arrays
+    from pitmap.accuracy.census.confidence import Reliability
+    from pitmap.accuracy.census.places import Places
     from pitmap.mapping.inference import CONFIDENCE_STEPS
     from pitmap.networks.model_file import read_card
-    from pitmap.raster import read_codes
+    from pitmap.raster.codes import read_codes
     from pitmap.samples.dataset import SampleSet
     from pitmap.samples.split import Split
 
@@ -204,8 +190,8 @@ def assess_project(project: Project, model: Path, ground_file: Path | None = Non
     places = {ground: Places(grids, groups, len(samples.legend)) for ground in names}
     for i, scene in enumerate(scenes):
         codes = samples.given_codes(i)
-        map_file = map_path(project, scene)
-        mapped, confidence = read_codes(map_file), read_codes(confidence_path(map_file))
+        map_file = project.results.map(scene.name).map
+        mapped, confidence = read_codes(map_file), read_codes(MapFiles(map_file).confidence)
         areas = None if scene.info.grid.crs is None else scene.info.grid.pixel_areas_m2()
         sources = {
             "map": f"maps/{scene.name}.tif",
@@ -226,17 +212,17 @@ def assess_project(project: Project, model: Path, ground_file: Path | None = Non
     content = {
         "project": project.project.name,
         "model": {"file": model.name, "network": card.network, "seed": card.seed, "sha256": card.sha256},
-        "maps": {s.name: _checksum(map_path(project, s)) for s in scenes},
+        "maps": {s.name: _checksum(project.results.map(s.name).map) for s in scenes},
         **{ground: result.to_json() for ground, result in results.items()},
         "reliability": believed.to_json(),
         "scenes": by_scene,
     }
-    results["test"].matrix.write_csv(project.results / "confusion.csv")
-    write_json(project.results / "accuracy.json", content)
+    results["test"].matrix.write_csv(project.results.confusion)
+    write_json(project.results.accuracy, content)
     return content
 
 
-def estimate_reference(project: Project, announce: Announce = silent) -> bool:
+def estimate_reference(project: Study, announce: Announce = silent) -> bool:
     """Estimate accuracy and areas from the labelled points that ``[accuracy] reference`` names.
 
     Writes ``estimate.json``. Points that cannot be used, because they were drawn from another map or nobody has
@@ -245,14 +231,14 @@ def estimate_reference(project: Project, announce: Announce = silent) -> bool:
     Returns:
         Whether there is an estimate.
     """
-    from pitmap.accuracy.sample import drawn_from, estimate
+    from pitmap.accuracy.sampling.sample import drawn_from, estimate
     from pitmap.errors import LabelError
 
     if project.accuracy.reference is None:
         return False
-    points, out = project.folder / project.accuracy.reference, project.results / "estimate.json"
+    points, out = project.folder / project.accuracy.reference, project.results.estimate
     try:
-        maps = {path.name: path for path in (map_path(project, s) for s in project.scenes)}
+        maps = {path.name: path for path in (project.results.map(s.name).map for s in project.scenes)}
         name = drawn_from(points)
         if name not in maps:
             raise LabelError(f"{points} is a sample of {name!r}, which is no map of this project.")
@@ -270,14 +256,14 @@ def _checksum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def map_is_current(project: Project, model: Path, scene: Scene) -> bool:
+def map_is_current(project: Study, model: Path, scene: Scene) -> bool:
     """Whether a scene's map (and mines) are of this model and of these settings."""
-    out = map_path(project, scene)
+    out = project.results.map(scene.name).map
     try:
         key = json.loads(_key_file(out).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    files = [out, confidence_path(out), *([out.with_suffix(".gpkg")] if project.mine_classes else [])]
+    files = [out, MapFiles(out).confidence, *([MapFiles(out).mines] if project.mine_classes else [])]
     return bool(key == _map_key(project, model, scene)) and all(f.exists() for f in files)
 
 
@@ -285,7 +271,7 @@ def _key_file(out: Path) -> Path:
     return out.with_name(f".{out.stem}.key.json")
 
 
-def _map_key(project: Project, model: Path, scene: Scene) -> dict[str, Any]:
+def _map_key(project: Study, model: Path, scene: Scene) -> dict[str, Any]:
     from pitmap.networks.model_file import read_card
 
     stat = scene.image.stat()
@@ -299,7 +285,7 @@ def _map_key(project: Project, model: Path, scene: Scene) -> dict[str, Any]:
 
 
 def run(
-    project: Project,
+    project: Study,
     network: str | None = None,
     announce: Announce = silent,
     progress: Progress = silent,

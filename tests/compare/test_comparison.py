@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pitmap import workflow
-from pitmap.accuracy.confusion import figures
+from pitmap.accuracy.census.confusion import figures
 from pitmap.compare import compare
 from pitmap.compare.comparison import collect
 from pitmap.compare.costs import counted, trial_of
@@ -22,9 +22,9 @@ from pitmap.compare.plan import Plan
 from pitmap.compare.runs import Keys, Samples, read_result
 from pitmap.compare.tables import top_two
 from pitmap.errors import ProjectError
-from pitmap.project import Project, load
 from pitmap.samples.dataset import PatchDataset
 from pitmap.samples.split import Split
+from pitmap.study.study import Study, load_study
 from studies import grid, quilt, write_project, write_site
 
 SETTINGS = """
@@ -44,10 +44,10 @@ seeds = 2
 """
 
 
-def study(folder: Path) -> Project:
+def study(folder: Path) -> Study:
     folder.mkdir(exist_ok=True)
     write_site(folder, "a", quilt(128, 128, 3, cell=8), grid(128, 128))
-    return load(write_project(folder, ["a"], SETTINGS, samples="block_m = 64.0"))
+    return load_study(write_project(folder, ["a"], SETTINGS, samples="block_m = 64.0"))
 
 
 @pytest.fixture(scope="module")
@@ -67,16 +67,16 @@ def finished(tmp_path_factory, outside):
     return project, page, said
 
 
-def tables(project: Project) -> dict[str, str]:
+def tables(project: Study) -> dict[str, str]:
     """The CSV files; of Table I what does not depend on the clock."""
-    found = {p.name: p.read_text() for p in sorted((project.results / "comparison").glob("*.csv"))}
+    found = {p.name: p.read_text() for p in sorted((project.results.folder / "comparison").glob("*.csv"))}
     rows = list(csv.DictReader(found["table1.csv"].splitlines()))
     found["table1.csv"] = json.dumps([{k: v for k, v in r.items() if "per_megapixel" not in k} for r in rows])
     return found
 
 
-def rows(project: Project, name: str) -> list[dict[str, str]]:
-    return list(csv.DictReader((project.results / "comparison" / f"{name}.csv").read_text().splitlines()))
+def rows(project: Study, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader((project.results.folder / "comparison" / f"{name}.csv").read_text().splitlines()))
 
 
 def test_the_plan_is_shown_with_its_hours_before_anything_is_trained(finished):
@@ -90,11 +90,11 @@ def test_the_plan_is_shown_with_its_hours_before_anything_is_trained(finished):
 def test_each_run_has_the_files_of_a_study_and_a_network_from_outside_stands_beside_the_six(finished):
     project, page, _ = finished
     for name in ("unetplus-seed0", "outside-dilated-seed1"):
-        folder = project.results / "runs" / "blocks" / name
+        folder = project.results.folder / "runs" / "blocks" / name
         files = [f"models/{name}.safetensors", "maps/a.tif", "maps/a.gpkg", "accuracy.json", "confusion.csv"]
         for file in [*files, "run.json", "ground.npz"]:
             assert (folder / file).exists(), file
-    assert page == project.results / "comparison.html"
+    assert page == project.results.folder / "comparison.html"
     text = page.read_text()
     assert "outside:dilated" in text
     assert "http://" not in text
@@ -106,7 +106,7 @@ def test_each_run_has_the_files_of_a_study_and_a_network_from_outside_stands_bes
     assert by_network["unetplus"]["depth"] == "27"
     assert float(by_network["unetplus"]["mapping_megabytes_per_megapixel"]) > 0
     for name in ("fig11-blocks", "fig11-random", "maps-a"):
-        assert (project.results / "comparison" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (project.results.folder / "comparison" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_tables_keep_every_seed_and_their_identities_hold(finished):
@@ -154,7 +154,7 @@ def test_splits_of_a_seed_are_trained_on_the_same_number_of_labelled_pixels(fini
         for seed in (0, 1):
             counts = [int(row[f"{split}_pixels {seed}"]) for split in ("random", "ground")]
             assert max(counts) / min(counts) < 1.5  # 64-pixel patches cannot be dropped in part
-            both = json.loads((project.results / f"runs/random/unetplus-seed{seed}/run.json").read_text())
+            both = json.loads((project.results.folder / f"runs/random/unetplus-seed{seed}/run.json").read_text())
             assert both["training_pixels"] == counts[0]
 
 
@@ -213,17 +213,22 @@ def test_what_is_done_is_skipped_and_what_was_changed_is_done_again(finished, mo
     assert collect(plan, trials, costs)[1]["table3"]
 
 
-COMPARE = "import sys; from pitmap.compare import compare; from pitmap.project import load; compare(load(sys.argv[1]))"
+COMPARE = """
+import sys
+from pitmap.compare import compare
+from pitmap.study.study import load_study
+compare(load_study(sys.argv[1]))
+"""
 
 
-def killed_at(project: Project, pattern: str) -> None:
+def killed_at(project: Study, pattern: str) -> None:
     """Compare in a process of its own and kill it, without a chance to tidy up, as soon as a file is there."""
     folder = str(Path(__file__).parent)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([folder, *sys.path])}
     with subprocess.Popen(
         [sys.executable, "-c", COMPARE, str(project.path)], env=environment, stderr=subprocess.PIPE
     ) as process:
-        while not any((project.results / "runs").glob(pattern)):
+        while not any((project.results.folder / "runs").glob(pattern)):
             assert process.poll() is None, process.stderr.read().decode()
             time.sleep(0.002)
         process.kill()
@@ -235,10 +240,10 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_tables(finished, tmp_path):
     whole, _, _ = finished
     project = study(tmp_path / "study")
     killed_at(project, "blocks/unetplus-seed0/models/*")  # in training or just after
-    assert not list((project.results / "runs").glob("*/*/run.json"))
+    assert not list((project.results.folder / "runs").glob("*/*/run.json"))
     killed_at(project, "blocks/outside-dilated-seed0/maps/*")  # among the files of a map
     killed_at(project, "random/outside-dilated-seed1/run.json")  # the last but the tables
-    assert not (project.results / "comparison.html").exists()
+    assert not (project.results.folder / "comparison.html").exists()
     said: list[str] = []
     compare(project, announce=said.append)
     assert not [line for line in said if line.startswith("Run ")]
@@ -260,12 +265,14 @@ def test_parts_on_two_machines_make_the_same_tables(finished, tmp_path):
     # The other machine has its own copy of the files, with times of its own, and gets the folders of the runs.
     project = study(tmp_path / "study")
     left_out = plan.runs[3]
-    shutil.copytree(whole.results / "runs", project.results / "runs", ignore=shutil.ignore_patterns("samples-*"))
-    shutil.rmtree(Plan.of(project).study(left_out).results)
+    shutil.copytree(
+        whole.results.folder / "runs", project.results.folder / "runs", ignore=shutil.ignore_patterns("samples-*")
+    )
+    shutil.rmtree(Plan.of(project).study(left_out).results.folder)
     assert [r for r in plan.runs if not Keys(Plan.of(project)).is_done(r)] == [left_out]
     said: list[str] = []
-    assert compare(project, "1/4", said.append) == project.results / "runs"
+    assert compare(project, "1/4", said.append) == project.results.folder / "runs"
     assert "1 of 8 runs are still to be done" in said[-1]
-    assert compare(project, "4/4", said.append) == project.results / "comparison.html"
+    assert compare(project, "4/4", said.append) == project.results.folder / "comparison.html"
     assert sum(line.startswith("Run ") for line in said) == 1
     assert tables(project) == tables(whole)

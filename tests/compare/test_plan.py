@@ -2,7 +2,7 @@ import pytest
 
 from pitmap.compare.plan import Entry, Plan, samples_section
 from pitmap.errors import ProjectError
-from pitmap.project import load
+from pitmap.study.study import load_study
 from studies import grid, quilt, write_project, write_site
 
 
@@ -46,39 +46,39 @@ def test_an_option_that_a_network_lacks_is_refused():
 )
 def test_a_section_that_makes_no_sense_is_refused(folder, more, text):
     with pytest.raises(ProjectError, match=text):
-        load(write_project(folder, ["a"], f"[compare]\n{more}"))
+        load_study(write_project(folder, ["a"], f"[compare]\n{more}"))
 
 
 def test_runs_are_ordered_by_seed_and_each_has_its_folder_and_settings(folder):
     more = '[project]\nseed = 5\n[compare]\nnetworks = ["unet", "unetplus:B1"]\nseeds = 2'
-    project = load(write_project(folder, ["a"], more))
+    project = load_study(write_project(folder, ["a"], more))
     plan = Plan.of(project)
     assert [r.name for r in plan.runs[:4]] == [
         "blocks/unet-seed5", "blocks/unetplus-B1-seed5", "random/unet-seed5", "random/unetplus-B1-seed5",
     ]  # fmt: skip
     assert {r.seed for r in plan.runs[4:]} == {6}
     study = plan.study(plan.runs[3])
-    assert study.results == project.results / "runs" / "random" / "unetplus-B1-seed5"
-    assert study.samples_folder == project.results / "runs" / "random" / "samples-seed5"
+    assert study.results.folder == project.results.folder / "runs" / "random" / "unetplus-B1-seed5"
+    assert study.samples_folder == project.results.folder / "runs" / "random" / "samples-seed5"
     assert (study.training.network, study.training.options) == ("unetplus", {"variant": "B1"})
     assert (study.samples_settings.split, study.project.seed) == ("random", 5)
     assert study.scenes == project.scenes
-    assert (project.samples_folder, project.samples.split) == (project.results / "samples", "blocks")
+    assert (project.samples_folder, project.samples.split) == (project.results.folder / "samples", "blocks")
 
 
 def test_all_networks_train_in_one_precision_whatever_a_trial_would_choose(folder):
     more = '[training]\ndevice = "cpu"\n'
-    plan = Plan.of(load(write_project(folder, ["a"], more)))
+    plan = Plan.of(load_study(write_project(folder, ["a"], more)))
     assert plan.project.mapping.precision == "auto"
     studies = [plan.study(run) for run in plan.runs]
     assert {(s.training.precision, s.mapping.precision) for s in studies} == {("float32", "float32")}
-    plan = Plan.of(load(write_project(folder, ["a"], more + 'precision = "bf16"\n[mapping]\nprecision = "bf16"')))
+    plan = Plan.of(load_study(write_project(folder, ["a"], more + 'precision = "bf16"\n[mapping]\nprecision = "bf16"')))
     studies = [plan.study(run) for run in plan.runs]
     assert {(s.training.precision, s.mapping.precision) for s in studies} == {("bf16", "bf16")}
 
 
 def test_a_ground_split_beside_the_papers_protocol_gets_test_ground(folder):
-    project = load(write_project(folder, ["a"], '[training]\nrecipe = "paper"'))
+    project = load_study(write_project(folder, ["a"], '[training]\nrecipe = "paper"'))
     assert (project.samples_settings.split, project.samples_settings.test) == ("random", 0.0)
     assert samples_section(project, "blocks").test == 0.2
     paper = samples_section(project, "random")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pitmap.accuracy.places import Places
-from pitmap.accuracy.resampling import GroundBlocks
+from pitmap.accuracy.census.places import Places
+from pitmap.accuracy.census.resampling import GroundBlocks
 from pitmap.compare.verdicts import (
     BETTER,
     FEW,

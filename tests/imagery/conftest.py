@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from analytic_ground import grid, smooth, targets
-from pitmap.raster import Layout, write_cog
+from pitmap.raster.writing import Layout, write_cog
 from pitmap.simulate.product import ProductOptions, write_product
 
 

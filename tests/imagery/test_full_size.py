@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pitmap.raster import describe
+from pitmap.raster.reading import describe
 
 PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "ortho.py"
 

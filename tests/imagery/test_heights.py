@@ -10,7 +10,8 @@ from analytic_ground import UTM49, geographic, grid, hills
 from pitmap.errors import ProductError
 from pitmap.grid import Grid
 from pitmap.imagery.heights import declared_datum, level, read_heights, typical_height, undulation
-from pitmap.raster import Layout, describe, write_cog
+from pitmap.raster.reading import describe
+from pitmap.raster.writing import Layout, write_cog
 
 G = grid(200, 240)
 

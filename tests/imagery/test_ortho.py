@@ -11,7 +11,7 @@ from pitmap.errors import ProductError
 from pitmap.grid import Grid, Window
 from pitmap.imagery.heights import Heights, level, undulation
 from pitmap.imagery.ortho import MapModel, OrthoMap, footprint, grid_of, orthorectify, utm_zone
-from pitmap.raster import Layout, write_cog
+from pitmap.raster.writing import Layout, write_cog
 from pitmap.simulate.product import Ground, Pushbroom, fit_rpc, ground_of_pixels
 
 

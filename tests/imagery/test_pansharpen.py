@@ -9,7 +9,8 @@ from pitmap.imagery.heights import level
 from pitmap.imagery.ortho import OrthoMap
 from pitmap.imagery.pansharpen import fused, phase_shift, register, spectral_weights
 from pitmap.imagery.prepare import PrepareOptions, prepare
-from pitmap.raster import Layout, open_raster, write_cog
+from pitmap.raster.reading import open_raster
+from pitmap.raster.writing import Layout, write_cog
 from pitmap.simulate.product import ProductOptions, write_product
 
 EXTENT = (630_040.0, 3_829_640.0, 630_360.0, 3_829_960.0)

@@ -15,7 +15,8 @@ from pitmap.imagery.gaofen import open_product
 from pitmap.imagery.heights import undulation
 from pitmap.imagery.pansharpen import phase_shift
 from pitmap.imagery.prepare import PrepareOptions, prepare
-from pitmap.raster import Layout, describe, open_raster, write_cog
+from pitmap.raster.reading import describe, open_raster
+from pitmap.raster.writing import Layout, write_cog
 from pitmap.simulate.product import ProductOptions, write_product
 
 

@@ -15,7 +15,7 @@ from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.networks.model_file import ModelCard, save_model
 from pitmap.networks.registry import build
-from pitmap.raster import Layout, write_cog
+from pitmap.raster.writing import Layout, write_cog
 
 
 @pytest.fixture

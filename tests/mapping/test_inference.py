@@ -20,7 +20,7 @@ from pitmap.mapping.tiles import TilePlan
 from pitmap.networks.model_file import load_model
 from pitmap.networks.normalise import gain_and_bias
 from pitmap.networks.registry import BUILT_IN
-from pitmap.raster import validity
+from pitmap.raster.reading import validity
 
 CPU = torch.device("cpu")
 

@@ -14,7 +14,8 @@ from pitmap.errors import ImageError, LabelError, OutputError
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND, LandCoverClass, Legend
 from pitmap.mapping.mines import extract_mines, measure
-from pitmap.raster import Layout, codes_layout, write_cog
+from pitmap.raster.codes import codes_layout
+from pitmap.raster.writing import Layout, write_cog
 
 UTM = Grid(CRS.from_epsg(32633), Affine(4, 0, 500_000, 0, -4, 5_600_000), 20, 24)
 MINE = DEFAULT_LEGEND["OPM"].code

@@ -18,7 +18,9 @@ from pitmap.legend import DEFAULT_LEGEND
 from pitmap.mapping.inference import Predictor
 from pitmap.mapping.prediction import MapOptions, map_image
 from pitmap.networks.model_file import read_card
-from pitmap.raster import Layout, RasterReader, describe, open_raster, read_codes, read_legend, write_cog
+from pitmap.raster.codes import read_codes, read_legend
+from pitmap.raster.reading import RasterReader, describe, open_raster
+from pitmap.raster.writing import Layout, write_cog
 
 SMALL = MapOptions(tile=32, device="cpu")
 

@@ -20,7 +20,8 @@ from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND, LandCoverClass, Legend
 from pitmap.mapping import review as module
 from pitmap.mapping.review import ReviewOptions, review
-from pitmap.raster import Layout, codes_layout, write_cog
+from pitmap.raster.codes import codes_layout
+from pitmap.raster.writing import Layout, write_cog
 
 GRID = Grid(CRS.from_epsg(32633), Affine(4, 0, 500_000, 0, -4, 5_600_000), 40, 60)
 OPM, WAT, VEG = (DEFAULT_LEGEND[key].code for key in ("OPM", "WAT", "VEG"))

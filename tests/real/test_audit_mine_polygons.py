@@ -8,7 +8,7 @@ import pytest
 import shapely
 from pyproj import Geod
 
-from pitmap.accuracy.audit import AuditOptions, audit
+from pitmap.accuracy.mines.audit import AuditOptions, audit
 
 TILES = (
     Path(__file__).resolve().parents[2].parent / "shared/data/mine_polygons/jasansky_mining_tiles_test_annotations.gpkg"

@@ -15,13 +15,15 @@ import pytest
 import shapely.geometry
 from sklearn.ensemble import RandomForestClassifier
 
-from pitmap.accuracy.assess import AssessOptions, assess
-from pitmap.accuracy.audit import AuditOptions, audit
-from pitmap.accuracy.design import DesignOptions, design
-from pitmap.accuracy.sample import estimate
+from pitmap.accuracy.census.assess import AssessOptions, assess
+from pitmap.accuracy.mines.audit import AuditOptions, audit
+from pitmap.accuracy.sampling.design import DesignOptions, design
+from pitmap.accuracy.sampling.sample import estimate
 from pitmap.geopackage import write_layers
 from pitmap.legend import LandCoverClass, Legend
-from pitmap.raster import code_polygons, codes_layout, describe, open_raster, read_codes, write_cog
+from pitmap.raster.codes import code_polygons, codes_layout, read_codes
+from pitmap.raster.reading import describe, open_raster
+from pitmap.raster.writing import write_cog
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared/data/strzegom_west"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the data beside the project are absent")

@@ -16,7 +16,8 @@ from pitmap.imagery.ortho import MapModel, OrthoMap, footprint, grid_of, orthore
 from pitmap.imagery.pansharpen import phase_shift
 from pitmap.imagery.prepare import PrepareOptions, prepare
 from pitmap.imagery.rpc import Rpc, from_gdal
-from pitmap.raster import Layout, open_raster, read_rpcs, write_cog
+from pitmap.raster.reading import open_raster, read_rpcs
+from pitmap.raster.writing import Layout, write_cog
 
 REUNION = shared_data() / "pleiades_reunion_pair"
 VENTOUX = shared_data() / "pleiades_ventoux"

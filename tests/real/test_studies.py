@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pitmap.project import load
 from pitmap.samples.build import build
 from pitmap.samples.split import Split
+from pitmap.study.study import load_study
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_six_dates_of_one_place_share_no_labelled_ground(tmp_path):
-    samples = build(load(write_project(tmp_path, seed=3)))
+    samples = build(load_study(write_project(tmp_path, seed=3)))
     audit = samples.content["audit"]
     assert set(audit["shared_labelled_pixels"].values()) == {0}
     assert audit["classes_below_minimum"] == []
@@ -44,14 +44,14 @@ def test_the_land_use_layer_gives_the_mask_back(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     date = ("20230530",)
-    from_mask = build(load(write_project(tmp_path / "a", seed=0, dates=date)))
-    from_layer = build(load(write_project(tmp_path / "b", seed=0, dates=date, vector=True)))
+    from_mask = build(load_study(write_project(tmp_path / "a", seed=0, dates=date)))
+    from_layer = build(load_study(write_project(tmp_path / "b", seed=0, dates=date, vector=True)))
     np.testing.assert_array_equal(from_mask.codes[0], from_layer.codes[0])
     assert int((from_layer.codes[0] == 9).sum()) > 3800  # open pit
 
 
 def test_gaofen_crops_without_crs_are_split_by_group(tmp_path):
-    samples = build(load(write_gid(tmp_path)))
+    samples = build(load_study(write_gid(tmp_path)))
     assert len(samples.scenes) == 120
     sides: dict[str, set[int]] = {}
     for scene, split in zip(samples.scenes, samples.splits, strict=True):
@@ -63,7 +63,7 @@ def test_gaofen_crops_without_crs_are_split_by_group(tmp_path):
 
 
 def test_vector_samples_in_four_layers(tmp_path):
-    samples = build(load(write_aberystwyth(tmp_path)))
+    samples = build(load_study(write_aberystwyth(tmp_path)))
     pixels = np.bincount(samples.codes[0].ravel(), minlength=5)[1:]
     # Hectares of the README, pixels of 100 m2.
     np.testing.assert_allclose(pixels / 100, [16.4, 30.0, 13.3, 6.1], rtol=0.03)
@@ -87,5 +87,5 @@ label_field = "fclass"
 label_values = {{ {values} }}
 """
     )
-    samples = build(load(tmp_path / "pitmap.toml"))
+    samples = build(load_study(tmp_path / "pitmap.toml"))
     assert set(np.unique(samples.codes[0])) == {0, 2, 3, 4, 6}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pitmap.accuracy.confusion import figures
+from pitmap.accuracy.census.confusion import figures
 from pitmap.errors import ProjectError
 from pitmap.legend import LandCoverClass, Legend
 from pitmap.report.content import acquisition_date, merged_iou, read_json

@@ -12,10 +12,10 @@ import pytest
 from affine import Affine
 from pyproj import CRS
 
-from pitmap.accuracy.assess import assess_arrays
-from pitmap.accuracy.audit import AuditOptions, audit
-from pitmap.accuracy.confidence import Reliability
-from pitmap.accuracy.estimation import estimate_confusion
+from pitmap.accuracy.census.assess import assess_arrays
+from pitmap.accuracy.census.confidence import Reliability
+from pitmap.accuracy.mines.audit import AuditOptions, audit
+from pitmap.accuracy.sampling.estimation import estimate_confusion
 from pitmap.errors import ProjectError
 from pitmap.files import write_json
 from pitmap.grid import Grid
@@ -23,14 +23,15 @@ from pitmap.legend import DEFAULT_LEGEND
 from pitmap.mapping.mines import extract_mines
 from pitmap.networks import build as build_network
 from pitmap.networks.model_file import ModelCard, read_card, save_model
-from pitmap.project import Project, load
-from pitmap.raster import Layout, codes_layout, read_codes, write_cog
+from pitmap.raster.codes import codes_layout, read_codes
+from pitmap.raster.writing import Layout, write_cog
 from pitmap.report import write_report
 from pitmap.report.content import MINES_LISTED
 from pitmap.report.formats import DASH, count, percent
 from pitmap.samples.build import build
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
+from pitmap.study.study import Study, load_study
 from pitmap.training.curves import write_curves
 
 SIDE = 96
@@ -97,7 +98,7 @@ def make(
     scenes: int = 1,
     bands: tuple[str, ...] = ("blue", "green", "red", "nir"),
     name: str = "Valley <north> & hills",
-) -> tuple[Project, Path]:
+) -> tuple[Study, Path]:
     """A project with samples, an untrained model, maps, mines and accuracy.json."""
     rng = np.random.default_rng(5)
     texts = [
@@ -123,10 +124,10 @@ def make(
             f'[[sites]]\nname = "place{i}"\nimage = "image{i}_20240{i % 9 + 1}15.tif"\nlabels = "labels{i}.tif"'
         )
     (folder / "pitmap.toml").write_text("\n".join(texts))
-    project = load(folder / "pitmap.toml")
+    project = load_study(folder / "pitmap.toml")
     samples = build(project)
     network = build_network("unet", len(bands), len(DEFAULT_LEGEND), 2)
-    model = project.results / "models" / "unet-seed0.safetensors"
+    model = project.results.folder / "models" / "unet-seed0.safetensors"
     card = ModelCard(
         network="unet", options={"width": 2}, legend=DEFAULT_LEGEND, bands=bands, unit="reflectance", dtype="uint16",
         mean=samples.mean.tolist(), std=samples.std.tolist(), pixel_size_m=4.0, project=project.project.name, seed=0,
@@ -146,22 +147,22 @@ def make(
     return project, model
 
 
-def map_scenes(project: Project, samples: SampleSet, rng: np.random.Generator) -> None:
+def map_scenes(project: Study, samples: SampleSet, rng: np.random.Generator) -> None:
     for i, scene in enumerate(project.scenes):
         codes = np.where(samples.codes[i] == 0, VEGETATION, samples.codes[i]).astype(np.uint8)
         wrong = rng.random(codes.shape) < 0.08
         codes[wrong] = rng.choice([PIT, VEGETATION, ROAD], int(wrong.sum()))
         codes[:4, :4] = 0
-        path = project.results / "maps" / f"{scene.name}.tif"
+        path = project.results.folder / "maps" / f"{scene.name}.tif"
         write_cog(path, codes, scene.info.grid, codes_layout(DEFAULT_LEGEND))
         extract_mines(path, path.with_suffix(".gpkg"), minimum_mapping_unit_m2=100.0)
 
 
-def write_accuracy(project: Project, samples: SampleSet, card: ModelCard) -> None:
+def write_accuracy(project: Study, samples: SampleSet, card: ModelCard) -> None:
     totals: dict = {}
     scenes: dict = {}
     for i, scene in enumerate(project.scenes):
-        mapped, codes = read_codes(project.results / "maps" / f"{scene.name}.tif"), samples.codes[i]
+        mapped, codes = read_codes(project.results.folder / "maps" / f"{scene.name}.tif"), samples.codes[i]
         areas = None if scene.info.grid.crs is None else scene.info.grid.pixel_areas_m2()
         grounds = {"test": (samples.splits[i] == Split.TEST) & (codes > 0), "labelled_area": codes > 0}
         scenes[scene.name] = {}
@@ -176,25 +177,25 @@ def write_accuracy(project: Project, samples: SampleSet, card: ModelCard) -> Non
         **{ground: total.to_json() for ground, total in totals.items()},
         "scenes": scenes,
     }
-    write_json(project.results / "accuracy.json", content)
+    write_json(project.results.folder / "accuracy.json", content)
 
 
-def accuracy_of(project: Project) -> dict:
-    return json.loads((project.results / "accuracy.json").read_text())
+def accuracy_of(project: Study) -> dict:
+    return json.loads((project.results.folder / "accuracy.json").read_text())
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path, Path]:
+def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path, Path]:
     project, model = make(tmp_path_factory.mktemp("study"))
     return project, model, write_report(project, model)
 
 
 @pytest.fixture
-def copied(study: tuple[Project, Path, Path], tmp_path: Path) -> tuple[Project, Path]:
+def copied(study: tuple[Study, Path, Path], tmp_path: Path) -> tuple[Study, Path]:
     """The same study, to be changed."""
     project, model, _ = study
     shutil.copytree(project.folder, tmp_path, dirs_exist_ok=True)
-    return load(tmp_path / "pitmap.toml"), tmp_path / model.relative_to(project.folder)
+    return load_study(tmp_path / "pitmap.toml"), tmp_path / model.relative_to(project.folder)
 
 
 def test_the_page_is_well_formed_and_needs_no_network(study):
@@ -230,7 +231,7 @@ def test_the_links_lead_to_files(study):
     project, _, report = study
     links = {a["href"] for tag, a in parsed(report).elements if tag == "a" and a["href"].startswith("maps/")}
     assert links == {"maps/place0.gpkg"}
-    assert all((project.results / link).exists() for link in links)
+    assert all((project.results.folder / link).exists() for link in links)
 
 
 def test_it_says_the_figures_of_accuracy_json(study):
@@ -286,7 +287,7 @@ def test_the_same_files_give_the_same_bytes(study):
 
 def test_hectares_are_those_of_the_mines_layer(study):
     project, _, report = study
-    mines = gpd.read_file(project.results / "maps" / "place0.gpkg", layer="mines")
+    mines = gpd.read_file(project.results.folder / "maps" / "place0.gpkg", layer="mines")
     text = words(parsed(report))
     assert f"{mines['area_ha'].sum():.1f} ha" in text
     assert f"in {len(mines)} mines" in text
@@ -313,8 +314,8 @@ def test_without_mine_classes(copied, tmp_path: Path):
     project, model = copied
     with (tmp_path / "pitmap.toml").open("a") as file:
         file.write("\n[mapping]\nmines = []\n")
-    project = load(tmp_path / "pitmap.toml")
-    (project.results / "maps" / "place0.gpkg").unlink()
+    project = load_study(tmp_path / "pitmap.toml")
+    (project.results.folder / "maps" / "place0.gpkg").unlink()
     page = parsed(write_report(project, model))
     assert "svg" not in {tag for tag, _ in page.elements}
     assert "IoU of open-pit mine" not in words(page)
@@ -323,8 +324,8 @@ def test_without_mine_classes(copied, tmp_path: Path):
 
 def test_a_map_without_a_mine(copied):
     project, model = copied
-    samples = SampleSet(project.results / "samples")
-    path = project.results / "maps" / "place0.tif"
+    samples = SampleSet(project.results.folder / "samples")
+    path = project.results.folder / "maps" / "place0.tif"
     codes = np.full((SIDE, SIDE), VEGETATION, np.uint8)
     write_cog(path, codes, project.scenes[0].info.grid, codes_layout(DEFAULT_LEGEND))
     extract_mines(path, path.with_suffix(".gpkg"))
@@ -337,7 +338,7 @@ def test_a_map_without_a_mine(copied):
 def test_a_leaking_split_is_announced(copied, study):
     assert "The split leaks" not in study[2].read_text()
     project, model = copied
-    samples_file = project.results / "samples" / "samples.json"
+    samples_file = project.results.folder / "samples" / "samples.json"
     content = json.loads(samples_file.read_text())
     content["split"] = {"kind": "random"}
     content["audit"]["remark"] = "Random patches put the same ground on both sides."
@@ -364,7 +365,7 @@ def test_images_of_the_same_ground_are_not_added_up(tmp_path: Path):
     )
     (tmp_path / "again_20240216.tif").write_bytes((tmp_path / "image0_20240115.tif").read_bytes())
     (tmp_path / "pitmap.toml").write_text(toml)
-    project = load(tmp_path / "pitmap.toml")
+    project = load_study(tmp_path / "pitmap.toml")
     samples = build(project)
     map_scenes(project, samples, np.random.default_rng(1))
     write_accuracy(project, samples, read_card(model))
@@ -381,12 +382,12 @@ def test_optional_parts_are_shown_where_they_are(copied):
     content = accuracy_of(project)
     content["intervals"] = {"overall_accuracy": [0.5123, 0.6123], "iou": {"OPM": [0.1111, 0.2222]}, "kappa": None}
     content["reliability"] = Reliability.of(np.repeat([0.45, 0.95], [10, 90]), np.arange(100) < 85).to_json()
-    write_json(project.results / "accuracy.json", content)
-    mines = project.results / "maps" / "place0.gpkg"
+    write_json(project.results.folder / "accuracy.json", content)
+    mines = project.results.folder / "maps" / "place0.gpkg"
     audited = audit(mines, mines, AuditOptions(draws=50))
-    audited.write(project.results / "audit.json")
+    audited.write(project.results.folder / "audit.json")
     estimate = estimate_confusion(np.eye(7) * 40 + 1, np.arange(1, 8) * 30.0, DEFAULT_LEGEND)
-    write_json(project.results / "estimate.json", estimate.to_json())
+    write_json(project.results.folder / "estimate.json", estimate.to_json())
     page = parsed(write_report(project, model))
     text = words(page)
     area = estimate.classes[0].area
@@ -403,7 +404,7 @@ def test_optional_parts_are_shown_where_they_are(copied):
 def test_without_curves_and_maps(copied):
     project, model = copied
     model.with_suffix(".csv").unlink()
-    for path in (project.results / "maps").iterdir():
+    for path in (project.results.folder / "maps").iterdir():
         path.unlink()
     text = words(parsed(write_report(project, model)))
     assert "no learning curves" in text
@@ -412,7 +413,7 @@ def test_without_curves_and_maps(copied):
 
 def test_results_that_do_not_belong_together_are_refused_or_named(copied, tmp_path: Path):
     project, model = copied
-    path = project.results / "accuracy.json"
+    path = project.results.folder / "accuracy.json"
     good = path.read_text()
     path.write_text(good.replace(accuracy_of(project)["model"]["sha256"], "0" * 64))
     assert "Figures of another model" in words(parsed(write_report(project, model)))
@@ -426,4 +427,4 @@ def test_results_that_do_not_belong_together_are_refused_or_named(copied, tmp_pa
     toml = tmp_path / "pitmap.toml"
     toml.write_text(toml.read_text().replace('"place0"', '"elsewhere"'))
     with pytest.raises(ProjectError, match="other scenes"):
-        write_report(load(toml), model)
+        write_report(load_study(toml), model)

@@ -7,11 +7,13 @@ from shapely.geometry import box
 from pitmap.errors import ImageError, LabelError, OutputError, ProjectError
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.project import load
-from pitmap.raster import Layout, codes_layout, describe, write_cog
+from pitmap.raster.codes import codes_layout
+from pitmap.raster.reading import describe
+from pitmap.raster.writing import Layout, write_cog
 from pitmap.samples.build import build
 from pitmap.samples.dataset import PatchDataset, SampleSet
 from pitmap.samples.split import USED, Split
+from pitmap.study.study import load_study
 from studies import grid, quilt, reflectance_of, write_project, write_site
 
 
@@ -19,7 +21,7 @@ def two_dates(tmp_path, samples="", more="", seed=0):
     """Two dates of one place, the second on a grid of another pixel size, shifted."""
     write_site(tmp_path, "a", quilt(200, 150, 4, 10, seed), grid(200, 150))
     write_site(tmp_path, "b", quilt(150, 120, 4, 8, seed + 1), grid(150, 120, x=500_061, y=3_799_927, size=5.0))
-    return load(write_project(tmp_path, ["a", "b"], samples=samples, more=more))
+    return load_study(write_project(tmp_path, ["a", "b"], samples=samples, more=more))
 
 
 def test_every_labelled_pixel_of_a_split_is_in_a_patch_of_it(tmp_path):
@@ -58,7 +60,7 @@ def test_sites_keep_one_place_for_the_test(tmp_path):
     write_site(tmp_path, "a", quilt(150, 150), grid(150, 150))
     write_site(tmp_path, "b", quilt(150, 150, seed=5), grid(150, 150, x=600_000))
     write_site(tmp_path, "b2", quilt(150, 150, seed=6), grid(150, 150, x=600_040))
-    project = load(write_project(tmp_path, ["a", "b", "b2"], samples='split = "sites"\ntest_sites = ["b"]'))
+    project = load_study(write_project(tmp_path, ["a", "b", "b2"], samples='split = "sites"\ntest_sites = ["b"]'))
     samples = build(project)
     # b2 overlaps b, so it goes with it.
     assert (samples.splits[1] == Split.TEST).all()
@@ -94,7 +96,7 @@ def bare_images(tmp_path, number=12):
 
 
 def test_groups_of_images_without_crs_are_never_divided(tmp_path):
-    samples = build(load(bare_images(tmp_path)))
+    samples = build(load_study(bare_images(tmp_path)))
     sides = {}
     for scene, raster in zip(samples.scenes, samples.splits, strict=True):
         assert len(np.unique(raster)) == 1
@@ -106,7 +108,7 @@ def test_groups_of_images_without_crs_are_never_divided(tmp_path):
 
 
 def test_patches_of_small_images_are_padded_and_masked(tmp_path):
-    samples = build(load(bare_images(tmp_path)))
+    samples = build(load_study(bare_images(tmp_path)))
     patches = PatchDataset(samples, Split.TRAINING)
     pixels, valid, codes, _ = patches[0]
     assert pixels.shape == (3, 64, 64)
@@ -123,7 +125,7 @@ def test_statistics_are_of_valid_training_pixels_only(tmp_path):
     image = reflectance_of(codes)
     image[:, 40:60] = 0
     write_site(tmp_path, "a", codes, grid(160, 160), image)
-    samples = build(load(write_project(tmp_path, ["a"])))
+    samples = build(load_study(write_project(tmp_path, ["a"])))
     used = (samples.splits[0] == Split.TRAINING) & (image != 0).all(axis=0)
     values = image[:, used].astype(np.float64) * 1e-4
     np.testing.assert_allclose(samples.mean, values.mean(axis=1), rtol=1e-9)
@@ -134,7 +136,7 @@ def test_statistics_are_of_valid_training_pixels_only(tmp_path):
 def test_patches_are_copies_of_the_image(tmp_path):
     project = two_dates(tmp_path)
     samples = build(project)
-    from pitmap.raster import open_raster
+    from pitmap.raster.reading import open_raster
 
     with open_raster(project.scenes[0].image) as reader:
         image, _ = reader.read()
@@ -150,7 +152,7 @@ def test_patches_are_copies_of_the_image(tmp_path):
 def test_building_again_does_nothing_until_something_changes(tmp_path):
     project = two_dates(tmp_path)
     build(project)
-    file = project.results / "samples" / "samples.json"
+    file = project.results.folder / "samples" / "samples.json"
     before = file.stat().st_mtime_ns
     build(project)
     assert file.stat().st_mtime_ns == before
@@ -161,22 +163,26 @@ def test_building_again_does_nothing_until_something_changes(tmp_path):
 def test_the_same_project_and_seed_give_the_same_files(tmp_path):
     first = two_dates(tmp_path)
     build(first)
-    content = {p.relative_to(first.results): p.read_bytes() for p in sorted(first.results.rglob("*.*")) if p.is_file()}
-    (first.results / "samples" / "samples.json").unlink()
+    content = {
+        p.relative_to(first.results.folder): p.read_bytes()
+        for p in sorted(first.results.folder.rglob("*.*"))
+        if p.is_file()
+    }
+    (first.results.folder / "samples" / "samples.json").unlink()
     build(first)
     for path, data in content.items():
-        assert (first.results / path).read_bytes() == data, path
+        assert (first.results.folder / path).read_bytes() == data, path
 
 
 def test_footprints_open_as_a_layer_with_class_shares(tmp_path):
     project = two_dates(tmp_path)
     samples = build(project)
-    frame = gpd.read_file(project.results / "samples" / "patches.gpkg", layer="patches")
+    frame = gpd.read_file(project.results.folder / "samples" / "patches.gpkg", layer="patches")
     assert len(frame) == len(samples.patches)
     assert set(frame["split"]) == {"training", "validation", "test"}
     shares = frame[[f"share_{k}" for k in DEFAULT_LEGEND.keys]].sum(axis=1)
     np.testing.assert_allclose(shares, 1.0)
-    assert describe(project.results / "samples" / "splits" / "a.tif").grid.same_as(project.scenes[0].info.grid)
+    assert describe(project.results.folder / "samples" / "splits" / "a.tif").grid.same_as(project.scenes[0].info.grid)
 
 
 def vector_study(tmp_path, frame, site):
@@ -186,7 +192,7 @@ def vector_study(tmp_path, frame, site):
     path.write_text(
         f'[[sites]]\nname="a"\nimage="a.tif"\nlabels="landuse.gpkg"\n{site}\n[samples]\npatch=64\nblock_m=80\n'
     )
-    return load(path)
+    return load_study(path)
 
 
 def frame_of(rows, crs=32649):
@@ -214,7 +220,7 @@ def test_labels_entirely_outside_are_refused_and_nothing_is_written(tmp_path):
     project = vector_study(tmp_path, far, 'label_field="class"')
     with pytest.raises(LabelError, match="outside the image"):
         build(project)
-    assert not (project.results / "samples" / "samples.json").exists()
+    assert not (project.results.folder / "samples" / "samples.json").exists()
 
 
 def test_a_class_that_the_legend_lacks_is_refused(tmp_path):
@@ -228,26 +234,26 @@ def test_a_class_that_the_legend_lacks_is_refused(tmp_path):
 def test_no_labelled_pixel_is_refused(tmp_path):
     write_site(tmp_path, "a", np.zeros((64, 64), np.uint8), grid(64, 64))
     with pytest.raises(LabelError, match="No pixel of any image has a label"):
-        build(load(write_project(tmp_path, ["a"])))
+        build(load_study(write_project(tmp_path, ["a"])))
 
 
 def test_label_rasters_elsewhere_are_refused(tmp_path):
     write_site(tmp_path, "a", quilt(64, 64), grid(64, 64))
     write_cog(tmp_path / "a-labels.tif", quilt(64, 64), grid(64, 64, x=700_000), codes_layout(DEFAULT_LEGEND))
     with pytest.raises(LabelError, match="does not overlap"):
-        build(load(write_project(tmp_path, ["a"])))
+        build(load_study(write_project(tmp_path, ["a"])))
 
 
 def test_a_truncated_image_is_refused_and_no_sample_set_is_left(tmp_path):
     write_site(tmp_path, "a", quilt(300, 300), grid(300, 300))
     whole = (tmp_path / "a.tif").read_bytes()
     (tmp_path / "a.tif").write_bytes(whole[: len(whole) * 2 // 3])
-    project = load(write_project(tmp_path, ["a"]))
+    project = load_study(write_project(tmp_path, ["a"]))
     with pytest.raises(ImageError, match="truncated"):
         build(project)
-    assert not (project.results / "samples" / "samples.json").exists()
+    assert not (project.results.folder / "samples" / "samples.json").exists()
     with pytest.raises(ProjectError, match="pitmap sample"):
-        SampleSet(project.results / "samples")
+        SampleSet(project.results.folder / "samples")
 
 
 def test_a_full_disk_is_a_clear_error_and_leaves_no_sample_set(tmp_path, monkeypatch):
@@ -259,7 +265,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_no_sample_set(tmp_path, monkeyp
     monkeypatch.setattr("os.posix_fallocate", full)
     with pytest.raises(OutputError, match="No space left"):
         build(project)
-    assert not list((project.results / "samples" / "pixels").iterdir())
+    assert not list((project.results.folder / "samples" / "pixels").iterdir())
 
 
 def test_too_few_blocks_are_refused_with_a_remedy(tmp_path):
@@ -267,4 +273,4 @@ def test_too_few_blocks_are_refused_with_a_remedy(tmp_path):
     codes[:10, :10] = 1
     write_site(tmp_path, "a", codes, grid(64, 64))
     with pytest.raises(ProjectError, match="block_m lower"):
-        build(load(write_project(tmp_path, ["a"], samples="block_m = 200")))
+        build(load_study(write_project(tmp_path, ["a"], samples="block_m = 200")))

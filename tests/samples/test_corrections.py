@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from shapely.geometry import box
 
-from pitmap.accuracy.design import DesignOptions, design
+from pitmap.accuracy.sampling.design import DesignOptions, design
 from pitmap.errors import LabelError, ProjectError
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.mapping.mines import IMAGE_TAG
 from pitmap.mapping.review import review
-from pitmap.project import Project, load
-from pitmap.raster import Layout, codes_layout, write_cog
+from pitmap.raster.codes import codes_layout
+from pitmap.raster.writing import Layout, write_cog
 from pitmap.samples.build import build, fingerprint
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
+from pitmap.study.study import Study, load_study
 from pitmap.workflow import describe_samples
 from studies import UTM, grid, quilt, reflectance_of, write_project, write_site
 
@@ -37,7 +38,7 @@ def labels() -> np.ndarray:
     return codes
 
 
-def study(folder: Path, polygons: list | None = None, samples: str = BLOCKS) -> Project:
+def study(folder: Path, polygons: list | None = None, samples: str = BLOCKS) -> Study:
     folder.mkdir()
     write_site(folder, "a", labels(), grid(SIDE, SIDE), reflectance_of(quilt(SIDE, SIDE, 4, cell=4)))
     line = ""
@@ -49,7 +50,7 @@ def study(folder: Path, polygons: list | None = None, samples: str = BLOCKS) -> 
         frame["reference"] = frame["reference"].astype(object)
         frame.to_file(folder / "review.gpkg", layer="review")
         line = 'corrections = "review.gpkg"'
-    return load(write_project(folder, ["a"], samples=samples, site=line))
+    return load_study(write_project(folder, ["a"], samples=samples, site=line))
 
 
 def same_but_training(before: SampleSet, after: SampleSet) -> None:
@@ -131,7 +132,7 @@ def test_pixels_without_data_and_excluded_ground_stay_without_label(tmp_path: Pa
     gpd.GeoDataFrame(geometry=[ground((0, 8), (0, SIDE))], crs=UTM).to_file(project.folder / "clouds.gpkg")
     text = project.path.read_text().replace("corrections", 'exclude = ["clouds.gpkg"]\ncorrections')
     project.path.write_text(text)
-    after = build(load(project.path))
+    after = build(load_study(project.path))
     assert not after.codes[0][:8].any()
     assert not after.codes[0][:, 100:104].any()
     assert after.codes[0][8:, 104:].all()
@@ -157,13 +158,13 @@ def test_a_filled_in_queue_makes_new_samples_and_a_missing_one_is_named(tmp_path
     frame = gpd.read_file(project.folder / "review.gpkg")
     frame["reference"] = "WAT"
     frame.to_file(project.folder / "review.gpkg", layer="review")
-    assert build(load(project.path)).content["fingerprint"] != first["fingerprint"]
+    assert build(load_study(project.path)).content["fingerprint"] != first["fingerprint"]
     frame.rename(columns={"reference": "klass"}).to_file(project.folder / "other.gpkg", layer="review")
     for wrong, message in (("reviev.gpkg", "Did you mean 'review.gpkg'"), ("other.gpkg", "has no field 'reference'")):
         text = project.path.read_text().replace("review.gpkg", wrong)
         (project.folder / "wrong.toml").write_text(text)
         with pytest.raises(ProjectError, match=message):
-            load(project.folder / "wrong.toml")
+            load_study(project.folder / "wrong.toml")
 
 
 def test_of_several_images_some_may_not_have_been_reviewed(tmp_path: Path):
@@ -179,16 +180,16 @@ def test_of_several_images_some_may_not_have_been_reviewed(tmp_path: Path):
         f"[samples]\npatch = 64\n{BLOCKS}"
     )
     (folder / "pitmap.toml").write_text(text)
-    samples = build(load(folder / "pitmap.toml"))
+    samples = build(load_study(folder / "pitmap.toml"))
     assert 7 not in samples.codes[0]
     assert 7 in samples.codes[1]
     (folder / "pitmap.toml").write_text(text.replace("review-{stem}", "review-b"))
     with pytest.raises(ProjectError, match="one file for 2 images"):
-        load(folder / "pitmap.toml")
+        load_study(folder / "pitmap.toml")
     (folder / "pitmap.toml").write_text(text)
     (folder / "review-b.gpkg").unlink()
     with pytest.raises(ProjectError, match=r"corrections .*review-a.gpkg does not exist"):
-        load(folder / "pitmap.toml")
+        load_study(folder / "pitmap.toml")
 
 
 def test_ground_that_nobody_can_tell_does_not_become_training_ground(tmp_path: Path, plain: SampleSet):
@@ -206,25 +207,25 @@ def test_keys_win_over_codes_and_wrong_classes_are_named(tmp_path: Path):
     values = 'label_values = { 1 = "2", 2 = "1", 3 = "C", 4 = "D" }\n'
     text = project.path.read_text()
     project.path.write_text(text.replace("corrections", values + "corrections") + swapped)
-    after = build(load(project.path))
+    after = build(load_study(project.path))
     assert (after.codes[0][after.splits[0] == Split.TRAINING] == 2).all()
     frame = gpd.read_file(project.folder / "review.gpkg")
     frame["reference"] = "opm"
     frame.to_file(project.folder / "review.gpkg", layer="review")
     project.path.write_text(text)
     with pytest.raises(LabelError, match=r"holds 'opm'. A class by its key \(OPM"):
-        build(load(project.path))
+        build(load_study(project.path))
 
 
 def test_an_empty_queue_and_other_layers_do_no_harm(tmp_path: Path, plain: SampleSet):
     project = study(tmp_path / "study", [(ground((0, 40), (0, 40)), "WAT")])
     queue = project.folder / "review.gpkg"
     gpd.read_file(queue).rename(columns={"reference": "text"}).to_file(queue, layer="notes", driver="GPKG")
-    assert build(load(project.path)).content["corrections"]["polygons"] == 1
+    assert build(load_study(project.path)).content["corrections"]["polygons"] == 1
     frame = gpd.read_file(queue, layer="review")
     queue.unlink()
     frame.iloc[:0].to_file(queue, layer="review", driver="GPKG")
-    samples = build(load(project.path))
+    samples = build(load_study(project.path))
     assert samples.content["corrections"]["polygons"] == 0
     assert (samples.codes[0] == plain.codes[0]).all()
 
@@ -242,7 +243,7 @@ def test_the_points_of_an_estimate_and_the_review_of_another_image_are_refused(t
     for wrong, message in (("points.gpkg", "must not learn"), ("june.gpkg", r"a map of june.tif, not of a\.tif")):
         project.path.write_text(text.replace("review.gpkg", wrong))
         with pytest.raises(ProjectError, match=message):
-            load(project.path)
+            load_study(project.path)
 
 
 def test_edits_that_an_open_editor_keeps_beside_the_file_count(tmp_path: Path):
@@ -250,8 +251,8 @@ def test_edits_that_an_open_editor_keeps_beside_the_file_count(tmp_path: Path):
     before = build(project).content["fingerprint"]
     with closing(sqlite3.connect(project.folder / "review.gpkg")) as database:
         database.execute("PRAGMA journal_mode=WAL")
-        mark = fingerprint(load(project.path))
+        mark = fingerprint(load_study(project.path))
         database.execute("CREATE TABLE note (text TEXT)")
         database.commit()
-        assert fingerprint(load(project.path)) != mark
+        assert fingerprint(load_study(project.path)) != mark
     assert before

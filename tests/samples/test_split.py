@@ -7,7 +7,7 @@ from pyproj import CRS, Transformer
 
 from pitmap.errors import ProjectError
 from pitmap.grid import Grid
-from pitmap.samples.audit import shared_pixels
+from pitmap.samples.leakage import shared_pixels
 from pitmap.samples.split import (
     USED,
     BlockGrid,

@@ -9,7 +9,7 @@ from pitmap.imagery.gaofen import describe_product, open_product
 from pitmap.imagery.heights import declared_datum, undulation
 from pitmap.imagery.radiometry import coefficients, to_radiance, to_reflectance
 from pitmap.imagery.rpc import WGS84
-from pitmap.raster import describe, open_raster
+from pitmap.raster.reading import describe, open_raster
 from pitmap.simulate.product import (
     Ground,
     ProductOptions,

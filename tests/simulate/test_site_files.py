@@ -5,7 +5,8 @@ from rasterio.features import rasterize
 
 from pitmap.errors import OutputError
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.raster import describe, open_raster, read_codes, read_legend
+from pitmap.raster.codes import read_codes, read_legend
+from pitmap.raster.reading import describe, open_raster
 from pitmap.simulate.site_files import write_site
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import special
 
-from pitmap.accuracy.confidence import Reliability
+from pitmap.accuracy.census.confidence import Reliability
 from pitmap.training.calibration import MOST_PIXELS, fit_temperature
 from pitmap.training.losses import IGNORED
 

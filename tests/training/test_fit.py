@@ -13,8 +13,9 @@ import torch
 
 from pitmap.networks import build as build_network
 from pitmap.networks import load_model
-from pitmap.project import TrainingSection, load
 from pitmap.samples.build import build
+from pitmap.study.schema import TrainingSection
+from pitmap.study.study import load_study
 from pitmap.training.curves import read_curves
 from pitmap.training.fit import EpochOrder, Journal, Training, clock, train
 from pitmap.training.recipes import resolve
@@ -26,7 +27,7 @@ SMALL = resolve(TrainingSection(width=4, epochs=4, batch=4, precision="float32")
 @pytest.fixture
 def samples(tmp_path):
     write_site(tmp_path, "a", quilt(160, 128, 3), grid(160, 128))
-    return build(load(write_project(tmp_path, ["a"])))
+    return build(load_study(write_project(tmp_path, ["a"])))
 
 
 def tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -113,10 +114,11 @@ def test_killed_at_any_moment_the_command_goes_on_to_the_same_tensors(samples, t
     work = tmp_path / ".m.training"
     code = f"""
 from pathlib import Path
-from pitmap.project import TrainingSection
+from pitmap.study.schema import TrainingSection
 from pitmap.samples.dataset import SampleSet
 from pitmap.training.fit import Training, train
 from pitmap.training.recipes import resolve
+from pitmap.study.study import load_study
 small = resolve(TrainingSection(width=4, epochs=4, batch=4, precision="float32"), on_gpu=False)
 samples = SampleSet(Path({str(samples.folder)!r}))
 train(samples, Training("unetplus", {{}}, small, 0, "cpu"), Path({str(tmp_path / "m.safetensors")!r}))

@@ -1,4 +1,4 @@
-from pitmap.project import TrainingSection
+from pitmap.study.schema import TrainingSection
 from pitmap.training.recipes import EPOCH_RANGE, RECIPES, resolve
 
 

@@ -27,8 +27,8 @@ def assess(
 
     Example: pitmap assess map.tif landuse.gpkg --field class --out accuracy.json
     """
-    from pitmap.accuracy.assess import AssessOptions
-    from pitmap.accuracy.assess import assess as compare
+    from pitmap.accuracy.census.assess import AssessOptions
+    from pitmap.accuracy.census.assess import assess as compare
 
     options = AssessOptions(
         legend=None if project is None else load_project(project).legend,
@@ -68,8 +68,8 @@ def design(
 
     Example: pitmap design map.tif points.gpkg --standard-error 0.01 --image scene.tif --bands 4,3,2
     """
-    from pitmap.accuracy.design import DesignOptions
-    from pitmap.accuracy.design import design as draw
+    from pitmap.accuracy.sampling.design import DesignOptions
+    from pitmap.accuracy.sampling.design import design as draw
 
     options = DesignOptions(
         points=points,
@@ -103,8 +103,8 @@ def estimate(
 
     Example: pitmap estimate points.gpkg map.tif --out estimate.json
     """
-    from pitmap.accuracy.sample import EstimateOptions
-    from pitmap.accuracy.sample import estimate as estimate_sample
+    from pitmap.accuracy.sampling.sample import EstimateOptions
+    from pitmap.accuracy.sampling.sample import estimate as estimate_sample
 
     with one_step("checking the map") as progress:
         result = estimate_sample(points, map_file, EstimateOptions(use_doubtful=doubtful), progress)
@@ -133,8 +133,8 @@ def audit(
 
     Example: pitmap audit mines.gpkg landuse.gpkg --reference-field class --reference-values quarry --out audit.json
     """
-    from pitmap.accuracy.audit import AuditOptions
-    from pitmap.accuracy.audit import audit as audit_mines
+    from pitmap.accuracy.mines.audit import AuditOptions
+    from pitmap.accuracy.mines.audit import audit as audit_mines
 
     options = AuditOptions(
         layer=layer,

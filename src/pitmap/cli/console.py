@@ -14,16 +14,16 @@ from pitmap.errors import ProjectError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from pitmap.project import Project
+    from pitmap.study.study import Study
 
 ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A pitmap.toml, or the folder it lies in.")]
 
 
-def load_project(path: Path) -> Project:
+def load_project(path: Path) -> Study:
     """Read a project file, or ``pitmap.toml`` in a folder."""
-    from pitmap.project import load
+    from pitmap.study.study import load_study
 
-    return load(path / "pitmap.toml" if path.is_dir() else path)
+    return load_study(path / "pitmap.toml" if path.is_dir() else path)
 
 
 def say(text: str) -> None:

@@ -33,7 +33,8 @@ def info(
 
 
 def _describe_image(path: Path) -> dict[str, Any]:
-    from pitmap.raster import describe, read_legend
+    from pitmap.raster.codes import read_legend
+    from pitmap.raster.reading import describe
 
     header = describe(path)
     grid, legend = header.grid, read_legend(path)

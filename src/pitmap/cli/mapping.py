@@ -11,7 +11,8 @@ from pitmap.cli.console import bands_of, load_project, one_step
 from pitmap.errors import ProjectError
 
 if TYPE_CHECKING:
-    from pitmap.project import Project, Scene
+    from pitmap.study.scenes import Scene
+    from pitmap.study.study import Study
 
 
 def map_image(
@@ -116,7 +117,8 @@ def review(
     """
     from pitmap.mapping.review import ReviewOptions
     from pitmap.mapping.review import review as write_review
-    from pitmap.workflow import confidence_path, split_file
+    from pitmap.study.results import MapFiles
+    from pitmap.workflow import split_file
 
     study = None if project is None else load_project(project)
     options = ReviewOptions(
@@ -128,13 +130,13 @@ def review(
         legend=study.legend if study else None,
     )
     with one_step("looking for doubtful ground") as progress:
-        result = write_review(map_file, confidence or confidence_path(map_file), out, options, progress)
+        result = write_review(map_file, confidence or MapFiles(map_file).confidence, out, options, progress)
     print(result.summary())
 
 
-def _scene(study: Project, site: str | None, image: Path) -> Scene:
+def _scene(study: Study, site: str | None, image: Path) -> Scene:
     """The scene of a project that says how an image is read: that of a site, or the one with this image."""
-    from pitmap.project import suggestion
+    from pitmap.study.problems import suggestion
 
     if site is None:
         matching = [s for s in study.scenes if s.image.resolve() == image.resolve()]

@@ -61,7 +61,7 @@ def sample(project: ProjectArgument) -> None:
         say(f"Warning: {audit['remark']}")
     for missing in audit["classes_below_minimum"]:
         say(f"Warning: few labelled pixels of {missing}.")
-    print(f"{workflow.describe_samples(samples)} Written to {study.results / 'samples'}.")
+    print(f"{workflow.describe_samples(samples)} Written to {study.samples_folder}.")
 
 
 def networks(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pitmap import workflow
-from pitmap.accuracy.resampling import Interval
+from pitmap.accuracy.census.resampling import Interval
 from pitmap.compare.costs import Trial, counted, describe_plan, run_seconds, trial_of
 from pitmap.compare.figures import draw_bars, draw_maps, scene_maps, write_picture
 from pitmap.compare.page import Comparison, comparison_page
@@ -18,7 +18,8 @@ from pitmap.compare.tables import Rows, site_table, summarise, table1, table2, t
 from pitmap.compare.verdicts import FIGURES, cut, differences, optimism, single_intervals
 from pitmap.files import make_folder, write_text
 from pitmap.networks.count import Cost
-from pitmap.project import Project, Scene
+from pitmap.study.scenes import Scene
+from pitmap.study.study import Study
 
 UNKNOWN = Interval(None, None, None, None)
 
@@ -27,7 +28,7 @@ SCENES_DRAWN = 6
 
 
 def compare(
-    project: Project,
+    project: Study,
     part: str | None = None,
     announce: workflow.Announce = workflow.silent,
     progress: workflow.Progress = workflow.silent,
@@ -90,12 +91,12 @@ def write_comparison(plan: Plan, trials: dict[str, Trial], costs: dict[str, Cost
         OutputError: A file cannot be written.
     """
     found, tables = collect(plan, trials, costs)
-    folder = make_folder(plan.project.results / "comparison")
+    folder = make_folder(plan.project.results.comparison)
     for name, rows in tables.items():
         write_text(folder / f"{name}.csv", to_csv(rows))
     for name, picture in found.pictures.items():
         write_picture(folder / f"{name}.png", picture)
-    page = plan.project.results / "comparison.html"
+    page = plan.project.results.comparison_page
     write_text(page, comparison_page(found))
     return page
 

@@ -10,13 +10,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pitmap.accuracy.resampling import Interval
+from pitmap.accuracy.census.resampling import Interval
 from pitmap.compare.plan import Plan, Run
 from pitmap.compare.tables import Summary
 from pitmap.legend import Legend
-from pitmap.project import Scene
-from pitmap.raster import read_reduced, validity
+from pitmap.raster.reading import read_reduced, validity
 from pitmap.report.pictures import BLUE, GREY, ORANGE, coloured, composite, resized, stretched
+from pitmap.study.scenes import Scene
 
 RED = (255, 0, 0)
 """Mines on the maps."""
@@ -82,7 +82,7 @@ def scene_maps(plan: Plan, split: str, seed: int, scene: Scene) -> dict[str, NDA
     reference = resized(read_reduced(labels, [1], LONGEST_SIDE)[0][0], valid.shape)
     panels = {"image": image, "reference": painted(reference, reference, legend, mines)}
     for entry in plan.entries:
-        path = plan.study(Run(entry, split, seed)).results / "maps" / f"{scene.name}.tif"
+        path = plan.study(Run(entry, split, seed)).results.map(scene.name).map
         if path.exists():
             codes = resized(read_reduced(path, [1], LONGEST_SIDE)[0][0], valid.shape)
             panels[entry.label] = painted(codes, reference, legend, mines)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pitmap import __version__
-from pitmap.accuracy.resampling import Interval
+from pitmap.accuracy.census.resampling import Interval
 from pitmap.compare.identities import deviations
 from pitmap.compare.paper import paper
 from pitmap.compare.plan import Plan

@@ -11,10 +11,11 @@ import torch
 
 from pitmap.errors import ProjectError
 from pitmap.networks.registry import check_options, factory_of, is_known
-from pitmap.project import CompareSection, Project, SamplesSection
+from pitmap.study.results import file_name
+from pitmap.study.schema import CompareSection, SamplesSection
+from pitmap.study.study import Study
 from pitmap.training.fit import Training
 from pitmap.training.recipes import resolve
-from pitmap.workflow import file_name
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,13 @@ class Plan:
         seeds: The seeds.
     """
 
-    project: Project
+    project: Study
     entries: tuple[Entry, ...]
     splits: tuple[str, ...]
     seeds: tuple[int, ...]
 
     @classmethod
-    def of(cls, project: Project) -> Plan:
+    def of(cls, project: Study) -> Plan:
         """The plan of a project file.
 
         Raises:
@@ -130,19 +131,19 @@ class Plan:
     @property
     def folder(self) -> Path:
         """Where the runs lie."""
-        return self.project.results / "runs"
+        return self.project.results.runs
 
-    def samples_study(self, split: str, seed: int) -> Project:
+    def samples_study(self, split: str, seed: int) -> Study:
         """The project of the sample set that all networks of a split and a seed share.
 
         The seed is the project's own, so that each seed tests on other ground and `pitmap run` with that seed and split
         makes the same samples.
         """
         study = self._derived(split, seed, f"runs/{split}/samples-seed{seed}")
-        study._samples_folder = study.results
+        study._samples_folder = study.results.folder
         return study
 
-    def study(self, run: Run) -> Project:
+    def study(self, run: Run) -> Study:
         """The project of a run: its own results folder and network, the shared samples, one precision for all runs.
 
         ``auto`` would let a trial decide for each network by itself: here it is bf16 on a GPU that has it, else
@@ -159,10 +160,10 @@ class Plan:
                 "mapping": study.mapping.model_copy(update=mapping),
             }
         )
-        study._samples_folder = self.samples_study(run.split, run.seed).results
+        study._samples_folder = self.samples_study(run.split, run.seed).results.folder
         return study
 
-    def _derived(self, split: str, seed: int, folder: str) -> Project:
+    def _derived(self, split: str, seed: int, folder: str) -> Study:
         project = self.project
         section = project.project.model_copy(
             update={"seed": seed, "results": f"{project.project.results.rstrip('/')}/{folder}"}
@@ -175,7 +176,7 @@ def precision_for(device: str) -> Literal["float32", "bf16"]:
     return "bf16" if device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
 
 
-def samples_section(project: Project, split: str) -> SamplesSection:
+def samples_section(project: Study, split: str) -> SamplesSection:
     """The study's ``[samples]`` with another split; a ground split gets test ground where the recipe leaves none."""
     settings = {**project.samples_settings.model_dump(), "split": split}
     if split != "random" and settings["test"] == 0:

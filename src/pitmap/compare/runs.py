@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 
 from pitmap import workflow
-from pitmap.accuracy.places import Places
+from pitmap.accuracy.census.places import Places
 from pitmap.compare.plan import Plan, Run
 from pitmap.errors import ProjectError
 from pitmap.files import make_folder, write_json
 from pitmap.networks.model_file import ModelCard
-from pitmap.project import Project
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
-from pitmap.samples.thin import thinned
+from pitmap.samples.subsample import thinned
+from pitmap.study.study import Study
 from pitmap.training.fit import Training
 from pitmap.training.recipes import Recipe, resolve
 
@@ -138,12 +138,12 @@ class Keys:
 
     def is_done(self, run: Run) -> bool:
         """Whether the run's results are complete and of this plan."""
-        folder = self.plan.study(run).results
+        results = self.plan.study(run).results
         try:
-            written = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            written = json.loads(results.run.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return False
-        complete = all((folder / name).exists() for name in ("accuracy.json", "ground.npz"))
+        complete = results.accuracy.exists() and results.ground.exists()
         return complete and bool(written.get("key") == self.key(run))
 
 
@@ -162,16 +162,16 @@ def execute(
         PitmapError: Any of the steps'.
     """
     study, training = plan.study(run), samples.training(run.split, run.seed)
-    make_folder(study.results)
-    (study.results / "run.json").unlink(missing_ok=True)
+    make_folder(study.results.folder)
+    study.results.run.unlink(missing_ok=True)
     card = workflow.train_model(
         study, announce=announce, callbacks=callbacks, samples=training, steps=samples.steps(run)
     )
     announce(workflow.describe_model(card))
     model = workflow.model_path(study)
     workflow.map_scenes(study, model, progress)
-    workflow.assess_project(study, model, study.results / "ground.npz")
-    write_json(study.results / "run.json", {"key": key, **_facts(run, training, card)})
+    workflow.assess_project(study, model, study.results.ground)
+    write_json(study.results.run, {"key": key, **_facts(run, training, card)})
 
 
 def _facts(run: Run, samples: SampleSet, card: ModelCard) -> dict[str, Any]:
@@ -233,10 +233,10 @@ def scores_of(figures: Mapping[str, Any]) -> Scores:
 
 def read_result(plan: Plan, run: Run) -> Result:
     """The result of a run that is done."""
-    project: Project = plan.project
-    folder, scenes = plan.study(run).results, project.scenes
-    accuracy = json.loads((folder / "accuracy.json").read_text(encoding="utf-8"))
-    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    project: Study = plan.project
+    paths, scenes = plan.study(run).results, project.scenes
+    accuracy = json.loads(paths.accuracy.read_text(encoding="utf-8"))
+    facts = json.loads(paths.run.read_text(encoding="utf-8"))
     grids, groups = [s.info.grid for s in scenes], [s.group for s in scenes]
     tested = {name: grounds["test"] for name, grounds in accuracy["scenes"].items() if grounds["test"] is not None}
     return Result(
@@ -245,7 +245,7 @@ def read_result(plan: Plan, run: Run) -> Result:
         accuracy["test"]["figures"],
         np.array(accuracy["test"]["confusion"]["counts"]),
         {name: np.array(test["confusion"]["counts"]) for name, test in tested.items()},
-        Places.read(folder / "ground.npz", grids, groups, len(project.legend)),
+        Places.read(paths.ground, grids, groups, len(project.legend)),
     )
 
 

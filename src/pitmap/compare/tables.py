@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pitmap.accuracy.confusion import figures
+from pitmap.accuracy.census.confusion import figures
 from pitmap.compare.costs import Trial
 from pitmap.compare.runs import Result, Scores
 from pitmap.legend import Legend

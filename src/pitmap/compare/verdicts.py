@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from pitmap.accuracy.places import Places
-from pitmap.accuracy.resampling import DRAWS, GroundBlocks, Interval, holm, intervals, paired_differences
+from pitmap.accuracy.census.places import Places
+from pitmap.accuracy.census.resampling import DRAWS, GroundBlocks, Interval, holm, intervals, paired_differences
 from pitmap.compare.runs import Result
 from pitmap.legend import LandCoverClass, Legend
 

@@ -29,7 +29,7 @@ from pitmap.errors import ImageError, ProductError
 from pitmap.imagery import archive, radiometry
 from pitmap.imagery.radiometry import Coefficients, Part
 from pitmap.imagery.rpc import WGS84, Rpc, from_gdal, parse_rpb
-from pitmap.raster import RasterInfo, describe, read_rpcs
+from pitmap.raster.reading import RasterInfo, describe, read_rpcs
 
 BEIJING = timedelta(hours=8)
 SUN_TOLERANCE = 1.0

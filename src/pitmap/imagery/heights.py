@@ -27,7 +27,7 @@ from shapely.geometry.base import BaseGeometry
 from pitmap.errors import ProductError
 from pitmap.grid import Grid, Window
 from pitmap.imagery.resample import sample_bilinear
-from pitmap.raster import RasterInfo, RasterReader, describe, open_raster
+from pitmap.raster.reading import RasterInfo, RasterReader, describe, open_raster
 
 WGS84 = CRS.from_epsg(4326)
 LOWEST, HIGHEST = -1000.0, 9000.0

@@ -22,7 +22,7 @@ from pitmap.errors import ProductError
 from pitmap.files import write_text
 from pitmap.grid import Grid, Window, blocks
 from pitmap.imagery.ortho import BLOCK, Block, CameraModel, OrthoMap, Source, orthorectify
-from pitmap.raster import RasterReader, open_raster
+from pitmap.raster.reading import RasterReader, open_raster
 
 Floats = NDArray[np.float64]
 

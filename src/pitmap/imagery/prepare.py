@@ -29,17 +29,8 @@ from pitmap.imagery.pansharpen import TARGET_RMSE, fused, register, spectral_wei
 from pitmap.imagery.radiometry import REFLECTANCE_SCALE, Choice, Scaling, reflectance_scaling, saturated
 from pitmap.imagery.resample import Kernel
 from pitmap.imagery.rpc import Rpc, from_gdal
-from pitmap.raster import (
-    Layout,
-    RasterInfo,
-    RasterReader,
-    RasterWriter,
-    create_cog,
-    create_plain,
-    describe,
-    open_raster,
-    read_rpcs,
-)  # fmt: skip
+from pitmap.raster.reading import RasterInfo, RasterReader, describe, open_raster, read_rpcs  # fmt: skip
+from pitmap.raster.writing import Layout, RasterWriter, create_cog, create_plain
 
 DEFAULT_RESOLUTION = {"GF2": 4.0}
 """Metres; GF-2 pixels of 3.24 m are labelled 4 m by CRESDA. Others default to their nominal pixel size."""

@@ -19,7 +19,8 @@ from pitmap.legend import Legend
 from pitmap.mapping.inference import CONFIDENCE_STEPS, NO_PROBABILITY, PROBABILITY_SCALE
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.tiles import Tile
-from pitmap.raster import Layout, RasterWriter, codes_layout, create_cog
+from pitmap.raster.codes import codes_layout
+from pitmap.raster.writing import Layout, RasterWriter, create_cog
 
 
 class ClassTotals(NamedTuple):

@@ -17,7 +17,7 @@ from pitmap.mapping.inference import NO_PROBABILITY, Predictor
 from pitmap.mapping.masks import Cover
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.tiles import Tile
-from pitmap.raster import RasterReader
+from pitmap.raster.reading import RasterReader
 
 READ_AHEAD = 2
 """Batches read while one is mapped."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from pitmap.errors import ImageError
 from pitmap.grid import Grid, Window
-from pitmap.project import RASTER_SUFFIXES
-from pitmap.raster import describe, open_raster, read_onto
+from pitmap.raster.reading import describe, open_raster, read_onto
+from pitmap.study.schema import RASTER_SUFFIXES
 
 Cover = Callable[[Window], NDArray[np.bool_]]
 """Which pixels of a window a layer covers: boolean ``(height, width)``."""

@@ -18,7 +18,8 @@ from pitmap.errors import LabelError
 from pitmap.geopackage import write_layers
 from pitmap.legend import LandCoverClass, Legend
 from pitmap.mapping.zonal import sureness
-from pitmap.raster import code_polygons, describe, read_legend
+from pitmap.raster.codes import code_polygons, read_legend
+from pitmap.raster.reading import describe
 
 if TYPE_CHECKING:
     import geopandas as gpd

@@ -19,7 +19,6 @@ from pitmap.files import make_folder
 from pitmap.legend import UNLABELLED
 from pitmap.mapping.assembly import assemble
 from pitmap.mapping.batches import map_batches
-from pitmap.mapping.fit import ImageReading, fit_image
 from pitmap.mapping.inference import (
     Precision,
     Predictor,
@@ -31,11 +30,12 @@ from pitmap.mapping.inference import (
 from pitmap.mapping.masks import wanted_ground
 from pitmap.mapping.mines import IMAGE_TAG
 from pitmap.mapping.partial import PartialMap
+from pitmap.mapping.suitability import ImageReading, fit_image
 from pitmap.mapping.tiles import TilePlan, round_up
 from pitmap.networks.model_file import ModelCard, load_model
 from pitmap.networks.normalise import gain_and_bias
 from pitmap.networks.reach import tile_geometry
-from pitmap.raster import RasterInfo, open_raster
+from pitmap.raster.reading import RasterInfo, open_raster
 
 
 @dataclass(frozen=True)

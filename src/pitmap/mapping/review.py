@@ -27,7 +27,9 @@ from pitmap.grid import Grid, Window
 from pitmap.legend import Legend
 from pitmap.mapping.mines import IMAGE_TAG, LONGEST_EDGE, map_legend, measure, mine_classes
 from pitmap.mapping.zonal import check_confidence, code_counts, sureness
-from pitmap.raster import Layout, RasterInfo, code_polygons, create_plain, describe, open_raster
+from pitmap.raster.codes import code_polygons
+from pitmap.raster.reading import RasterInfo, describe, open_raster
+from pitmap.raster.writing import Layout, create_plain
 from pitmap.samples.split import Split
 
 MINE, GROUND = 1, 2

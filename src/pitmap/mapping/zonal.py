@@ -14,7 +14,8 @@ from rasterio.features import rasterize
 
 from pitmap.errors import ImageError
 from pitmap.grid import Grid, Window, blocks
-from pitmap.raster import LEGEND_TAG, TAG_PREFIX, RasterInfo, describe, open_raster
+from pitmap.raster.codes import LEGEND_TAG, TAG_PREFIX
+from pitmap.raster.reading import RasterInfo, describe, open_raster
 
 
 class Sureness(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from pitmap.errors import ProjectError, nearest
+from pitmap.extension import find
 from pitmap.networks.fcn8s import FCN8s
 from pitmap.networks.resunet import ResUNet
 from pitmap.networks.segnet import SegNet
@@ -63,16 +63,9 @@ def factory_of(name: str) -> Factory:
     Raises:
         ProjectError: There is no such network.
     """
-    if name in BUILT_IN:
-        return BUILT_IN[name]
-    if name not in _registered:
-        if ":" not in name:
-            raise ProjectError(
-                f"There is no network {name!r}.", f"One of {', '.join(names())}, or package.module:factory.",
-                f"Did you mean {nearest(name, names(), 0)!r}?",
-            )  # fmt: skip
-        register(name, _imported(name))
-    return _registered[name]
+    if not is_known(name):
+        register(name, find("network", name, BUILT_IN | _registered))
+    return find("network", name, BUILT_IN | _registered)
 
 
 def variants(name: str) -> dict[str, dict[str, Any]]:
@@ -149,17 +142,3 @@ def build(name: str, bands: int, classes: int, width: int = 64, **options: Any) 
             "Let it return the network itself.",
         )  # fmt: skip
     return network
-
-
-def _imported(name: str) -> Factory:
-    module_name, _, attribute = name.partition(":")
-    try:
-        factory = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ProjectError(
-            f"The network {name!r} cannot be imported ({error}).", "package.module:factory of an importable module.",
-            "Install its package, or put its folder on PYTHONPATH.",
-        ) from error  # fmt: skip
-    if not callable(factory):
-        raise ProjectError(f"{name!r} is not callable.", "A function or class that makes the network.")
-    return factory

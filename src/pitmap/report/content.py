@@ -16,17 +16,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pitmap.accuracy.confusion import class_figures
-from pitmap.accuracy.design import map_checksum
+from pitmap.accuracy.census.confusion import class_figures
+from pitmap.accuracy.sampling.design import map_checksum
 from pitmap.errors import ProjectError
 from pitmap.grid import Grid, blocks
 from pitmap.legend import Legend
 from pitmap.networks.model_file import ModelCard
-from pitmap.project import Project, Scene
-from pitmap.raster import LEGEND_TAG, TAG_PREFIX, describe, open_raster
+from pitmap.raster.codes import LEGEND_TAG, TAG_PREFIX
+from pitmap.raster.reading import describe, open_raster
 from pitmap.samples.corrections import Corrections
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import USED, overlapping_components
+from pitmap.study.results import Results
+from pitmap.study.scenes import Scene
+from pitmap.study.study import Study
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -315,11 +318,11 @@ def class_areas(path: Path, classes: int) -> tuple[NDArray[np.int64], NDArray[np
     return pixels[known], areas[known] if georeferenced else None
 
 
-def read_mines(results: Path, scene: str) -> gpd.GeoDataFrame | None:
+def read_mines(results: Results, scene: str) -> gpd.GeoDataFrame | None:
     """The mines of a scene in the order of their ids, None where there is no such file."""
     from pyogrio import read_dataframe
 
-    path = results / "maps" / f"{scene}.gpkg"
+    path = results.map(scene).mines
     if not path.exists():
         return None
     return read_dataframe(path, layer="mines").sort_values("id")
@@ -372,13 +375,13 @@ def _summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def areas(project: Project, scenes: Sequence[Scene], legend: Legend) -> dict[str, Any]:
+def areas(project: Study, scenes: Sequence[Scene], legend: Legend) -> dict[str, Any]:
     """Pixels and hectares of each class on the maps.
 
     Scenes that show common ground, such as dates of one place, are not added up.
     """
-    mapped = [s for s in scenes if (project.results / "maps" / f"{s.name}.tif").exists()]
-    counted = [class_areas(project.results / "maps" / f"{s.name}.tif", len(legend)) for s in mapped]
+    mapped = [s for s in scenes if (project.results.map(s.name).map).exists()]
+    counted = [class_areas(project.results.map(s.name).map, len(legend)) for s in mapped]
     in_hectares = bool(counted) and all(m2 is not None for _, m2 in counted)
     values = np.array([m2 / 1e4 if m2 is not None and in_hectares else pixels for pixels, m2 in counted])
     values = values.reshape(len(mapped), len(legend))
@@ -400,7 +403,7 @@ def share_ground(scenes: Sequence[Scene]) -> bool:
 
 
 def provenance(
-    project: Project, samples: SampleSet, card: ModelCard, model_path: Path, scenes: Sequence[Scene],
+    project: Study, samples: SampleSet, card: ModelCard, model_path: Path, scenes: Sequence[Scene],
     content: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     """How everything was made: settings, versions, checksums and commands."""
@@ -412,7 +415,7 @@ def provenance(
         training["time"] = f"{seconds:.0f} s"
     maps = []
     for scene in scenes:
-        path = project.results / "maps" / f"{scene.name}.tif"
+        path = project.results.map(scene.name).map
         if path.exists():
             tags = {k: v for k, v in describe(path).tags.items() if k.startswith(TAG_PREFIX) and k != LEGEND_TAG}
             maps.append(
@@ -434,7 +437,7 @@ def provenance(
     }
 
 
-def _commands(project: Project, card: ModelCard, model_path: Path, scenes: Sequence[Scene]) -> list[str]:
+def _commands(project: Study, card: ModelCard, model_path: Path, scenes: Sequence[Scene]) -> list[str]:
     """The commands that make the same again."""
     file = project.path.name
     if (card.network, card.seed) == (project.training.network, project.project.seed):
@@ -442,22 +445,22 @@ def _commands(project: Project, card: ModelCard, model_path: Path, scenes: Seque
     commands = [f"pitmap sample {file}", f"pitmap train {file} --network {card.network} --seed {card.seed}"]
     model = project.relative(model_path)
     for scene in scenes[:1]:
-        out = project.relative(project.results / "maps" / scene.name)
-        mines = f" --mines {out}.gpkg" if project.mine_classes else ""
+        files = project.results.map(scene.name)
+        mines = f" --mines {project.relative(files.mines)}" if project.mine_classes else ""
         commands.append(
-            f"pitmap map {model} {project.relative(scene.image)} {out}.tif --project {file} "
+            f"pitmap map {model} {project.relative(scene.image)} {project.relative(files.map)} --project {file} "
             f"--site {scene.site.name}{mines}" + ("   # likewise the other images" if len(scenes) > 1 else "")
         )
     return [*commands, f"pitmap report {file}"]
 
 
-def estimate(results: Path, keys: Sequence[str]) -> tuple[dict[str, Any] | None, str]:
+def estimate(results: Results, keys: Sequence[str]) -> tuple[dict[str, Any] | None, str]:
     """The estimate from a sample of points, None where there is none; and the name of the map if it is none here."""
-    content = read_json(results / "estimate.json", keys)
+    content = read_json(results.estimate, keys)
     sources = {} if content is None else content.get("sources", {})
     if content is None or "map_sha256" not in sources:
         return content, ""
-    path = results / "maps" / sources["map"]
+    path = results.map(Path(sources["map"]).stem).map
     if path.exists() and map_checksum(path) == sources["map_sha256"]:
         return {**content, "warnings": [*content["warnings"], *content.get("sample_warnings", [])]}, ""
     return None, str(sources["map"])

@@ -16,12 +16,13 @@ from pitmap import __version__
 from pitmap.errors import ProjectError
 from pitmap.files import write_text
 from pitmap.networks.model_file import ModelCard, read_card
-from pitmap.project import Project, Scene
 from pitmap.report import content, formats
 from pitmap.report.pictures import curves, reliability
 from pitmap.report.scenes import scene_pictures
 from pitmap.samples.build import SPLIT_LEGEND
 from pitmap.samples.dataset import SampleSet
+from pitmap.study.scenes import Scene
+from pitmap.study.study import Study
 from pitmap.training.curves import read_curves
 
 SCENES_IN_FULL = 6
@@ -40,7 +41,7 @@ AUDIT_KEYS = ("sources", "totals", "definitions", "options", "figures", "by_size
 """What the report takes from these files."""
 
 
-def write_report(project: Project, model_path: Path) -> Path:
+def write_report(project: Study, model_path: Path) -> Path:
     """Write ``report.html`` to a project's results folder.
 
     The samples, the model and ``accuracy.json`` must be there. Learning curves, maps, mines, ``estimate.json`` and
@@ -59,7 +60,7 @@ def write_report(project: Project, model_path: Path) -> Path:
         ImageError: A raster cannot be read.
         OutputError: The report cannot be written.
     """
-    path = project.results / "report.html"
+    path = project.results.report
     write_text(path, render(_context(project, Path(model_path))))
     return path
 
@@ -99,13 +100,13 @@ def heat(cell: dict[str, Any]) -> str:
     return f"background:#{red:02x}{green:02x}{blue:02x};color:{'#fff' if weight > 0.65 else '#1f2933'}"
 
 
-def _context(project: Project, model_path: Path) -> dict[str, Any]:
-    samples = SampleSet(project.results / "samples")
+def _context(project: Study, model_path: Path) -> dict[str, Any]:
+    samples = SampleSet(project.samples_folder)
     card = read_card(model_path)
-    figures = content.read_json(project.results / "accuracy.json", ACCURACY_KEYS)
+    figures = content.read_json(project.results.accuracy, ACCURACY_KEYS)
     if figures is None:
         raise ProjectError(
-            f"There is no accuracy.json in {project.results}.", remedy="Run `pitmap run` on the project first."
+            f"There is no accuracy.json in {project.results.folder}.", remedy="Run `pitmap run` on the project first."
         )
     scenes = project.scenes
     _check_fits(project, samples, figures, card)
@@ -115,7 +116,9 @@ def _context(project: Project, model_path: Path) -> dict[str, Any]:
     large = len(scenes) <= SCENES_IN_FULL
     on_page = scenes if large else _evenly(scenes, SCENES_ON_SHEET)
     drawn = [
-        scene_pictures(scene, results, legend, mine_tables.get(scene.name), LARGE if large else SMALL, i < SPLITS_DRAWN)
+        scene_pictures(
+            scene, results, samples, legend, mine_tables.get(scene.name), LARGE if large else SMALL, i < SPLITS_DRAWN
+        )
         for i, scene in enumerate(on_page)
     ]
     test = content.accuracy(figures["test"], legend, mine_keys)
@@ -124,7 +127,7 @@ def _context(project: Project, model_path: Path) -> dict[str, Any]:
     best_epoch = card.training.get("best_epoch")
     history = _history(curves_file)
     estimate, other_map = content.estimate(results, ESTIMATE_KEYS)
-    audit = content.read_json(results / "audit.json", AUDIT_KEYS)
+    audit = content.read_json(results.audit, AUDIT_KEYS)
     return {
         "version": __version__,
         "title": project.project.name,
@@ -170,7 +173,7 @@ def _history(path: Path) -> list[dict[str, float]]:
     return read_curves(path) if path.exists() else []
 
 
-def _check_fits(project: Project, samples: SampleSet, figures: dict[str, Any], card: ModelCard) -> None:
+def _check_fits(project: Study, samples: SampleSet, figures: dict[str, Any], card: ModelCard) -> None:
     scenes: list[Scene] = project.scenes
     problems = []
     if [s.name for s in samples.scenes] != [s.name for s in scenes]:
@@ -183,7 +186,7 @@ def _check_fits(project: Project, samples: SampleSet, figures: dict[str, Any], c
         problems.append("accuracy.json has other classes")
     if problems:
         raise ProjectError(
-            f"The results in {project.results} are not those of {project.path.name}: {', '.join(problems)}.",
+            f"The results in {project.results.folder} are not those of {project.path.name}: {', '.join(problems)}.",
             "Samples, model and accuracy of the project as it stands.",
             "Run `pitmap run` on the project again.",
         )

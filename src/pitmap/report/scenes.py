@@ -10,8 +10,7 @@ import numpy as np
 import shapely
 
 from pitmap.legend import Legend
-from pitmap.project import Scene
-from pitmap.raster import read_reduced, validity
+from pitmap.raster.reading import read_reduced, validity
 from pitmap.report.formats import count, number
 from pitmap.report.pictures import (
     Outline,
@@ -26,6 +25,9 @@ from pitmap.report.pictures import (
     to_picture,
 )
 from pitmap.samples.build import SPLIT_LEGEND
+from pitmap.samples.dataset import SampleSet
+from pitmap.study.results import Results
+from pitmap.study.scenes import Scene
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -79,13 +81,20 @@ class ScenePictures:
 
 
 def scene_pictures(
-    scene: Scene, results: Path, legend: Legend, mines: gpd.GeoDataFrame | None, longest_side: int, with_split: bool
+    scene: Scene,
+    results: Results,
+    samples: SampleSet,
+    legend: Legend,
+    mines: gpd.GeoDataFrame | None,
+    longest_side: int,
+    with_split: bool,
 ) -> ScenePictures:
     """Read reduced versions of a scene's image, map, labels and split, and draw them.
 
     Args:
         scene: The scene.
-        results: The results folder.
+        results: Where the maps lie.
+        samples: Where labels and splits lie.
         legend: The classes.
         mines: The scene's mines, None where they were not extracted.
         longest_side: Of the pictures, in pixels.
@@ -103,12 +112,11 @@ def scene_pictures(
     image = stretched(pixels[order], valid)
     shape = valid.shape
 
-    def codes(folder: str) -> np.ndarray | None:
-        path = results / folder / f"{scene.name}.tif"
+    def codes(path: Path) -> np.ndarray | None:
         return resized(read_reduced(path, [1], longest_side)[0][0], shape) if path.exists() else None
 
-    mapped, labels = codes("maps"), codes("samples/labels")
-    split_codes = codes("samples/splits") if with_split else None
+    mapped, labels = codes(results.map(scene.name).map), codes(samples.label_file(scene.name))
+    split_codes = codes(samples.split_file(scene.name)) if with_split else None
     assert labels is not None  # a complete sample set has them
     grid = scene.info.grid
     factor = shape[0] / grid.height, shape[1] / grid.width

@@ -16,12 +16,13 @@ from pitmap.errors import LabelError, ProjectError
 from pitmap.files import make_folder, replacing, write_json
 from pitmap.grid import Window, blocks
 from pitmap.legend import LandCoverClass, Legend
-from pitmap.project import Project, Scene
-from pitmap.raster import codes_layout, open_raster, write_cog
-from pitmap.samples.audit import shared_pixels
+from pitmap.raster.codes import codes_layout
+from pitmap.raster.reading import open_raster
+from pitmap.raster.writing import write_cog
 from pitmap.samples.corrections import Corrections, SceneCorrections, scene_corrections
 from pitmap.samples.dataset import FORMAT, SampleSet
 from pitmap.samples.labels import scene_labels
+from pitmap.samples.leakage import shared_pixels
 from pitmap.samples.patches import Patch, cover, default_patch, ground_patches, random_patches
 from pitmap.samples.split import (
     USED,
@@ -34,6 +35,8 @@ from pitmap.samples.split import (
     overlapping_components,
     stratify,
 )
+from pitmap.study.scenes import Scene
+from pitmap.study.study import Study
 
 SPLIT_LEGEND = Legend(
     [
@@ -47,7 +50,7 @@ SPLIT_LEGEND = Legend(
 Progress = Callable[[str, float], None]
 
 
-def fingerprint(project: Project) -> str:
+def fingerprint(project: Study) -> str:
     """A checksum of everything that a sample set depends on: settings, legend, and size and time of the files."""
     state = {
         "format": FORMAT,
@@ -60,7 +63,7 @@ def fingerprint(project: Project) -> str:
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
-def build(project: Project, progress: Progress = lambda step, share: None) -> SampleSet:
+def build(project: Study, progress: Progress = lambda step, share: None) -> SampleSet:
     """Write the sample set of a project to its folder, or return the one that is up to date.
 
     Args:
@@ -154,7 +157,7 @@ def is_current(folder: Path, key: str) -> bool:
         return False
 
 
-def _scene_entry(project: Project, scene: Scene) -> dict[str, Any]:
+def _scene_entry(project: Study, scene: Scene) -> dict[str, Any]:
     return {
         "name": scene.name,
         "site": scene.site.name,
@@ -245,7 +248,7 @@ def _class_counts(codes: NDArray[np.uint8], legend: Legend) -> NDArray[np.float6
 
 
 def _ground_splits(
-    project: Project, codes: list[NDArray[np.uint8]], reviewed: list[SceneCorrections | None]
+    project: Study, codes: list[NDArray[np.uint8]], reviewed: list[SceneCorrections | None]
 ) -> tuple[list[NDArray[np.uint8]], dict[str, Any]]:
     """Split rasters of all scenes for ``blocks``, ``sites`` and ``groups``, and the facts worth keeping.
 
@@ -288,7 +291,7 @@ def _ground_splits(
 
 
 def _stratify_units(
-    project: Project,
+    project: Study,
     codes: list[NDArray[np.uint8]],
     reviewed: list[SceneCorrections | None],
     keys: list[int],
@@ -307,7 +310,7 @@ def _stratify_units(
 
 
 def _block_rasters(
-    project: Project,
+    project: Study,
     codes: list[NDArray[np.uint8]],
     reviewed: list[SceneCorrections | None],
     chosen: range | list[int],
@@ -356,7 +359,7 @@ def _block_rasters(
 
 
 def _default_block(
-    metres: BlockGrid, codes: list[NDArray[np.uint8]], project: Project, chosen: range | list[int], pixel_m: float
+    metres: BlockGrid, codes: list[NDArray[np.uint8]], project: Study, chosen: range | list[int], pixel_m: float
 ) -> float:
     """The block size for the labelled ground, from every n-th labelled pixel."""
     labelled, area = [], {}
@@ -413,7 +416,7 @@ def _statistics(
 
     Two passes, so that nothing cancels.
     """
-    from pitmap.raster import validity
+    from pitmap.raster.reading import validity
 
     def values(scene: Scene, split: NDArray[np.uint8], pixels: NDArray) -> Any:
         for window in blocks(split.shape, 1024):
@@ -446,7 +449,7 @@ def _statistics(
 
 
 def _audit(
-    project: Project, scenes: list[Scene], codes: list[NDArray[np.uint8]], splits: list[NDArray[np.uint8]],
+    project: Study, scenes: list[Scene], codes: list[NDArray[np.uint8]], splits: list[NDArray[np.uint8]],
     patches: list[Patch], patch: int,
 ) -> dict[str, Any]:  # fmt: skip
     """What the splits share and what they hold, counted from the rasters."""
@@ -495,7 +498,7 @@ def _audit_remark(random: bool, same_patches: bool, leaks: bool) -> str:
 
 
 def _write_patches(
-    folder: Path, project: Project, scenes: list[Scene], patches: list[Patch], codes: list[NDArray[np.uint8]],
+    folder: Path, project: Study, scenes: list[Scene], patches: list[Patch], codes: list[NDArray[np.uint8]],
     splits: list[NDArray[np.uint8]], patch: int, random: bool,
 ) -> None:  # fmt: skip
     """``patches.gpkg``: a layer for each coordinate system, named ``patches``, ``patches_2``, ..."""

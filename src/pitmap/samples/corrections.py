@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from pitmap import landuse, review_queue
 from pitmap.errors import LabelError
 from pitmap.legend import UNLABELLED
-from pitmap.project import Project, Scene
 from pitmap.samples.labels import unusable_ground
 from pitmap.samples.split import Split
+from pitmap.study.scenes import Scene
+from pitmap.study.study import Study
 
 NOT_CORRECTED = 0
 UNLABEL = 255
@@ -107,7 +108,7 @@ class SceneCorrections:
         )
 
 
-def scene_corrections(project: Project, scene: Scene) -> SceneCorrections | None:
+def scene_corrections(project: Study, scene: Scene) -> SceneCorrections | None:
     """The corrections of a scene on its pixels, None where it has none.
 
     Features whose field ``reference`` is empty do not count. It holds the key of a class, its name or its code. Of

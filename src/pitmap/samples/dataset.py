@@ -28,7 +28,8 @@ from torch.utils.data import Dataset
 from pitmap.errors import ProjectError
 from pitmap.grid import blocks
 from pitmap.legend import UNLABELLED, Legend
-from pitmap.raster import read_codes, validity
+from pitmap.raster.codes import read_codes
+from pitmap.raster.reading import validity
 from pitmap.samples.patches import Patch, cover
 from pitmap.samples.split import Split
 
@@ -106,13 +107,21 @@ class SampleSet:
     @cached_property
     def codes(self) -> list[NDArray[np.uint8]]:
         """The scenes' land-cover codes, ``(height, width)`` each; 0 where unlabelled or without data."""
-        return [read_codes(self.folder / "labels" / f"{s.name}.tif") for s in self.scenes]
+        return [read_codes(self.label_file(s.name)) for s in self.scenes]
+
+    def label_file(self, scene: str) -> Path:
+        """The raster of the codes of a scene, by its name."""
+        return self.folder / "labels" / f"{scene}.tif"
+
+    def split_file(self, scene: str) -> Path:
+        """The raster of a scene's ``Split``, by its name."""
+        return self.folder / "splits" / f"{scene}.tif"
 
     def given_file(self, scene: int) -> Path:
         """The raster of a scene's codes as the land-use map gives them, without corrections."""
-        name = f"{self.scenes[scene].name}.tif"
-        path = self.folder / "given" / name
-        return path if path.exists() else self.folder / "labels" / name
+        name = self.scenes[scene].name
+        path = self.folder / "given" / f"{name}.tif"
+        return path if path.exists() else self.label_file(name)
 
     def given_codes(self, scene: int) -> NDArray[np.uint8]:
         """The codes of ``given_file``, ``(height, width)``."""
@@ -133,7 +142,7 @@ class SampleSet:
     @cached_property
     def splits(self) -> list[NDArray[np.uint8]]:
         """The scenes' ``Split`` rasters, ``(height, width)`` each."""
-        return [read_codes(self.folder / "splits" / f"{s.name}.tif") for s in self.scenes]
+        return [read_codes(self.split_file(s.name)) for s in self.scenes]
 
     def patch_count(self, split: Split) -> int:
         """Number of patches of a split."""

@@ -11,8 +11,8 @@ from shapely.geometry import Polygon
 
 from pitmap.geopackage import write_layers
 from pitmap.legend import Legend
-from pitmap.project import Scene
 from pitmap.samples.patches import Patch
+from pitmap.study.scenes import Scene
 
 
 def write_footprints(

@@ -12,11 +12,13 @@ from pitmap import landuse
 from pitmap.errors import LabelError
 from pitmap.grid import Grid
 from pitmap.legend import UNLABELLED, Legend
-from pitmap.project import RASTER_SUFFIXES, Project, Scene
-from pitmap.raster import describe, read_onto
+from pitmap.raster.reading import describe, read_onto
+from pitmap.study.scenes import Scene
+from pitmap.study.schema import RASTER_SUFFIXES
+from pitmap.study.study import Study
 
 
-def scene_labels(project: Project, scene: Scene) -> NDArray[np.uint8]:
+def scene_labels(project: Study, scene: Scene) -> NDArray[np.uint8]:
     """Land-cover codes of a scene from its site's labels, extent and excluded ground.
 
     Returns:
@@ -41,7 +43,7 @@ def scene_labels(project: Project, scene: Scene) -> NDArray[np.uint8]:
     return codes
 
 
-def unusable_ground(project: Project, scene: Scene) -> NDArray[np.bool_]:
+def unusable_ground(project: Study, scene: Scene) -> NDArray[np.bool_]:
     """Ground outside the extent of a scene's site, or under an excluded layer: boolean, ``(height, width)``."""
     grid = scene.info.grid
     unusable = np.zeros(grid.shape, np.bool_)

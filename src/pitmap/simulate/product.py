@@ -38,7 +38,7 @@ from pitmap.imagery.radiometry import (
     sun_position,
 )
 from pitmap.imagery.rpc import ImageAffine, Rpc, format_rpb, polynomial_terms
-from pitmap.raster import Layout, create_plain, write_cog
+from pitmap.raster.writing import Layout, create_plain, write_cog
 
 Floats = NDArray[np.float64]
 Distortion = Callable[[Floats, Floats], tuple[Floats, Floats]]

@@ -15,7 +15,9 @@ from rasterio.features import shapes
 from pitmap.files import make_folder
 from pitmap.geopackage import write_layers
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.raster import Layout, code_polygons, codes_layout, describe, write_cog
+from pitmap.raster.codes import code_polygons, codes_layout
+from pitmap.raster.reading import describe
+from pitmap.raster.writing import Layout, write_cog
 from pitmap.simulate.landscape import Landscape
 from pitmap.simulate.spectra import BANDS
 

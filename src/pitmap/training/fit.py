@@ -27,9 +27,9 @@ from pitmap.errors import LabelError, ModelError, PitmapError
 from pitmap.files import make_folder, replacing, write_json
 from pitmap.networks import build
 from pitmap.networks.model_file import ModelCard, read_card, save_model
-from pitmap.project import TrainingSection
 from pitmap.samples.dataset import Batch, PatchDataset, SampleSet
 from pitmap.samples.split import Split
+from pitmap.study.schema import TrainingSection
 from pitmap.training.calibration import ValidationChecks, check_on_validation
 from pitmap.training.curves import draw_curves, write_curves
 from pitmap.training.module import Segmentation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from pitmap.project import TrainingSection
+from pitmap.study.schema import TrainingSection
 
 WIDTH_ON_PROCESSOR = 16
 WIDTH_ON_GPU = 64

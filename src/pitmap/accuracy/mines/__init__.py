@@ -1,0 +1,1 @@
+"""Which mines a map found, one by one."""

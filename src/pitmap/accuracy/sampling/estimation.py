@@ -1,0 +1,501 @@
+"""Area-adjusted accuracy and area from a stratified random sample.
+
+Every figure is a ratio of two totals over the ground, ``R = Y / X``: overall accuracy (agreement / everything), user's
+accuracy (agreement in class i / mapped as i), producer's accuracy (agreement in i / truly i), F1, IoU, and the area
+share of a class. Totals are estimated stratum by stratum, and the variance is that of the linearised ratio:
+
+    Y = sum_h A_h ybar_h,   X = sum_h A_h xbar_h,
+    V(R) = 1 / X^2  sum_h A_h^2 s_h^2 / n_h,   s_h^2 the sample variance of  z = y - R x  in stratum h
+
+(Stehman 2014, Int. J. Remote Sens. 35(13), 4923-4939, eq. 25 to 28; with his factor 1 - n_h / N_h where the numbers of
+pixels are known, without it where not: a sample is small beside a map). Where the strata are the classes of the map
+this is, term by term, and but for that factor, what Olofsson et al. (2014),
+Remote Sens. Environ. 148, 42-57, eq. 2 to 11, give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from math import ceil
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pitmap.accuracy.census.confusion import ABSENT_CLASSES, ORIENTATION, figures
+from pitmap.errors import LabelError
+from pitmap.legend import Legend
+
+Z_95 = 1.96
+"""Half-width of a 95 % interval in standard errors."""
+
+FEW_POINTS = 30
+FEW_DECIDING_POINTS = 5
+DECIDING_SHARE = 0.25
+
+FEW_POINTS_RULE = (
+    f"A figure rests on too few points where fewer than {FEW_POINTS} points fall into its denominator; where a stratum "
+    f"that brings more than {DECIDING_SHARE:.0%} of its variance does so by fewer than {FEW_DECIDING_POINTS} points "
+    "that differ from the others of the stratum; or where all points of a stratum agree, though a single one that "
+    "differs would move the figure by more than its standard error. The interval then tends to be too narrow."
+)
+
+Allocation = Literal["equal", "proportional", "neyman"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimated figure.
+
+    Attributes:
+        value: The estimate, None where it is 0/0.
+        standard_error: None where a stratum that matters has fewer than two points.
+        lower: Lower end of the interval, not below the least possible value.
+        upper: Upper end of the interval, not above the greatest possible value.
+        points: Sample points in the figure's denominator.
+        warning: Why the figure should not be relied on, empty where nothing is wrong.
+    """
+
+    value: float | None
+    standard_error: float | None
+    lower: float | None
+    upper: float | None
+    points: int
+    warning: str = ""
+
+
+@dataclass(frozen=True)
+class ClassEstimates:
+    """The estimates of one class.
+
+    Attributes:
+        code: Class code.
+        key: Class key.
+        name: Class name.
+        users_accuracy: Share of what is mapped as the class that is the class.
+        producers_accuracy: Share of the class that is mapped as it.
+        f1: ``2 p_ii / (p_i+ + p_+i)``.
+        iou: ``p_ii / (p_i+ + p_+i - p_ii)``.
+        area_share: Share of the class on the ground.
+        area: Area of the class on the ground, in the unit of the strata.
+        mapped_area: Area mapped as the class, known where the strata are classes of the map, else estimated.
+    """
+
+    code: int
+    key: str
+    name: str
+    users_accuracy: Estimate
+    producers_accuracy: Estimate
+    f1: Estimate
+    iou: Estimate
+    area_share: Estimate
+    area: Estimate
+    mapped_area: float
+
+
+@dataclass(frozen=True)
+class StratumCounts:
+    """One stratum: its name, its area, and how many points it has."""
+
+    name: str
+    area: float
+    points: int
+
+
+@dataclass(frozen=True)
+class AreaEstimates:
+    """Area-adjusted accuracy and areas.
+
+    Attributes:
+        overall_accuracy: Share of the ground that is right.
+        classes: In the order of the codes.
+        shares: Estimated confusion matrix as shares of the ground, ``(K, K)``, rows = map, columns = reference.
+        strata: The strata with points.
+        unsampled: Strata without points: the estimates say nothing about their ground.
+        total_area: Area that the estimates stand for.
+        unit: Unit of the areas.
+        z: Half-width of the intervals in standard errors.
+        warnings: What a reader must know.
+        finite: Whether the strata are known to be finite, see ``estimate_counts``.
+    """
+
+    overall_accuracy: Estimate
+    classes: tuple[ClassEstimates, ...]
+    shares: NDArray[np.float64]
+    strata: tuple[StratumCounts, ...]
+    unsampled: tuple[StratumCounts, ...]
+    total_area: float
+    unit: str
+    z: float
+    legend: Legend
+    warnings: tuple[str, ...]
+    finite: bool = False
+
+    def summary(self) -> str:
+        """One line: overall accuracy and the first class's area with their intervals."""
+        c = self.classes[0]
+        return f"OA {_plus_minus(self.overall_accuracy, self.z)}; {c.key} {_plus_minus(c.area, self.z)} {self.unit}."
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, with the conventions, as plain Python values."""
+        derived = figures(self.shares, self.legend)
+        return {
+            "kind": "Design-based estimates from a stratified random sample; area-weighted.",
+            "conventions": {
+                "orientation": ORIENTATION,
+                "absent_classes": ABSENT_CLASSES,
+                "estimators": "Olofsson et al. (2014); Stehman (2014) where strata differ from the classes of the map; "
+                + ("the variance of a stratum times 1 - n/N" if self.finite else "no finite population correction")
+                + ".",
+                "interval": f"Estimate plus or minus {self.z:g} standard errors, cut at the possible values.",
+                "few_points": FEW_POINTS_RULE,
+            },
+            "unit": self.unit,
+            "total_area": self.total_area,
+            "overall_accuracy": asdict(self.overall_accuracy),
+            "classes": [asdict(c) for c in self.classes],
+            "confusion_shares": self.shares.tolist(),
+            "derived_without_interval": {
+                name: getattr(derived, name)
+                for name in ("kappa", "mean_iou", "quantity", "allocation", "exchange", "shift")
+            },
+            "strata": [asdict(s) for s in self.strata],
+            "strata_without_points": [asdict(s) for s in self.unsampled],
+            "warnings": list(self.warnings),
+        }
+
+
+def estimate_counts(
+    counts: ArrayLike,
+    areas: ArrayLike,
+    legend: Legend,
+    names: Sequence[str] | None = None,
+    map_classes: Sequence[int] | None = None,
+    unit: str = "ha",
+    z: float = Z_95,
+    pixels: ArrayLike | None = None,
+) -> AreaEstimates:
+    """Estimates from the counts of a stratified random sample.
+
+    Args:
+        counts: Sample points ``(H, K, K)``: stratum, class of the map, class of the reference.
+        areas: Area of each stratum ``(H,)``.
+        legend: The K classes.
+        names: Names of the strata, by default 1 to H.
+        map_classes: For each stratum the only map class in it, 0 where it holds several; by default what the counts
+            show if there are as many strata as classes and each holds its own class, else 0. It decides which figures
+            a stratum with a single point leaves without a standard error.
+        unit: Unit of ``areas``.
+        z: Half-width of the interval in standard errors.
+        pixels: Number of pixels of each stratum ``(H,)``: its variance then has the factor ``1 - n_h / N_h`` (Stehman
+            2014), so that a small stratum all of whose pixels are in the sample is known, not estimated. By default the
+            strata are taken to be infinite, as in Olofsson et al. (2014).
+
+    Raises:
+        LabelError: No stratum with an area has a point.
+        ValueError: Shapes that do not fit, negative counts or areas, points in a stratum without area.
+    """
+    n_hij, areas_h = np.asarray(counts, np.float64), np.asarray(areas, np.float64)
+    size = len(legend)
+    if n_hij.shape != (len(areas_h), size, size):
+        raise ValueError(f"counts of shape {n_hij.shape} for {len(areas_h)} strata and {size} classes")
+    if (n_hij < 0).any() or not np.isfinite(areas_h).all() or (areas_h < 0).any():
+        raise ValueError("counts and areas are not negative")
+    n_h = n_hij.sum(axis=(1, 2))
+    if ((n_h > 0) & (areas_h == 0)).any():
+        raise ValueError("a stratum without area has points")
+    unseen = np.ones(len(areas_h))
+    if pixels is not None:
+        of_each = np.asarray(pixels, np.float64)
+        if of_each.shape != n_h.shape or (of_each < n_h).any():
+            raise ValueError("a stratum has more points than pixels")
+        unseen = 1 - np.divide(n_h, of_each, out=np.zeros_like(n_h), where=of_each > 0)
+    names = [str(h + 1) for h in range(len(areas_h))] if names is None else list(names)
+    rows = _map_classes(n_hij) if map_classes is None else np.asarray(map_classes)
+    sampled = n_h > 0
+    if not sampled.any():
+        raise LabelError(
+            "No sample point with a reference class lies in a stratum.",
+            "A reference class for the points of the sample.",
+            "Label the points: the field 'reference' takes a class of the legend.",
+        )
+    strata = [StratumCounts(s, float(a), int(n)) for s, a, n in zip(names, areas_h, n_h, strict=True)]
+    unsampled = tuple(s for s in strata if s.points == 0 and s.area > 0)
+    warnings = [
+        f"Stratum {s.name} ({s.area:.6g} {unit}) has no point: the estimates leave its ground out." for s in unsampled
+    ]
+    warnings += [
+        f"Stratum {s.name} has a single point: it has no variance."
+        for s, part in zip(strata, unseen, strict=True)
+        if s.points == 1 and part > 0
+    ]
+    kept_names = [n for n, s in zip(names, sampled, strict=True) if s]
+    sample = _Sample(n_hij[sampled], areas_h[sampled], rows[sampled], kept_names, z, unseen[sampled])
+
+    total = float(areas_h[sampled].sum())
+    ones, eye = np.ones((size, size)), np.eye(size)
+    overall = sample.ratio(eye, ones)
+    classes = []
+    for k, c in enumerate(legend):
+        both, mapped, reference = np.zeros((3, size, size))
+        both[k, k], mapped[k, :], reference[:, k] = 1, 1, 1
+        share = sample.ratio(reference, ones)
+        classes.append(
+            ClassEstimates(
+                c.code, c.key, c.name, sample.ratio(both, mapped), sample.ratio(both, reference),
+                sample.ratio(2 * both, mapped + reference), sample.ratio(both, np.maximum(mapped, reference)),
+                share, _scaled(share, total), sample.total(mapped),
+            )
+        )  # fmt: skip
+    labelled = [("Overall accuracy", overall)]
+    for c in classes:
+        labelled += [
+            (f"User's accuracy of {c.key}", c.users_accuracy),
+            (f"Producer's accuracy of {c.key}", c.producers_accuracy),
+            (f"Area of {c.key}", c.area),
+        ]
+    warnings += [f"{name}: {e.warning}" for name, e in labelled if e.warning]
+    return AreaEstimates(
+        overall, tuple(classes), sample.shares(), tuple(s for s in strata if s.points), unsampled, total, unit, z,
+        legend, tuple(warnings), finite=pixels is not None,
+    )  # fmt: skip
+
+
+def estimate_confusion(
+    counts: ArrayLike, mapped_areas: ArrayLike, legend: Legend, unit: str = "ha", z: float = Z_95
+) -> AreaEstimates:
+    """Estimates where the strata are the classes of the map (Olofsson et al. 2014).
+
+    Args:
+        counts: Sample points ``(K, K)``, rows = map, columns = reference.
+        mapped_areas: Mapped area of each class ``(K,)``.
+        legend: The K classes.
+        unit: Unit of the areas.
+        z: Half-width of the interval in standard errors.
+
+    Raises:
+        LabelError, ValueError: See ``estimate_counts``.
+    """
+    n_ij = np.asarray(counts)
+    strata = np.zeros((len(n_ij), *n_ij.shape))
+    strata[np.arange(len(n_ij)), np.arange(len(n_ij))] = n_ij
+    return estimate_counts(strata, mapped_areas, legend, legend.keys, range(1, len(n_ij) + 1), unit, z)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Counts ``(H, K, K)`` of strata that have points, their areas, only map classes or 0, names, z, unseen shares."""
+
+    counts: NDArray[np.float64]
+    areas: NDArray[np.float64]
+    map_classes: NDArray
+    names: list[str]
+    z: float
+    unseen: NDArray[np.float64]
+
+    def _means(self, x: NDArray) -> NDArray[np.float64]:
+        return (self.counts * x).sum(axis=(1, 2)) / self.counts.sum(axis=(1, 2))
+
+    def total(self, x: NDArray) -> float:
+        """Estimated area where the indicator ``x`` (of map and reference class) is 1."""
+        return float((self.areas * self._means(x)).sum())
+
+    def shares(self) -> NDArray[np.float64]:
+        """Estimated confusion matrix as shares of the area."""
+        weights = self.areas / self.areas.sum() / self.counts.sum(axis=(1, 2))
+        return np.einsum("h,hij->ij", weights, self.counts)
+
+    def ratio(self, y: NDArray, x: NDArray) -> Estimate:
+        """The ratio of the totals of two functions of map and reference class, each ``(K, K)``."""
+        points = int(self.counts[:, x > 0].sum())
+        x_total = self.total(x)
+        if x_total == 0:
+            return Estimate(None, None, None, None, points)
+        ratio = self.total(y) / x_total
+        residual = y - ratio * x
+        n_h = self.counts.sum(axis=(1, 2))
+        constant = np.array([np.ptp(self._possible(residual, h)) == 0 for h in range(len(n_h))])
+        fixed = constant | (self.unseen <= 0)
+        if (n_h[~fixed] < 2).any():
+            return Estimate(ratio, None, None, None, points, "A stratum that it depends on has a single point.")
+        # Spread about the mean, not the difference of two squares, which cancels.
+        spread = residual - self._means(residual)[:, None, None]
+        variance_h = np.where(fixed, 0.0, (self.counts * spread**2).sum(axis=(1, 2)) / np.maximum(n_h - 1, 1))
+        parts = (self.areas / x_total) ** 2 * self.unseen * variance_h / n_h
+        error = float(np.sqrt(parts.sum()))
+        lower, upper = max(ratio - self.z * error, 0.0), min(ratio + self.z * error, 1.0)
+        warning = self._warning(points, residual, fixed, parts, self.areas / x_total / n_h)
+        return Estimate(ratio, error, lower, upper, points, warning)
+
+    def _possible(self, residual: NDArray, h: int) -> NDArray:
+        """Values that the residual can take in a stratum."""
+        return residual if self.map_classes[h] == 0 else residual[self.map_classes[h] - 1]
+
+    def _warning(self, points: int, residual: NDArray, fixed: NDArray[np.bool_], parts: NDArray, steps: NDArray) -> str:
+        """Why a figure rests on too few points, by ``FEW_POINTS_RULE``.
+
+        Args:
+            points: In the denominator.
+            residual: ``(K, K)``.
+            fixed: Strata in which the residual cannot vary, or that are known as a whole.
+            parts: What each stratum brings to the variance.
+            steps: How far one unit of the residual at one point of each stratum moves the figure.
+        """
+        if fixed.all():
+            return ""  # known from the map, not estimated
+        if parts.sum() == 0:
+            return "No point differs from the others of its stratum, so the standard error of 0 is not to be believed."
+        reasons = [f"Only {points} points fall into its denominator."] if points < FEW_POINTS else []
+        agreeing: list[str] = []
+        for h in map(int, np.flatnonzero(~fixed)):
+            values, inverse = np.unique(residual.round(12), return_inverse=True)
+            occupied = np.bincount(inverse.ravel(), self.counts[h].ravel(), minlength=len(values))
+            deciding = int(occupied.sum() - occupied.max())
+            share = parts[h] / parts.sum()
+            if share > DECIDING_SHARE and deciding < FEW_DECIDING_POINTS:
+                some = "1 point" if deciding == 1 else f"{deciding} points"
+                reasons.append(f"{share:.0%} of its variance rests on {some} of stratum {self.names[h]}.")
+            if deciding == 0:
+                move = steps[h] * np.abs(self._possible(residual, h) - values[occupied.argmax()]).max()
+                if move > np.sqrt(parts.sum()):
+                    agreeing.append(self.names[h])
+        if agreeing:
+            reasons.append(
+                f"All points agree in {', '.join(agreeing)}; a single one that differs would move the figure by more "
+                "than its standard error."
+            )
+        return " ".join(reasons)
+
+
+def sample_size(
+    weights: ArrayLike,
+    expected_users_accuracy: ArrayLike,
+    standard_error: float | None = None,
+    interval_width: float | None = None,
+    z: float = Z_95,
+) -> int:
+    """Number of points for a target precision of the overall accuracy (Olofsson et al. 2014, eq. 13).
+
+    ``n = (sum_h W_h sqrt(U_h (1 - U_h)) / S)^2``, rounded up.
+
+    Args:
+        weights: Share of the area of each stratum, summing to 1.
+        expected_users_accuracy: Guess of the user's accuracy in each stratum, 0..1.
+        standard_error: Target standard error S of the overall accuracy; or
+        interval_width: Target width of its interval, ``2 z S``.
+        z: Half-width of the interval in standard errors.
+
+    Raises:
+        LabelError: Not exactly one target, or figures out of their range.
+    """
+    w, u = np.asarray(weights, np.float64), np.asarray(expected_users_accuracy, np.float64)
+    if (standard_error is None) == (interval_width is None):
+        raise LabelError(
+            "The sample size needs one target.", "Either a standard error or the width of the interval.",
+            "Give exactly one of the two.",
+        )  # fmt: skip
+    target = standard_error if standard_error is not None else float(interval_width or 0) / (2 * z)
+    if not 0 < target < 0.5 or not np.isclose(w.sum(), 1) or ((u < 0) | (u > 1)).any():
+        raise LabelError(
+            f"The target standard error is {target:g}, the expected user's accuracies are {u.tolist()}.",
+            "A standard error between 0 and 0.5, accuracies from 0 to 1, and area shares that sum to 1.",
+        )
+    n = (float((w * np.sqrt(u * (1 - u))).sum()) / target) ** 2
+    return max(ceil(n - 1e-9), 1)
+
+
+def allocate(
+    points: int,
+    weights: ArrayLike,
+    method: Allocation = "proportional",
+    floor: int = 0,
+    expected_users_accuracy: ArrayLike | None = None,
+    capacity: ArrayLike | None = None,
+) -> NDArray[np.int64]:
+    """Distribute points over strata.
+
+    Args:
+        points: Their number.
+        weights: Share of the area of each stratum, ``(H,)``.
+        method: ``equal``; ``proportional`` to the area; ``neyman``: proportional to area times the standard deviation
+            ``sqrt(U (1 - U))`` (least variance of the overall accuracy).
+        floor: Least number of points of a stratum, so that rare classes can be judged (50 to 100 after Olofsson et al.
+            2014, section 5.1.3); the rest is distributed over the other strata by the method.
+        expected_users_accuracy: For ``neyman``: a guess for each stratum.
+        capacity: Greatest number of points of each stratum, such as its pixels.
+
+    Returns:
+        int64 ``(H,)``; sums to ``points`` unless the capacities are smaller.
+
+    Raises:
+        LabelError: The floor needs more points than there are, an unknown method, or no guess for ``neyman``.
+    """
+    w = np.asarray(weights, np.float64)
+    limit = np.full(len(w), points) if capacity is None else np.minimum(np.asarray(capacity, np.int64), points)
+    least = np.minimum(floor, limit)
+    if least.sum() > points:
+        raise LabelError(
+            f"{points} points cannot give each of {len(w)} strata {floor}.",
+            f"At least {least.sum()} points.",
+            "Draw more points or lower the floor.",
+        )
+    if method == "equal":
+        share = np.ones(len(w))
+    elif method == "proportional":
+        share = w
+    elif method == "neyman":
+        if expected_users_accuracy is None:
+            raise LabelError("Neyman allocation needs the expected user's accuracy of each stratum.")
+        u = np.asarray(expected_users_accuracy, np.float64)
+        share = w * np.sqrt(u * (1 - u))
+    else:
+        raise LabelError(f"There is no allocation {method!r}.", "equal, proportional or neyman.")
+    # A stratum expected to be without error still takes its part of what the others cannot hold.
+    share = np.maximum(share, 1e-9 * share.max()) if share.max() > 0 else np.ones(len(w))
+    total = int(min(points, limit.sum()))
+    low, high = 0.0, float((limit / share).max())
+    for _ in range(200):  # the level at which the strata, each within its bounds, take all points
+        level = (low + high) / 2
+        low, high = (level, high) if np.clip(level * share, least, limit).sum() < total else (low, level)
+    return _rounded(np.clip(high * share, least, limit), total, limit)
+
+
+def _rounded(values: NDArray[np.float64], total: int, limit: NDArray) -> NDArray[np.int64]:
+    """Whole numbers with a given sum, by largest remainders, none above its limit."""
+    whole = np.floor(values + 1e-6).astype(np.int64)
+    for k in np.argsort(-(values - whole), kind="stable"):
+        if whole.sum() < total and whole[k] < limit[k]:
+            whole[k] += 1
+    return whole
+
+
+def _map_classes(counts: NDArray) -> NDArray[np.int64]:
+    """The only map class of each stratum if strata and classes go one by one, else 0."""
+    strata, size, _ = counts.shape
+    own = np.arange(strata) + 1
+    if strata != size:
+        return np.zeros(strata, np.int64)
+    outside = counts.sum(axis=2)
+    outside[np.arange(size), np.arange(size)] = 0
+    return own if outside.sum() == 0 else np.zeros(strata, np.int64)
+
+
+def _scaled(estimate: Estimate, factor: float) -> Estimate:
+    def times(value: float | None) -> float | None:
+        return None if value is None else value * factor
+
+    return replace(
+        estimate, value=times(estimate.value), standard_error=times(estimate.standard_error),
+        lower=times(estimate.lower), upper=times(estimate.upper),
+    )  # fmt: skip
+
+
+def _plus_minus(estimate: Estimate, z: float) -> str:
+    if estimate.value is None:
+        return "undefined"
+    value = f"{estimate.value:,.4g}" if estimate.value < 1000 else f"{estimate.value:,.0f}"
+    if estimate.standard_error is None:
+        return f"{value} (no interval)"
+    half = z * estimate.standard_error
+    return f"{value} ± {f'{half:,.2g}' if half < 1000 else f'{half:,.0f}'}"

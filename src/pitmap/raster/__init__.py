@@ -1,0 +1,1 @@
+"""Raster files: the only package that opens them."""

@@ -1,0 +1,132 @@
+"""Rasters of land-cover codes: their layout, their legend, their regions as polygons."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+import rasterio
+import rasterio.features
+import rasterio.shutil
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
+
+from pitmap.errors import ImageError, PitmapError
+from pitmap.grid import Window
+from pitmap.legend import MAX_CLASSES, UNLABELLED, LandCoverClass, Legend
+from pitmap.raster.reading import GDAL_ERRORS, GDAL_OPTIONS, describe, first_line, open_raster, opened, unreadable
+from pitmap.raster.writing import Layout
+
+
+def read_codes(path: Path, window: Window | None = None) -> NDArray:
+    """Band 1 of a raster as it stands, ``(height, width)``.
+
+    Raises:
+        ImageError: The file cannot be read.
+    """
+    with open_raster(path, [1]) as reader:
+        pixels, _ = reader.read(window)
+        return pixels[0]
+
+
+def code_polygons(path: Path, codes: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Polygons of the regions of equal code in band 1, along pixel edges, with their holes.
+
+    Pixels belong to one region where they share an edge (4-connectivity): that keeps every polygon valid, while regions
+    joined at corners would touch themselves. The raster is read line by line; memory grows with the number of polygons
+    of the codes asked for, not with the raster.
+
+    Args:
+        path: A raster of codes 0..255.
+        codes: The codes wanted, 1..255.
+
+    Yields:
+        Code, and a GeoJSON polygon in map coordinates ``x, y`` (``col, row`` for a raster without georeference).
+
+    Raises:
+        ImageError: The file cannot be read, or is not of type uint8.
+    """
+    info = describe(path)
+    if info.dtype != "uint8":
+        raise ImageError(f"{path} holds {info.dtype} pixels.", "Class codes of type uint8, as a map has them.")
+    # A virtual raster that turns all other codes into 0 keeps their polygons from being built at all.
+    table = ",".join(f"{value}:{value if value in codes else 0}" for value in range(256))
+    geotransform = ", ".join(repr(float(value)) for value in info.grid.transform.to_gdal())
+    virtual = (
+        f'<VRTDataset rasterXSize="{info.grid.width}" rasterYSize="{info.grid.height}">'
+        f"<GeoTransform>{geotransform}</GeoTransform>"
+        f'<VRTRasterBand dataType="Byte" band="1"><ComplexSource><SourceFilename relativeToVRT="0">'
+        f"{escape(str(Path(path).absolute()))}</SourceFilename><SourceBand>1</SourceBand><LUT>{table}</LUT>"
+        "</ComplexSource></VRTRasterBand></VRTDataset>"
+    )
+    with rasterio.Env(**GDAL_OPTIONS), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            with rasterio.open(virtual) as source:
+                band = rasterio.band(source, 1)
+                for geometry, code in rasterio.features.shapes(band, band, connectivity=4):
+                    yield int(code), geometry
+        except GDAL_ERRORS as error:
+            raise unreadable(path, error) from error
+
+
+TAG_PREFIX = "PITMAP_"
+"""Start of the names of all metadata items that pitmap writes."""
+
+LEGEND_TAG = "PITMAP_LEGEND"
+"""Metadata item of land-cover rasters that holds the legend with its keys, as JSON."""
+
+
+def codes_layout(legend: Legend, tags: Mapping[str, str] | None = None) -> Layout:
+    """The layout of land-cover codes: uint8, nodata 0, colours and names of the legend, mode overviews."""
+    tags = {LEGEND_TAG: json.dumps(legend.to_json(), ensure_ascii=False)} | dict(tags or {})
+    return Layout(1, "uint8", UNLABELLED, ("land cover",), tags=tags, legend=legend, overviews="mode")
+
+
+def read_legend(path: Path) -> Legend | None:
+    """The legend of a land-cover raster: from pitmap's own tag, else from GDAL's class names and the colour table.
+
+    Where only names are known they are the keys as well, and classes without a name are called ``class N``.
+
+    Returns:
+        None where the file names no classes.
+
+    Raises:
+        ImageError: The file cannot be opened, or its legend tag is damaged.
+    """
+    with opened(path) as source:
+        if (text := source.tags().get(LEGEND_TAG)) is not None:
+            try:
+                return Legend.from_json(json.loads(text))
+            except (ValueError, TypeError, PitmapError) as error:
+                raise ImageError(
+                    f"The legend in the metadata of {path} cannot be read ({first_line(error)}).",
+                    remedy=f"Remove the metadata item {LEGEND_TAG}, or make the map again.",
+                ) from error
+        try:
+            colours = source.colormap(1)
+        except ValueError:
+            colours = {}
+    sidecar = Path(f"{path}.aux.xml")
+    if not sidecar.exists():
+        return None
+    try:
+        found = ElementTree.parse(sidecar).findall("./PAMRasterBand[@band='1']/CategoryNames/Category")
+    except ElementTree.ParseError:
+        return None
+    names = [(element.text or "").strip() for element in found][1:]
+    while names and not names[-1]:
+        names.pop()
+    if not names or len(names) > MAX_CLASSES:
+        return None
+    names = [name or f"class {code}" for code, name in enumerate(names, start=1)]
+    keys = [name if names.count(name) == 1 else f"{name} {code}" for code, name in enumerate(names, start=1)]
+    return Legend(
+        LandCoverClass(code, key, name, "#{:02x}{:02x}{:02x}".format(*colours.get(code, (128, 128, 128))[:3]))
+        for code, (key, name) in enumerate(zip(keys, names, strict=True), start=1)
+    )

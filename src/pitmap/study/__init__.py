@@ -1,0 +1,1 @@
+"""A study: its project file, its scenes, its results."""

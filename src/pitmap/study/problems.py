@@ -1,0 +1,186 @@
+"""What is wrong with a project file and the files it names, each problem as one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from pitmap.errors import ImageError, PitmapError, ProjectError, nearest
+from pitmap.raster.reading import describe
+from pitmap.study.schema import (
+    AccuracySection,
+    ClassSection,
+    CompareSection,
+    GroupTable,
+    MappingSection,
+    ProjectSection,
+    SamplesSection,
+    SiteSection,
+    TrainingSection,
+)
+
+if TYPE_CHECKING:
+    from pitmap.study.scenes import Scene
+    from pitmap.study.study import Study
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """`` Did you mean ...?`` with the nearest name, or a list of them, or nothing."""
+    names = list(names)
+    if close := nearest(name, names):
+        return f" Did you mean {close!r}?"
+    return f" There is: {', '.join(names)}." if 0 < len(names) <= 20 else ""
+
+
+def problem_list(path: Path, problems: list[str]) -> ProjectError:
+    """One error for all problems of a project file."""
+    count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return ProjectError(f"{path} has {count}:\n" + "\n".join(f"  - {p}" for p in dict.fromkeys(problems)))
+
+
+def explain(error: Any) -> str:
+    """One pydantic error as a line, with the nearest valid key."""
+    where, place = _locate(error["loc"])
+    if error["type"] == "extra_forbidden":
+        model = _model_at(error["loc"][:-1])
+        return (
+            f"{place} has the unknown key {error['loc'][-1]!r}.{suggestion(str(error['loc'][-1]), model.model_fields)}"
+        )
+    if error["type"] == "missing":
+        return f"{place} lacks the key {error['loc'][-1]!r}."
+    message = error["msg"].removeprefix("Value error, ")
+    found = "" if isinstance(error["input"], dict) else f" = {error['input']!r}"
+    return f"{where}{found}: {message}."
+
+
+def _locate(loc: tuple[int | str, ...]) -> tuple[str, str]:
+    """``[samples] patch`` and ``[samples]`` for an error's location; sites and classes are counted from 1."""
+    head, *rest = loc
+    table = f"[[{head}]] number {int(rest.pop(0)) + 1}" if rest and isinstance(rest[0], int) else f"[{head}]"
+    names = [str(r) for r in rest if not (isinstance(r, str) and re.match(r"^(int|str|list|literal|constrained)", r))]
+    return f"{table} {'.'.join(names)}".strip(), table
+
+
+def _model_at(loc: tuple[int | str, ...]) -> type[BaseModel]:
+    sections: dict[str, type[BaseModel]] = {
+        "project": ProjectSection, "classes": ClassSection, "sites": SiteSection, "samples": SamplesSection,
+        "training": TrainingSection, "mapping": MappingSection, "accuracy": AccuracySection, "compare": CompareSection,
+    }  # fmt: skip
+    if not loc:
+        from pitmap.study.study import Study
+
+        return Study
+    return GroupTable if "groups" in loc else sections[str(loc[0])]
+
+
+def nearest_file(path: Path) -> str:
+    """A suggestion: the file of the same folder whose name is most like that of a missing one."""
+    return suggestion(path.name, sorted(p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
+
+
+def check_labels(project: Study, scene: Scene, problems: list[str]) -> None:
+    """Check a scene's label file: it exists, has the layers and fields named, and the classes are in the legend."""
+    site, where, keys = scene.site, f"Site {scene.site.name!r}", project.legend.keys
+    for option, mapping in (("label_values", site.label_values), ("label_layers", site.label_layers)):
+        for value, key in (mapping or {}).items():
+            if key and key not in keys:
+                problems.append(f"{where}: {option} gives {value!r} the class {key!r}, which the legend lacks."
+                                f"{suggestion(key, keys)}")  # fmt: skip
+    if scene.labels is None:
+        return
+    if not scene.labels.exists():
+        problems.append(f"{where}: labels {scene.labels} does not exist.{nearest_file(scene.labels)}")
+        return
+    if scene.labels_are_raster:
+        try:
+            describe(scene.labels)
+        except ImageError as error:
+            problems.append(f"{where}: labels: {error}")
+        return
+    if scene.info.grid.crs is None:
+        problems.append(
+            f"{where}: the image {scene.image.name} has no coordinate reference system, so the vector labels "
+            f"{scene.labels.name} cannot be laid over it. Give a label raster of the image's size, or a georeferenced "
+            "image."
+        )
+        return
+    from pitmap import landuse
+
+    layers: list[str | None] = list(site.label_layers) if site.label_layers else [site.label_layer]
+    for layer in layers:
+        try:
+            landuse.check_layer(scene.labels, layer, site.label_field)
+        except PitmapError as error:
+            problems.append(f"{where}: {error}")
+
+
+def check_corrections(site: SiteSection, scenes: list[Scene], problems: list[str]) -> None:
+    """Check that a site's reviewed polygons exist, have the field to fill in, and can be laid over the images."""
+    from pitmap import landuse, review_queue
+
+    where = f"Site {site.name!r}: corrections"
+    found = [s for s in scenes if s.corrections is not None and s.corrections.exists()]
+    if scenes and not found:
+        path = scenes[0].corrections
+        assert path is not None
+        problems.append(f"{where} {path} does not exist.{nearest_file(path)}")
+    if len(scenes) > 1 and "{stem}" not in (site.corrections or ""):
+        problems.append(
+            f"{where} = {site.corrections!r} is one file for {len(scenes)} images. A review is of one map: give a file "
+            "for each image, with {stem} in place of the image's name without ending."
+        )
+    for scene in found:
+        assert scene.corrections is not None
+        if scene.info.grid.crs is None:
+            problems.append(f"{where}: the image {scene.image.name} has no coordinate reference system.")
+            continue
+        try:
+            landuse.check_layer(scene.corrections, review_queue.layer_of(scene.corrections), review_queue.FIELD)
+            problems += [f"{where}: {p}" for p in review_queue.problems(scene.corrections, scene.image)]
+        except PitmapError as error:
+            problems.append(f"{where}: {error}")
+
+
+def check_names(project: Study, scenes: list[Scene]) -> list[str]:
+    """Problems that show only when all parts are seen together."""
+    problems: list[str] = []
+    names = [site.name for site in project.sites]
+    problems += [f"Two sites are named {name!r}." for name in sorted({n for n in names if names.count(n) > 1})]
+    problems += [
+        f"[samples] test_sites: there is no site {name!r}.{suggestion(name, names)}"
+        for name in project.samples.test_sites
+        if name not in names
+    ]
+    if project.accuracy.reference is not None and not (path := project.folder / project.accuracy.reference).exists():
+        problems.append(f"[accuracy] reference = {project.accuracy.reference!r} does not exist.{nearest_file(path)}")
+    try:
+        keys = project.legend.keys
+    except ProjectError as error:
+        return [*problems, str(error)]
+    problems += [
+        f"[mapping] mines: the legend has no class {key!r}.{suggestion(key, keys)}"
+        for key in project.mapping.mines or []
+        if key not in keys
+    ]
+    counts = {len(s.band_indices) for s in scenes}
+    if len(counts) > 1:
+        problems.append(
+            "The images have different numbers of bands: "
+            + ", ".join(f"{s.name} {len(s.band_indices)}" for s in scenes[:10])
+            + ". Select the same bands in the same order at every site with bands = [...]."
+        )
+    if len({s.calibrated for s in scenes}) > 1:
+        without = [s.name for s in scenes if not s.calibrated]
+        problems.append(
+            f"No scale is known for {', '.join(without[:5])}, while other images have one. Give scale (and offset) "
+            "there, so that all images are in the same quantity (reflectance = DN x scale + offset)."
+        )
+    if project.samples_settings.split == "blocks" and any(s.info.grid.crs is None for s in scenes):
+        bare = next(s for s in scenes if s.info.grid.crs is None)
+        problems.append(f"split = \"blocks\" needs georeferenced images, and {bare.image.name} has no CRS. "
+                        'Use split = "groups".')  # fmt: skip
+    return problems

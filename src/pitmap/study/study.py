@@ -1,0 +1,139 @@
+"""A study: a validated project file, with the images that it names."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, PrivateAttr, ValidationError
+
+from pitmap.errors import ProjectError
+from pitmap.files import journals
+from pitmap.legend import DEFAULT_LEGEND, LandCoverClass, Legend
+from pitmap.study.problems import check_names, explain, problem_list
+from pitmap.study.results import Results
+from pitmap.study.scenes import Scene, scenes_of
+from pitmap.study.schema import (
+    AccuracySection,
+    ClassSection,
+    CompareSection,
+    MappingSection,
+    ProjectSection,
+    SamplesSection,
+    Section,
+    SiteSection,
+    TrainingSection,
+)
+
+
+class Study(Section):
+    """A validated project file and the images that it names."""
+
+    project: ProjectSection = ProjectSection()
+    classes: list[ClassSection] = Field([])
+    sites: Annotated[list[SiteSection], Field(min_length=1)]
+    samples: SamplesSection = SamplesSection()
+    training: TrainingSection = TrainingSection()
+    mapping: MappingSection = MappingSection()
+    accuracy: AccuracySection = AccuracySection()
+    compare: CompareSection = CompareSection()
+    _path: Path = PrivateAttr(Path("pitmap.toml"))
+    _scenes: list[Scene] = PrivateAttr([])
+    _samples_folder: Path | None = PrivateAttr(None)
+
+    @property
+    def path(self) -> Path:
+        """The project file."""
+        return self._path
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths start at."""
+        return self._path.parent
+
+    @property
+    def results(self) -> Results:
+        """Where the results lie."""
+        return Results(self.folder / self.project.results)
+
+    @property
+    def samples_folder(self) -> Path:
+        """The folder of the sample set: in the results folder, or where the runs of a comparison share it."""
+        return self._samples_folder or self.results.samples
+
+    @property
+    def legend(self) -> Legend:
+        """The land-cover classes."""
+        if not self.classes:
+            return DEFAULT_LEGEND
+        return Legend(LandCoverClass(c.code, c.key, c.name, c.colour) for c in self.classes)
+
+    @property
+    def scenes(self) -> list[Scene]:
+        """All images of all sites, in the order of the file, globs sorted by name."""
+        return self._scenes
+
+    @property
+    def source_files(self) -> set[Path]:
+        """All files that samples and maps are made from: images, labels, corrections, extents, excluded layers.
+
+        Changes to corrections that an editor keeps beside its open file are among them.
+        """
+        files = {s.image for s in self.scenes} | {s.labels for s in self.scenes if s.labels}
+        for corrections in {s.corrections for s in self.scenes if s.corrections}:
+            files |= {corrections, *journals(corrections)}
+        return files | {self.folder / p for site in self.sites for p in [site.extent, *site.exclude] if p}
+
+    @property
+    def samples_settings(self) -> SamplesSection:
+        """``[samples]``; with ``recipe = "paper"`` the paper's random 70/30 split where the file does not say else."""
+        if self.training.recipe != "paper":
+            return self.samples
+        paper = {"split": "random", "validation": 0.3, "test": 0.0, "patch": 512}
+        written = {k: getattr(self.samples, k) for k in self.samples.model_fields_set}
+        return SamplesSection.model_validate(paper | written)
+
+    @property
+    def mine_classes(self) -> list[str]:
+        """Keys of the classes that become mine polygons."""
+        if self.mapping.mines is not None:
+            return self.mapping.mines
+        return self.legend.mine_keys
+
+    def relative(self, path: Path) -> str:
+        """A path as it is stored in results: relative to the project folder where it lies below it."""
+        try:
+            return path.resolve().relative_to(self.folder.resolve()).as_posix()
+        except ValueError:
+            return str(path)
+
+
+def load_study(path: Path) -> Study:
+    """Read and validate a project file and the headers of the files it names.
+
+    Raises:
+        ProjectError: Any problem; all of them are listed in one error.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ProjectError(
+            f"The project file {path} cannot be read ({reason}).", remedy="`pitmap init` writes a commented one."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ProjectError(f"{path} is not valid TOML: {error}.", remedy="Mend that line.") from error
+    try:
+        project = Study.model_validate(content)
+    except ValidationError as error:
+        raise problem_list(path, [explain(e) for e in error.errors()]) from error
+    project._path = path.resolve()
+    problems: list[str] = []
+    scenes = [scene for site in project.sites for scene in scenes_of(project, site, problems)]
+    problems += check_names(project, scenes)
+    if problems:
+        raise problem_list(path, problems)
+    project._scenes = scenes
+    return project
