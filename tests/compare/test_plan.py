@@ -66,7 +66,8 @@ def test_runs_are_ordered_by_seed_and_each_has_its_folder_and_settings(folder):
     assert (project.samples_folder, project.samples.split) == (project.results.folder / "samples", "blocks")
 
 
-def test_all_networks_train_in_one_precision_whatever_a_trial_would_choose(folder):
+def test_all_networks_train_in_the_one_precision_that_the_device_has(folder, monkeypatch):
+    monkeypatch.setattr("pitmap.compare.plan.has_bf16", lambda device: False)
     more = '[training]\ndevice = "cpu"\n'
     plan = Plan.of(load_study(write_project(folder, ["a"], more)))
     assert plan.project.mapping.precision == "auto"

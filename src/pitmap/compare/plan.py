@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from pitmap.errors import ProjectError
 from pitmap.networks.registry import check_options, factory_of, is_known
+from pitmap.processor import has_bf16
 from pitmap.study.results import file_name
 from pitmap.study.schema import CompareSection, SamplesSection
 from pitmap.study.study import Study
@@ -146,8 +145,7 @@ class Plan:
     def study(self, run: Run) -> Study:
         """The project of a run: its own results folder and network, the shared samples, one precision for all runs.
 
-        ``auto`` would let a trial decide for each network by itself: here it is bf16 on a GPU that has it, else
-        float32, in training, and float32 in mapping.
+        ``auto`` is bf16 where the device has it, else float32, in training, and float32 in mapping.
         """
         study = self._derived(run.split, run.seed, f"runs/{run.name}")
         training: dict[str, Any] = {"network": run.entry.network, "options": run.entry.options}
@@ -172,8 +170,8 @@ class Plan:
 
 
 def precision_for(device: str) -> Literal["float32", "bf16"]:
-    """bf16 on a GPU that computes in it, else float32."""
-    return "bf16" if device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    """bf16 on a device that computes in it, else float32."""
+    return "bf16" if has_bf16(device) else "float32"
 
 
 def samples_section(project: Study, split: str) -> SamplesSection:
