@@ -240,7 +240,7 @@ def _file_digest(path: Path) -> str:
 
 
 def _without_statistics(path: Path) -> str:
-    """Of GDAL's side file: statistics and histograms appear when somebody looks at the raster, and count for nothing."""
+    """Of GDAL's side file; the statistics that appear in it when somebody looks at the raster count for nothing."""
     text = path.read_text(encoding="utf-8", errors="replace")
     text = re.sub(r"<Histograms>.*?</Histograms>", "", text, flags=re.DOTALL)
     text = re.sub(r'<MDI key="STATISTICS_[^"]*">[^<]*</MDI>', "", text)
@@ -294,7 +294,7 @@ def _recall(name: str, signs: list[int]) -> str | None:
         if kept["file"] == name and kept["signs"] == signs:
             _remembered[name] = signs, str(kept["digest"])
             return _remembered[name][1]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
         pass
     return None
 
@@ -303,10 +303,10 @@ def _keep(name: str, signs: list[int], value: str) -> None:
     _remembered[name] = signs, value
     if signs[0] < LARGE:
         return
-    path = _memory(name)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    # A machine without a cache folder reads files again: slower, and as right.
-    with contextlib.suppress(OSError):
+    # A machine without a cache folder or a home reads files again: slower, and as right.
+    with contextlib.suppress(OSError, RuntimeError):
+        path = _memory(name)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps({"file": name, "signs": signs, "digest": value}), encoding="utf-8")
         temporary.replace(path)
@@ -315,5 +315,5 @@ def _keep(name: str, signs: list[int], value: str) -> None:
 def _memory(name: str) -> Path:
     """Where the checksum of a large file is remembered: the folder for what may be lost, never the results."""
     folder = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    root = Path(folder) if folder else Path(os.path.expanduser("~")) / ".cache"
+    root = Path(folder) if folder else Path("~/.cache").expanduser()
     return root / "pitmap" / "digests" / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
