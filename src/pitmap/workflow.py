@@ -6,14 +6,11 @@ Results lie in the project's results folder: ``samples/``, ``models/<network>-se
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from pitmap.errors import ModelError
 from pitmap.files import write_json
@@ -22,17 +19,13 @@ from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
 
 if TYPE_CHECKING:
-    from pitmap.accuracy.census.assess import Assessment
+    from pitmap.accuracy.census.study import StudyAccuracy
     from pitmap.mapping.prediction import MapReport
     from pitmap.networks.model_file import ModelCard
     from pitmap.samples.dataset import SampleSet
 
 Announce = Callable[[str], None]
 Progress = Callable[[str, float], None]
-
-TEST_GROUND = "test ground: neither trained on nor used to choose the epoch"
-LEAKING_GROUND = "test patches of the random split, which share ground with the training patches"
-LABELLED_GROUND = "the whole labelled area, training ground included"
 
 
 def silent(*_: object) -> None:
@@ -156,70 +149,19 @@ def map_options(project: Study, scene: Scene, out: Path) -> Any:
     )
 
 
-def assess_project(project: Study, model: Path, ground_file: Path | None = None) -> dict[str, Any]:
-    """Compare the maps of all scenes with their labels, on the test ground and on the whole labelled area.
-
-    Writes ``accuracy.json``, with the reliability of the confidence on the test ground, and ``confusion.csv`` (test
-    ground). Intervals of the pooled figures come from resampling blocks of ground: dates of one place on one grid count
-    as one ground, images without CRS as a block a group.
+def assess_project(project: Study, model: Path, *, with_ground: bool = False) -> StudyAccuracy:
+    """Compare the maps of all scenes with their labels and write ``accuracy.json`` and ``confusion.csv``.
 
     Args:
         project: The project.
         model: The model that made the maps.
-        ground_file: Where the counts by cells of test ground go (``.npz``), for comparison with other maps.
-
-    Returns:
-        The content of ``accuracy.json``.
+        with_ground: Whether the counts by cells of test ground are written too, for comparison with other maps.
     """
-    from pitmap.accuracy.census.assess import assess_arrays
-    from pitmap.accuracy.census.confidence import Reliability
-    from pitmap.accuracy.census.places import Places
-    from pitmap.mapping.inference import CONFIDENCE_STEPS
-    from pitmap.networks.model_file import read_card
-    from pitmap.raster.codes import read_codes
-    from pitmap.samples.dataset import SampleSet
-    from pitmap.samples.split import Split
+    from pitmap.accuracy.census.study import assess_study
 
-    samples, card = SampleSet(project.samples_folder), read_card(model)
-    names = {"test": LEAKING_GROUND if samples.random_split else TEST_GROUND, "labelled_area": LABELLED_GROUND}
-    totals: dict[str, Assessment] = {}
-    by_scene: dict[str, dict[str, Any]] = {}
-    scenes = project.scenes
-    grids, groups = [s.info.grid for s in scenes], [s.group for s in scenes]
-    believed = Reliability.of([], [])
-    places = {ground: Places(grids, groups, len(samples.legend)) for ground in names}
-    for i, scene in enumerate(scenes):
-        codes = samples.given_codes(i)
-        map_file = project.results.map(scene.name).map
-        mapped, confidence = read_codes(map_file), read_codes(MapFiles(map_file).confidence)
-        areas = None if scene.info.grid.crs is None else scene.info.grid.pixel_areas_m2()
-        sources = {
-            "map": f"maps/{scene.name}.tif",
-            "reference": f"samples/{samples.given_file(i).parent.name}/{scene.name}.tif",
-        }
-        by_scene[scene.name] = {}
-        for ground, region in {"test": samples.ground(i, Split.TEST), "labelled_area": codes > 0}.items():
-            result = assess_arrays(mapped, codes, samples.legend, region, areas, names[ground], sources)
-            by_scene[scene.name][ground] = result.to_json() if result.matrix.counts.any() else None
-            totals[ground] = totals[ground] + result if ground in totals else result
-            places[ground].add(i, mapped, np.where(region, codes, 0))
-            if ground == "test":
-                told = region & (confidence > 0)
-                believed += Reliability.of(confidence[told] / CONFIDENCE_STEPS, mapped[told] == codes[told])
-    results = {ground: replace(total, blocks=places[ground].blocks()) for ground, total in totals.items()}
-    if ground_file is not None:
-        places["test"].write(ground_file)
-    content = {
-        "project": project.project.name,
-        "model": {"file": model.name, "network": card.network, "seed": card.seed, "sha256": card.sha256},
-        "maps": {s.name: _checksum(project.results.map(s.name).map) for s in scenes},
-        **{ground: result.to_json() for ground, result in results.items()},
-        "reliability": believed.to_json(),
-        "scenes": by_scene,
-    }
-    results["test"].matrix.write_csv(project.results.confusion)
-    write_json(project.results.accuracy, content)
-    return content
+    result = assess_study(project, model)
+    result.write(project.results, with_ground=with_ground)
+    return result
 
 
 def estimate_reference(project: Study, announce: Announce = silent) -> bool:
@@ -250,10 +192,6 @@ def estimate_reference(project: Study, announce: Announce = silent) -> bool:
     result.write(out)
     announce(result.summary())
     return True
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def map_is_current(project: Study, model: Path, scene: Scene) -> bool:
@@ -309,8 +247,7 @@ def run(
     if card.sha256 != read_sha(model):
         raise ModelError(f"{model} changed while it was being used.", remedy="Run the command again.")
     map_scenes(project, model, progress)
-    content = assess_project(project, model)
-    announce(describe_accuracy(content))
+    announce(assess_project(project, model).summary())
     estimate_reference(project, announce)
     return write_report(project, model)
 
@@ -343,17 +280,4 @@ def describe_model(card: ModelCard) -> str:
     return (
         f"{card.network} (width {card.options['width']}, seed {card.seed}): epoch {t['best_epoch']} of {t['epochs']} "
         f"kept, validation mIoU {t['validation_miou']:.3f}."
-    )
-
-
-def describe_accuracy(content: dict[str, Any]) -> str:
-    """One line on the accuracy over the test ground."""
-    figures = content["test"]["figures"]
-    oa, miou = figures["overall_accuracy"], figures["mean_iou"]
-    if oa is None or miou is None or not np.isfinite(oa):
-        return "No test ground could be compared."
-    return (
-        f"On {content['test']['ground']}: OA {oa:.1%}, mIoU {miou:.1%} "
-        f"(a map of {figures['majority_class']} alone: OA {figures['majority_accuracy']:.1%}, "
-        f"mIoU {figures['majority_mean_iou']:.1%})."
     )

@@ -170,7 +170,7 @@ def execute(
     announce(workflow.describe_model(card))
     model = workflow.model_path(study)
     workflow.map_scenes(study, model, progress)
-    workflow.assess_project(study, model, study.results.ground)
+    workflow.assess_project(study, model, with_ground=True)
     write_json(study.results.run, {"key": key, **_facts(run, training, card)})
 
 

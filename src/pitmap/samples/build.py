@@ -401,7 +401,7 @@ def _random_rasters(scenes: list[Scene], patches: list[Patch], patch: int) -> li
     """Split rasters of the random split: pixels of training patches, over them those of test and validation patches."""
     splits = []
     for i, scene in enumerate(scenes):
-        covered = cover(scene.info.grid.shape, [p for p in patches if p.scene == i], patch)
+        covered = cover(scene.info.grid.window, patches, patch, i)
         raster = np.zeros(scene.info.grid.shape, np.uint8)
         for split in (Split.TRAINING, Split.VALIDATION, Split.TEST):
             raster[covered[split]] = split
@@ -459,7 +459,7 @@ def _audit(
     places = [s.group if settings.split == "groups" else s.name for s in scenes]
     inputs, labelled = [], []
     for i, scene in enumerate(scenes):
-        covered = cover(scene.info.grid.shape, [p for p in patches if p.scene == i], patch)
+        covered = cover(scene.info.grid.window, patches, patch, i)
         inputs.append(covered)
         labelled.append({s: (covered[s] if random else splits[i] == s) & (codes[i] > 0) for s in USED})
     classes = {}

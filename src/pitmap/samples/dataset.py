@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from pitmap.errors import ProjectError
-from pitmap.grid import blocks
+from pitmap.grid import Window, blocks
 from pitmap.legend import UNLABELLED, Legend
 from pitmap.raster.codes import read_codes
 from pitmap.raster.reading import validity
@@ -148,14 +148,14 @@ class SampleSet:
         """Number of patches of a split."""
         return sum(p.split == split for p in self.patches)
 
-    def ground(self, scene: int, split: Split) -> NDArray[np.bool_]:
-        """The labelled pixels of a scene that a split's figures come from, ``(height, width)``.
+    def ground(self, scene: int, split: Split, window: Window | None = None) -> NDArray[np.bool_]:
+        """The labelled pixels of a scene, or of a window of it, that a split's figures come from, ``(height, width)``.
 
         Under the random split those of its patches, which other splits may share.
         """
-        patches = [p for p in self.patches if p.scene == scene]
-        seen = cover(self.scenes[scene].shape, patches, self.patch)[split] & (self.codes[scene] > 0)
-        return seen if self.random_split else seen & (self.splits[scene] == split)
+        window = window or Window(0, 0, *self.scenes[scene].shape)
+        seen = cover(window, self.patches, self.patch, scene)[split] & (self.codes[scene][window.slices] > 0)
+        return seen if self.random_split else seen & (self.splits[scene][window.slices] == split)
 
     def targets(self, scene: int, split: Split) -> NDArray[np.uint8]:
         """Codes of a scene on the ground of one split, 0 elsewhere."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -118,18 +118,21 @@ def random_patches(
     return sorted(patches)
 
 
-def cover(shape: tuple[int, int], patches: list[Patch], patch: int) -> dict[Split, NDArray[np.bool_]]:
-    """Which pixels of a scene lie in patches of each split.
+def cover(window: Window, patches: Sequence[Patch], patch: int, scene: int) -> dict[Split, NDArray[np.bool_]]:
+    """Which pixels of a window of a scene lie in patches of each split.
 
     Args:
-        shape: Of the scene.
-        patches: Those of the scene.
+        window: The pixels asked for.
+        patches: Of all scenes.
         patch: Side in pixels.
+        scene: Index of the scene.
 
     Returns:
         A boolean array ``(height, width)`` for training, validation and test.
     """
-    covered = {s: np.zeros(shape, np.bool_) for s in USED}
+    covered = {s: np.zeros((window.height, window.width), np.bool_) for s in USED}
     for p in patches:
-        covered[p.split][p.row : p.row + patch, p.col : p.col + patch] = True
+        row, col = p.row - window.row, p.col - window.col
+        if p.scene == scene and -patch < row < window.height and -patch < col < window.width:
+            covered[p.split][max(row, 0) : row + patch, max(col, 0) : col + patch] = True
     return covered

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from pitmap.grid import Window
 from pitmap.legend import UNLABELLED
 from pitmap.samples.dataset import SampleSet
-from pitmap.samples.patches import Patch, cover
+from pitmap.samples.patches import cover
 from pitmap.samples.split import Split
 
 CLOSE_ENOUGH = 0.01
@@ -54,7 +55,10 @@ def thinned(samples: SampleSet, pixels: int, seed: int) -> SampleSet:
             times[scene][window] -= 1
             total -= lost
     codes = [c.copy() for c in samples.codes]
-    validated = [cover(s.shape, _of(samples, i), samples.patch)[Split.VALIDATION] for i, s in enumerate(samples.scenes)]
+    validated = [
+        cover(Window(0, 0, *s.shape), samples.patches, samples.patch, i)[Split.VALIDATION]
+        for i, s in enumerate(samples.scenes)
+    ]
     for index in order:
         scene, window = patches[index].scene, windows[index]
         alone = labelled[scene][window] & (times[scene][window] == 1)
@@ -70,10 +74,6 @@ def thinned(samples: SampleSet, pixels: int, seed: int) -> SampleSet:
     result.patches = [p for p in samples.patches if p.split != Split.TRAINING or p in kept]
     result.content = _content(samples, result, pixels, seed, total)
     return result
-
-
-def _of(samples: SampleSet, scene: int) -> list[Patch]:
-    return [p for p in samples.patches if p.scene == scene]
 
 
 def _content(samples: SampleSet, result: SampleSet, pixels: int, seed: int, total: int) -> dict[str, Any]:

@@ -32,15 +32,15 @@ class Places:
         self._reaches: dict[int, int] = {}
         self._bare: dict[int, NDArray[np.int64]] = {}
 
-    def add(self, scene: int, map_codes: NDArray, reference_codes: NDArray) -> None:
-        """Count a scene; pixels with code 0 on either side do not count."""
+    def add(self, scene: int, map_codes: NDArray, reference_codes: NDArray, row: int = 0, col: int = 0) -> None:
+        """Count a window of a scene from pixel ``row, col`` on; pixels with code 0 on either side do not count."""
         grid = self.grids[scene]
         if grid.crs is None:
-            self._bare[scene] = count(map_codes, reference_codes, self.classes)
+            self._bare[scene] = self._bare.get(scene, 0) + count(map_codes, reference_codes, self.classes)
             return
         place = next(i for i, g in enumerate(self.grids) if g.same_as(grid))
         cells = self._cells.setdefault(place, GroundCells(grid.shape, self.classes))
-        cells.add(map_codes, reference_codes)
+        cells.add(map_codes, reference_codes, row, col)
 
     @property
     def reaches(self) -> dict[int, int]:
