@@ -31,7 +31,8 @@ from pyproj import CRS
 
 from pitmap.grid import Grid, blocks, origins
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.mapping.inference import Predictor
+from pitmap.mapping.engines.interface import EngineOptions
+from pitmap.mapping.engines.torch_engine import TorchEngine
 from pitmap.mapping.prediction import MapOptions, map_image
 from pitmap.networks import ModelCard, build, load_model, save_model
 from pitmap.networks.normalise import gain_and_bias, normalise
@@ -102,7 +103,7 @@ def speed(folder: Path, args: argparse.Namespace) -> list[str]:
         )
     options = MapOptions(tile=1024, device=args.device, precision="bf16")
     rows.append(("map_image, tile 1024, bf16", seconds(lambda: map_image(model, image, folder / "map.tif", options))))
-    tuned = Predictor(network, gain, bias, device=device)
+    tuned = TorchEngine(network, gain, bias, EngineOptions(device))
     rows.append(("sliding window, network prepared", seconds(lambda: sliding_window(tuned.logits, pixels, valid))))
     # (name, elapsed, processor per thread): on a shared processor the second time is the one to compare.
     times = [(name, elapsed, used / args.threads) for name, (elapsed, used) in rows]

@@ -201,15 +201,3 @@ def test_a_reviewed_map_teaches_the_next_network(study):
     assert dumps == after["corrections"]["changed"] + after["corrections"]["added"]
     assert read_card(workflow.model_path(project)).sha256 != model
     project.path.write_text(text)
-
-
-def test_all_maps_of_a_model_have_the_precision_of_the_first(study, monkeypatch):
-    project, _, _ = study
-    chosen = describe(project.results.folder / "maps" / "may.tif").tags["PITMAP_PRECISION"]
-    other = {"float32": "bf16", "bf16": "float32"}[chosen]
-    monkeypatch.setattr(
-        "pitmap.mapping.prediction.choose_precision", lambda wanted, *_: other if wanted == "auto" else wanted
-    )
-    (project.results.folder / "maps" / "june.tif").unlink()
-    workflow.map_scenes(project, workflow.model_path(project))
-    assert describe(project.results.folder / "maps" / "june.tif").tags["PITMAP_PRECISION"] == chosen

@@ -71,8 +71,6 @@ def map_scene(project: Study, model: Path, scene: Scene, progress: Callable[[flo
 
     out = project.results.map(scene.name).map
     options = map_options(project, scene, out)
-    if options.precision == "auto":
-        options = replace(options, precision=_precision_so_far(project, model))
     report = map_image(model, scene.image, out, options, progress)
     if project.mine_classes:
         extract_mines(
@@ -90,25 +88,6 @@ def split_file(project: Study, map_file: Path) -> Path | None:
     maps = {(project.results.map(s.name).map).resolve(): s.name for s in project.scenes}
     path = project.samples_folder / "splits" / f"{maps.get(map_file.resolve())}.tif"
     return path if path.exists() else None
-
-
-def _precision_so_far(project: Study, model: Path) -> Any:
-    """The precision in which a model has made a map of the project, ``auto`` before the first one.
-
-    A trial of speed chooses it: all maps of a model shall have one, and a map that is made again the same as before.
-    """
-    from pitmap.errors import ImageError
-    from pitmap.raster.reading import describe
-
-    sha256 = read_sha(model)
-    for scene in project.scenes:
-        try:
-            tags = describe(project.results.map(scene.name).map).tags
-        except ImageError:
-            continue
-        if tags.get("PITMAP_MODEL_SHA256") == sha256 and tags.get("PITMAP_PRECISION") in ("float32", "bf16"):
-            return tags["PITMAP_PRECISION"]
-    return "auto"
 
 
 def map_scenes(project: Study, model: Path, progress: Progress = silent) -> None:
@@ -141,6 +120,7 @@ def map_options(project: Study, scene: Scene, out: Path) -> Any:
         halo=settings.halo,
         test_time_augmentation=settings.test_time_augmentation,
         precision=settings.precision,
+        engine=settings.engine,
         device=project.training.device,
         confidence=MapFiles(out).confidence,
         probabilities=MapFiles(out).probabilities if settings.probabilities else None,

@@ -15,7 +15,7 @@ from shapely.geometry import box
 from pitmap.errors import ImageError, LabelError, ModelError, OutputError, ProjectError
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.mapping.inference import Predictor
+from pitmap.mapping.engines.torch_engine import TorchEngine
 from pitmap.mapping.prediction import MapOptions, map_image
 from pitmap.networks.model_file import read_card
 from pitmap.raster.codes import read_codes, read_legend
@@ -189,7 +189,7 @@ def test_what_is_read_and_mapped_at_once_does_not_grow_with_the_scene(
     model = model_file("small")
     windows: list[int] = []
     batches: list[tuple[int, ...]] = []
-    read, predict = RasterReader.read, Predictor.predict
+    read, predict = RasterReader.read, TorchEngine.predict
 
     def noted_read(self, window=None):
         windows.append((window or self.grid.window).height * (window or self.grid.window).width)
@@ -200,7 +200,7 @@ def test_what_is_read_and_mapped_at_once_does_not_grow_with_the_scene(
         return predict(self, pixels, valid, **options)
 
     monkeypatch.setattr(RasterReader, "read", noted_read)
-    monkeypatch.setattr(Predictor, "predict", noted_predict)
+    monkeypatch.setattr(TorchEngine, "predict", noted_predict)
     largest = []
     for side in (100, 400):
         image = image_file(side, side, name=f"{side}.tif")
@@ -339,18 +339,31 @@ def test_parts_of_other_inputs_are_discarded(tmp_path: Path, small: tuple[Path, 
     assert map_image(*small, tmp_path / "map.tif", SMALL).resumed == 0
 
 
-def test_choices_of_a_trial_are_kept_for_the_resumed_run(
+def test_the_precision_follows_the_device_and_the_model(
     tmp_path: Path, model_file: Callable, image_file: Callable, monkeypatch: pytest.MonkeyPatch
 ):
-    files = model_file("small", bf16_agreement=1.0), image_file(60, 60)
-    monkeypatch.setattr(Predictor, "seconds_a_tile", lambda *_: {"float32": 1.0, "bf16": 0.5})
+    image = image_file(60, 60)
+    for has, agreement, expected in ((True, 1.0, "bf16"), (True, 0.99, "float32"), (False, 1.0, "float32")):
+        monkeypatch.setattr("pitmap.mapping.engines.choices.has_bf16", lambda _, has=has: has)
+        report = map_image(model_file("small", bf16_agreement=agreement), image, tmp_path / "map.tif", SMALL)
+        assert report.precision == describe(report.path).tags["PITMAP_PRECISION"] == expected
+
+
+def test_parts_of_another_precision_or_engine_are_not_gone_on_with(tmp_path: Path, small: tuple[Path, Path]):
     with pytest.raises(KeyboardInterrupt):
-        map_image(*files, tmp_path / "map.tif", SMALL, stop_after(2))
-    monkeypatch.setattr(Predictor, "seconds_a_tile", lambda *_: {"float32": 0.5, "bf16": 1.0})
-    report = map_image(*files, tmp_path / "map.tif", SMALL)
-    assert (report.resumed, report.precision) == (2, "bf16")
-    assert describe(report.path).tags["PITMAP_PRECISION"] == "bf16"
-    assert map_image(*files, tmp_path / "map.tif", SMALL).precision == "float32"
+        map_image(*small, tmp_path / "map.tif", SMALL, stop_after(2))
+    assert map_image(*small, tmp_path / "map.tif", replace(SMALL, precision="bf16")).resumed == 0
+
+
+def test_an_engine_of_ones_own(tmp_path: Path, small: tuple[Path, Path]):
+    options = replace(SMALL, engine="mapping.own_engine:make")
+    report = map_image(*small, tmp_path / "map.tif", options)
+    codes = read_codes(report.path)
+    assert (report.engine, describe(report.path).tags["PITMAP_ENGINE"]) == (options.engine, options.engine)
+    assert set(np.unique(codes)) == {0, 3}
+    assert map_image(*small, tmp_path / "map.tif", SMALL).engine == "torch"
+    with pytest.raises(ProjectError, match=r"no mapping engine 'troch'.*Did you mean 'torch'"):
+        map_image(*small, tmp_path / "map.tif", replace(SMALL, engine="troch"))
 
 
 INTERRUPTED = """

@@ -16,7 +16,7 @@ from pitmap.errors import OutputError
 from pitmap.files import replacing
 from pitmap.grid import Grid
 from pitmap.legend import Legend
-from pitmap.mapping.inference import CONFIDENCE_STEPS, NO_PROBABILITY, PROBABILITY_SCALE
+from pitmap.mapping.engines.interface import CONFIDENCE_STEPS, NO_PROBABILITY, PROBABILITY_SCALE
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.tiles import Tile
 from pitmap.raster.codes import codes_layout

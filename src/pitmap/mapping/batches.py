@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pitmap.grid import Window
 from pitmap.legend import UNLABELLED
-from pitmap.mapping.inference import NO_PROBABILITY, Predictor
+from pitmap.mapping.engines.interface import NO_PROBABILITY, Engine
 from pitmap.mapping.masks import Cover
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.tiles import Tile
@@ -65,7 +65,7 @@ def _read_batch(reader: RasterReader, wanted: Cover, batch: Sequence[Tile]) -> _
 
 def map_batches(
     reader: RasterReader,
-    predictor: Predictor,
+    engine: Engine,
     wanted: Cover,
     batches: Sequence[Sequence[Tile]],
     partial: PartialMap,
@@ -81,7 +81,7 @@ def map_batches(
 
     Args:
         reader: The image.
-        predictor: The network.
+        engine: Maps a batch.
         wanted: Which pixels are to be mapped.
         batches: All batches. A batch is always mapped as a whole: its size may change the last bit of a logit.
         partial: Where the parts are kept.
@@ -101,9 +101,7 @@ def map_batches(
     with closing(_ahead(lambda index: _read_batch(reader, wanted, batches[index]), missing)) as reads:
         for index, (pixels, valid, mapped) in zip(missing, reads, strict=True):
             if mapped.any():
-                codes, sure, shares = predictor.predict(
-                    pixels, valid, confidence=confidence, probabilities=probabilities
-                )
+                codes, sure, shares = engine.predict(pixels, valid, confidence=confidence, probabilities=probabilities)
                 codes[~mapped] = UNLABELLED
             else:
                 codes, sure, shares = np.zeros(valid.shape, np.uint8), None, None

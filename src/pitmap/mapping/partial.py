@@ -34,22 +34,12 @@ class PartialMap:
         self.folder = out.with_name(f".{out.name}.partial")
         key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
         self._state_file = self.folder / "state.json"
-        state: dict[str, Any] = self._read_state()
-        if state.get("key") != key:
+        if self._read_state().get("key") != key:
             self.remove()
-            state = {"key": key}
-        self._state: dict[str, Any] = state
-        make_folder(self.folder)
-
-    @property
-    def settings(self) -> dict[str, Any] | None:
-        """What an earlier run with the same inputs chose by trial, None if there was none."""
-        return self._state.get("settings")
-
-    def keep_settings(self, settings: Mapping[str, Any]) -> None:
-        """Remember choices made by trial, so that a resumed run does not make others."""
-        self._state["settings"] = dict(settings)
-        write_json(self._state_file, self._state)
+            make_folder(self.folder)
+            write_json(self._state_file, {"key": key})
+        else:
+            make_folder(self.folder)
 
     def has(self, index: int) -> bool:
         """Whether a part is finished."""

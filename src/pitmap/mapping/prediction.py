@@ -19,14 +19,9 @@ from pitmap.files import make_folder
 from pitmap.legend import UNLABELLED
 from pitmap.mapping.assembly import assemble
 from pitmap.mapping.batches import map_batches
-from pitmap.mapping.inference import (
-    Precision,
-    Predictor,
-    choose_device,
-    choose_precision,
-    choose_tile,
-    keep_freed_memory,
-)
+from pitmap.mapping.engines import engine_maker
+from pitmap.mapping.engines.choices import choose_batch, choose_device, choose_precision, choose_tile
+from pitmap.mapping.engines.interface import EngineOptions, Precision
 from pitmap.mapping.masks import wanted_ground
 from pitmap.mapping.mines import IMAGE_TAG
 from pitmap.mapping.partial import PartialMap
@@ -53,8 +48,9 @@ class MapOptions:
         tile: Longest side of a tile in pixels; by default what the device's memory holds.
         halo: ``exact``, or the pixels thrown away at a tile's inner edges, rounded up to the network's stride.
         test_time_augmentation: Mean of the probabilities of the eight flips and rotations; eight times the work.
-        precision: ``auto`` takes bf16 where the model allows it and a trial shows that it saves time.
+        precision: ``auto`` takes bf16 where the device computes in it and the model gives the same map in it.
         device: ``auto``, ``cpu``, ``cuda``, or another name that PyTorch knows.
+        engine: What runs the network: a name of ``engines.ENGINES``, or ``package.module:name``.
         batch: Tiles mapped at once; by default 1 on a processor and 4 elsewhere.
         confidence: Where to write the calibrated probability of the mapped class, None not to.
         probabilities: Where to write the class probabilities, None not to.
@@ -74,6 +70,7 @@ class MapOptions:
     test_time_augmentation: bool = False
     precision: Literal["auto", "float32", "bf16"] = "auto"
     device: str = "auto"
+    engine: str = "torch"
     batch: int | None = None
     confidence: Path | None = None
     probabilities: Path | None = None
@@ -108,6 +105,7 @@ class MapReport:
         resumed: How many of them an earlier, unfinished run had mapped.
         precision: ``float32`` or ``bf16``.
         device: ``cpu``, ``cuda`` or the like.
+        engine: The mapping engine.
         pixels: Number of pixels of each class, by key.
         area_m2: Area of each class on the ellipsoid, by key; None without a CRS.
         unmapped: Number of pixels without data or masked.
@@ -126,6 +124,7 @@ class MapReport:
     resumed: int
     precision: Precision
     device: str
+    engine: str
     pixels: dict[str, int]
     area_m2: dict[str, float] | None
     unmapped: int
@@ -180,9 +179,7 @@ def map_image(
     confidence = None if options.confidence is None else Path(options.confidence)
     probabilities = None if options.probabilities is None else Path(options.probabilities)
     _check_outputs([p for p in (out, confidence, probabilities) if p is not None], image_path, model_path)
-    device = choose_device(options.device)
-    if device.type == "cpu":
-        keep_freed_memory()
+    device, make_engine = choose_device(options.device), engine_maker(options.engine)
     network, card = load_model(model_path, device, trusted=tuple(options.trusted))
     bands = len(card.bands)
     stride, _, sufficient = tile_geometry(network, bands)
@@ -195,21 +192,24 @@ def map_image(
         pixel_size_m=options.pixel_size_m,
     )  # fmt: skip
     wanted = wanted_ground(info.grid, options.extent, options.masks)
-    predictor = Predictor(
+    precision = choose_precision(options.precision, card.bf16_agreement, device)
+    tile = options.tile or choose_tile(network, bands, stride, halo, device)
+    batch = options.batch or choose_batch(device)
+    engine = make_engine(
         network,
         *gain_and_bias(reading.scale, reading.offset, card.mean, card.std),
-        device=device,
-        temperature=card.temperature or 1.0,
-        test_time_augmentation=options.test_time_augmentation,
+        EngineOptions(device, precision, card.temperature or 1.0, options.test_time_augmentation),
     )
-    partial = PartialMap(out, _inputs(card, info, reading, options, device, stride, halo))
+    inputs = _inputs(
+        card, info, reading, options, [options.engine, device.type, precision], [tile, batch, stride, halo]
+    )
+    partial = PartialMap(out, inputs)
     try:
-        tile, batch, predictor.precision = _settings(partial, options, card, predictor, stride, halo)
         tiles = TilePlan(info.grid.shape, stride, halo, tile).tiles()
         batches = [tiles[i : i + batch] for i in range(0, len(tiles), batch)]
         with open_raster(image_path, reading.indices, options.nodata) as reader:
             resumed = map_batches(
-                reader, predictor, wanted, batches, partial,
+                reader, engine, wanted, batches, partial,
                 confidence=confidence is not None, probabilities=probabilities is not None, progress=progress,
             )  # fmt: skip
         tile_shape = tiles[0].read.height, tiles[0].read.width
@@ -220,7 +220,8 @@ def map_image(
             "PITMAP_NETWORK": card.network,
             "PITMAP_PROJECT": options.project or card.project,
             "PITMAP_VERSION": __version__,
-            "PITMAP_PRECISION": predictor.precision,
+            "PITMAP_ENGINE": options.engine,
+            "PITMAP_PRECISION": precision,
             "PITMAP_TILE": "{} x {}".format(*tile_shape),
             "PITMAP_HALO": str(halo),
             "PITMAP_EXACT": "yes" if halo >= sufficient else "no",
@@ -244,27 +245,13 @@ def map_image(
         tile=tile_shape,
         tiles=len(tiles),
         resumed=resumed,
-        precision=predictor.precision,
+        precision=precision,
         device=device.type,
+        engine=options.engine,
         pixels={key: int(totals.pixels[code]) for code, key in enumerate(keys, start=1)},
         area_m2=None if areas is None else {key: float(areas[code]) for code, key in enumerate(keys, start=1)},
         unmapped=int(totals.pixels[UNLABELLED]),
     )
-
-
-def _settings(
-    partial: PartialMap, options: MapOptions, card: ModelCard, predictor: Predictor, stride: int, halo: int
-) -> tuple[int, int, Precision]:
-    """Side of a tile, tiles in a batch and precision: those of the run that is resumed, or chosen now."""
-    settings = partial.settings
-    if settings is None:
-        device, bands = predictor.device, len(card.bands)
-        tile = options.tile or choose_tile(predictor.network, bands, stride, halo, device)
-        batch = options.batch or (1 if device.type == "cpu" else 4)
-        precision = choose_precision(options.precision, card.bf16_agreement, predictor, bands)
-        settings = dict[str, Any](tile=tile, batch=batch, precision=precision)
-        partial.keep_settings(settings)
-    return settings["tile"], settings["batch"], settings["precision"]
 
 
 def _check_outputs(outputs: Sequence[Path], image_path: Path, model_path: Path) -> None:
@@ -286,9 +273,8 @@ def _inputs(
     info: RasterInfo,
     reading: ImageReading,
     options: MapOptions,
-    device: torch.device,
-    stride: int,
-    halo: int,
+    engine: list[str],
+    tiles: list[int],
 ) -> dict[str, Any]:
     """Everything that the values of the map depend on."""
     layers = [*options.masks, *([] if options.extent is None else [options.extent])]
@@ -300,9 +286,9 @@ def _inputs(
         "bands": [reading.indices, reading.scale, reading.offset],
         "nodata": None if options.nodata is None else repr(options.nodata),
         "masks": [len(options.masks), [_fingerprint(Path(layer)) for layer in layers]],
-        "tiles": [options.tile, options.batch, stride, halo],
+        "tiles": tiles,
         "augmentation": options.test_time_augmentation,
-        "precision": [options.precision, device.type],
+        "engine": engine,
         "rasters": [options.confidence is not None, options.probabilities is not None],
     }
 

@@ -177,6 +177,9 @@ class MappingSection(Section):
     probabilities: bool = False
     """Write the class probabilities too."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
+    """``auto`` takes bf16 where the device computes in it and the model gives the same map in it."""
+    engine: str = "torch"
+    """What runs the network: ``torch``, or one's own as ``package.module:name``."""
     mines: list[str] | None = None
     """Keys of the classes that become mine polygons. Default: OPM, or the class whose name says pit or mine."""
     minimum_mapping_unit_m2: float = Field(1000.0, ge=0)

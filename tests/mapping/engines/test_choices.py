@@ -1,0 +1,60 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from pitmap.errors import ModelError
+from pitmap.mapping.engines import choices
+from pitmap.mapping.engines.choices import choose_device, choose_precision, choose_tile, memory_bytes
+from pitmap.networks.model_file import load_model
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "agreement", "has", "chosen"),
+    [
+        ("auto", 0.999, True, "bf16"),
+        ("auto", 0.9995, False, "float32"),
+        ("auto", 0.998, True, "float32"),
+        ("auto", None, True, "float32"),
+        ("float32", 1.0, True, "float32"),
+        ("bf16", None, False, "bf16"),
+    ],
+)
+def test_precision(
+    wanted: str, agreement: float | None, has: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choices, "has_bf16", lambda device: has)
+    assert choose_precision(wanted, agreement, CPU) == chosen
+
+
+def test_bf16_that_is_known_to_differ_is_refused():
+    with pytest.raises(ModelError, match=r"99\.00%"):
+        choose_precision("bf16", 0.99, CPU)
+
+
+def test_tiles_fit_the_memory_of_the_machine(model_file: Callable, monkeypatch: pytest.MonkeyPatch):
+    network, _ = load_model(model_file())
+    sides = []
+    for whole in (2**50, 2**28, 2**20):
+        monkeypatch.setattr(choices, "memory_bytes", lambda _, whole=whole: whole)
+        sides.append(choose_tile(network, 3, 16, 96, CPU))
+    assert sides[0] == 1024
+    assert sides == sorted(sides, reverse=True)
+    assert sides[-1] == 512  # below four halos a tile is mostly halo
+
+
+def test_what_is_in_the_memory_does_not_change_the_tile(monkeypatch: pytest.MonkeyPatch):
+    import psutil
+
+    real = psutil.virtual_memory()
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: real._replace(available=0, free=0, percent=100.0))
+    assert memory_bytes(CPU) == real.total
+
+
+def test_devices():
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type in ("cpu", "cuda")
+    with pytest.raises(ModelError, match="toaster"):
+        choose_device("toaster")
