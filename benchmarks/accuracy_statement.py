@@ -29,6 +29,7 @@ from pitmap.accuracy.mines.audit import Audit, AuditOptions, audit
 from pitmap.accuracy.sampling.design import DesignOptions, design, draw
 from pitmap.accuracy.sampling.estimation import AreaEstimates, Estimate, estimate_counts
 from pitmap.accuracy.sampling.sample import estimate
+from pitmap.cli.console import Console
 from pitmap.legend import Legend
 from pitmap.raster.codes import read_codes
 from pitmap.study.study import load_study
@@ -105,7 +106,7 @@ def audit_line(name: str, result: Audit) -> str:
 def statement(folder: Path, seed: int, draws: int, training: str) -> list[str]:
     """The result as lines of Markdown."""
     project = load_study(write_project(folder, seed, dates=(DAY,), vector=True, more=f"\n[training]\n{training}\n"))
-    workflow.run(project, announce=print)
+    workflow.run(project, observer=Console())
     (scene,) = project.scenes
     map_file = project.results.folder / "maps" / f"{scene.name}.tif"
     mask = read_codes(DATA / "masks" / f"strzegom_west_{DAY}.tif")

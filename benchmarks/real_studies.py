@@ -17,6 +17,7 @@ import geopandas as gpd
 from benchmarks.real_projects import write_aberystwyth, write_gid
 from benchmarks.strzegom import write_project
 from pitmap import workflow
+from pitmap.cli.console import Console
 from pitmap.study.study import Study, load_study
 
 STUDIES: dict[str, Callable[[Path], Path]] = {
@@ -71,7 +72,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             project = load_study(write(Path(folder)))
             start = time.perf_counter()
-            workflow.run(project, announce=print)
+            workflow.run(project, observer=Console())
             text = describe(name, project, time.perf_counter() - start)
         print(text, flush=True)
         if arguments.report:

@@ -27,6 +27,7 @@ from rasterio.features import rasterize, shapes
 
 from pitmap import workflow
 from pitmap.accuracy.census.confusion import figures
+from pitmap.cli.console import Console
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.mapping.review import ReviewOptions, review
@@ -70,7 +71,7 @@ def judged(
         encoding="utf-8",
     )
     project = load_study(path)
-    workflow.run(project, announce=print)
+    workflow.run(project, observer=Console())
     samples = SampleSet(project.samples_folder)
     map_file = project.results.folder / "maps" / "site.tif"
     mapped, truth = read_codes(map_file), read_codes(folder / "site-labels.tif")

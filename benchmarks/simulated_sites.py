@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.robust_recipe import forest, test_matrix
 from pitmap import workflow
 from pitmap.accuracy.census.confusion import Figures
+from pitmap.cli.console import Console
 from pitmap.raster.codes import read_codes
 from pitmap.simulate.landscape import simulate, sites
 from pitmap.simulate.site_files import write_site
@@ -55,7 +56,7 @@ def compare(
         of_forest = test_matrix(samples, forest(samples, seed, most=200_000)).figures()
         print(line("random forest", of_forest, time.perf_counter() - start), flush=True)
         start = time.perf_counter()
-        card = workflow.train_model(project, network, announce=print)
+        card = workflow.train_model(project, network, observer=Console())
         model = workflow.model_path(project, network)
         maps = []
         for scene in project.scenes:

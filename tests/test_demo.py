@@ -9,8 +9,7 @@ def test_the_way_from_the_raw_product_to_the_report(tmp_path, monkeypatch):
     text = demo.PROJECT.replace("epochs = 50", "epochs = 1").replace("patch = 128", "patch = 64\nblock_m = 100")
     assert text != demo.PROJECT
     monkeypatch.setattr(demo, "PROJECT", text.replace("width = 8", "width = 2"))
-    said = []
-    report = demo.run_demo(tmp_path, 0, said.append, lambda step, share: None)
+    report = demo.run_demo(tmp_path)
     assert report == tmp_path / "results" / "report.html"
     assert report.exists()
     for name, shape in demo.SIZES.items():
@@ -23,5 +22,5 @@ def test_the_way_from_the_raw_product_to_the_report(tmp_path, monkeypatch):
     content = json.loads((tmp_path / "results" / "accuracy.json").read_text())
     assert content["labelled_area"]["figures"]["total"] > 0.9 * (128 * 128 + 192 * 224)
     made = (tmp_path / "site2" / "image.tif").stat().st_mtime_ns
-    demo.run_demo(tmp_path, 0, said.append, lambda step, share: None)
+    demo.run_demo(tmp_path)
     assert (tmp_path / "site2" / "image.tif").stat().st_mtime_ns == made

@@ -4,6 +4,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 
+from observers import Heard
 from pitmap import workflow
 from pitmap.accuracy.sampling.design import DesignOptions, design
 from pitmap.errors import ProjectError
@@ -40,9 +41,9 @@ def study(tmp_path_factory):
     write_site(folder, "june", codes, grid(160, 130))
     write_site(folder, "far", quilt(96, 96, 3, seed=4), grid(96, 96, x=520_000))
     project = load_study(write_project(folder, ["may", "june", "far"], QUICK, samples="block_m = 80"))
-    said = []
-    report = workflow.run(project, announce=said.append)
-    return project, report, said
+    heard = Heard()
+    report = workflow.run(project, observer=heard)
+    return project, report, heard.said
 
 
 def test_every_step_leaves_its_file(study):
@@ -140,13 +141,13 @@ def test_reference_points_are_estimated_from_until_the_map_changes(study):
     design(map_file, points, DesignOptions(points=120, floor=20))
     text = project.path.read_text()
     project.path.write_text(text + '[accuracy]\nreference = "points.gpkg"\n')
-    said: list[str] = []
-    workflow.run(load_study(project.path), announce=said.append)
-    assert any("No estimate from reference points" in s for s in said)  # nobody has labelled them
+    heard = Heard()
+    workflow.run(load_study(project.path), observer=heard)
+    assert any("No estimate from reference points" in s for s in heard.warned)  # nobody has labelled them
     frame = gpd.read_file(points, layer="points")
     frame["reference"] = frame["map_code"]
     frame.to_file(points, layer="points", driver="GPKG")
-    report = workflow.run(load_study(project.path), announce=print)
+    report = workflow.run(load_study(project.path))
     estimate = json.loads((project.results.folder / "estimate.json").read_text())
     assert estimate["overall_accuracy"]["value"] == 1
     assert "Estimate from a sample of points" in report.read_text()
@@ -157,9 +158,9 @@ def test_reference_points_are_estimated_from_until_the_map_changes(study):
         map_file, np.where(codes == 1, 2, codes).astype(np.uint8), describe(map_file).grid, codes_layout(DEFAULT_LEGEND)
     )
     assert "no map here any more" in write_report(project, workflow.model_path(project)).read_text()
-    said.clear()
-    assert not workflow.estimate_reference(load_study(project.path), said.append)
-    assert "sample of another map" in said[0]
+    heard = Heard()
+    assert not workflow.estimate_reference(load_study(project.path), heard)
+    assert "sample of another map" in heard.warned[0]
     assert not (project.results.folder / "estimate.json").exists()
     map_file.write_bytes(kept)
     project.path.write_text(text.replace("[[sites]]", '[accuracy]\nreference = "pionts.gpkg"\n[[sites]]', 1))
@@ -185,12 +186,12 @@ def test_a_reviewed_map_teaches_the_next_network(study):
     frame.to_file(queue, layer="review", driver="GPKG")
     text = project.path.read_text()
     project.path.write_text(text.replace('image = "may.tif"', 'image = "may.tif"\ncorrections = "review.gpkg"'))
-    said: list[str] = []
-    workflow.run(load_study(project.path), announce=said.append)
+    heard = Heard()
+    workflow.run(load_study(project.path), observer=heard)
     after = json.loads((project.results.folder / "samples" / "samples.json").read_text())
     assert after["corrections"]["polygons"] == 1
     assert after["corrections"]["open"] > 0
-    assert any("1 reviewed polygon(s)" in s for s in said)
+    assert any("1 reviewed polygon(s)" in s for s in heard.said)
     accuracy = json.loads((project.results.folder / "accuracy.json").read_text())
     assert accuracy["labelled_area"]["figures"]["total"] == figures["total"]
     for split in ("validation", "test"):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pitmap import workflow
 from pitmap.files import make_folder, write_text
+from pitmap.observer import SILENT, Observer, Part
 from pitmap.study.study import load_study
 
 SIZES = {"site1": (320, 320), "site2": (704, 704)}
@@ -57,10 +56,8 @@ class DemoFiles:
 
 def run_demo(
     folder: Path,
-    seed: int,
-    announce: workflow.Announce,
-    progress: workflow.Progress,
-    callbacks: list[Any] | None = None,
+    seed: int = 0,
+    observer: Observer = SILENT,
 ) -> Path:
     """Simulate two sites and their products, prepare the images, and run the study on them.
 
@@ -75,24 +72,25 @@ def run_demo(
     make_folder(folder)
     tables = ""
     for number, name in enumerate(SIZES):
-        files = make_site(folder / name, name, seed, lambda share, n=number: progress("simulating", (n + share) / 2))  # type: ignore[misc]
-        announce(f"{name}: {files.product.name} calibrated and orthorectified to {files.image}.")
+        part = Part(observer, number / len(SIZES), (number + 1) / len(SIZES), f"simulating {name}")
+        files = make_site(folder / name, name, seed, part)
+        observer.say(f"{name}: {files.product.name} calibrated and orthorectified to {files.image}.")
         tables += SITE.format(name=name, product=f"{name}/{files.product.name}")
     path = folder / "pitmap.toml"
     text = PROJECT.format(seed=seed, sites=tables)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
-    return workflow.run(load_study(path), None, announce, progress, callbacks)
+    return workflow.run(load_study(path), observer=observer)
 
 
-def make_site(folder: Path, name: str, seed: int, progress: Callable[[float], None]) -> DemoFiles:
+def make_site(folder: Path, name: str, seed: int, observer: Observer = SILENT) -> DemoFiles:
     """Simulate a site, its land-use map and a GF-2 product of it, and prepare the image.
 
     Args:
         folder: Where its files go.
         name: ``site1`` or ``site2``.
         seed: Of the landscape.
-        progress: Called with the share done.
+        observer: Told of the progress.
     """
     from pitmap.imagery.prepare import PrepareOptions, prepare
     from pitmap.simulate.landscape import simulate, sites
@@ -106,12 +104,12 @@ def make_site(folder: Path, name: str, seed: int, progress: Callable[[float], No
     height, width = SIZES[name]
     parameters = replace(sites(seed=seed)[name], height=height, width=width)
     landscape = simulate(parameters)
-    progress(0.3)
+    observer.progress(f"simulating {name}", 0.3)
     write_site(folder, landscape, name)
     options = ProductOptions(day=parameters.date, pan=False, noise_dn=1.0, seed=seed)
-    product = write_product(folder, landscape, options, lambda done: progress(0.3 + 0.4 * done))
+    product = write_product(folder, landscape, options, Part(observer, 0.3, 0.7))
     # The map's grid is the landscape's own: beyond it there is neither land-use map nor truth.
     x_min, y_min, x_max, y_max = landscape.grid.bounds
     wanted = PrepareOptions(dem=product.dem, crs=f"EPSG:{parameters.epsg}", extent=(x_min, y_min, x_max, y_max))
-    prepare(product.path, image, wanted, lambda done: progress(0.7 + 0.3 * done))
+    prepare(product.path, image, wanted, lambda done: observer.progress(f"preparing {name}", 0.7 + 0.3 * done))
     return DemoFiles(product.path, image)

@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 
 logger = logging.getLogger("pitmap")
+logger.addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
@@ -82,3 +83,11 @@ class Part(Observer):
 
 SILENT = Observer()
 """Sentences go to the log, progress nowhere."""
+
+
+def clock(seconds: float) -> str:
+    """A time for people: ``45 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -7,13 +7,13 @@ Results lie in the project's results folder: ``samples/``, ``models/<network>-se
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pitmap.errors import ModelError
 from pitmap.files import write_json
+from pitmap.observer import SILENT, Observer, Part
 from pitmap.study.results import MapFiles
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
@@ -24,54 +24,49 @@ if TYPE_CHECKING:
     from pitmap.networks.model_file import ModelCard
     from pitmap.samples.dataset import SampleSet
 
-Announce = Callable[[str], None]
-Progress = Callable[[str, float], None]
-
-
-def silent(*_: object) -> None:
-    """Say nothing."""
-
 
 def model_path(project: Study, network: str | None = None, seed: int | None = None) -> Path:
     """Where the model of a network and a seed lies."""
     return project.results.model(network or project.training.network, project.project.seed if seed is None else seed)
 
 
-def sample(project: Study, progress: Progress = silent) -> SampleSet:
+def sample(project: Study, observer: Observer = SILENT) -> SampleSet:
     """Build the sample set."""
     from pitmap.samples.build import build
 
-    return build(project, progress)
+    return build(project, observer)
 
 
 def train_model(
     project: Study,
     network: str | None = None,
     seed: int | None = None,
-    announce: Announce = silent,
-    callbacks: list[Any] | None = None,
+    observer: Observer = SILENT,
     samples: SampleSet | None = None,
     steps: int | None = None,
 ) -> ModelCard:
     """Train a network on the project's sample set, or on another one or for other steps where these are given."""
     from pitmap.samples.dataset import SampleSet
     from pitmap.training.fit import Training, train
+    from pitmap.training.progress import Told
 
     samples = SampleSet(project.samples_folder) if samples is None else samples
     training = Training.of(project.training, project.project.seed if seed is None else seed, network)
     if steps is not None:
         training = replace(training, recipe=replace(training.recipe, steps=steps))
-    return train(samples, training, model_path(project, network, seed), announce=announce, callbacks=callbacks)
+    return train(
+        samples, training, model_path(project, network, seed), announce=observer.say, callbacks=[Told(observer)]
+    )
 
 
-def map_scene(project: Study, model: Path, scene: Scene, progress: Callable[[float], None] = silent) -> MapReport:
+def map_scene(project: Study, model: Path, scene: Scene, observer: Observer = SILENT) -> MapReport:
     """Map a scene of the project and extract its mines."""
     from pitmap.mapping.mines import extract_mines
     from pitmap.mapping.prediction import map_image
 
     out = project.results.map(scene.name).map
     options = map_options(project, scene, out)
-    report = map_image(model, scene.image, out, options, progress)
+    report = map_image(model, scene.image, out, options, observer)
     if project.mine_classes:
         extract_mines(
             out,
@@ -90,16 +85,13 @@ def split_file(project: Study, map_file: Path) -> Path | None:
     return path if path.exists() else None
 
 
-def map_scenes(project: Study, model: Path, progress: Progress = silent) -> None:
+def map_scenes(project: Study, model: Path, observer: Observer = SILENT) -> None:
     """Map all scenes of the project whose maps are not up to date."""
     scenes = project.scenes
     for i, scene in enumerate(scenes):
         if map_is_current(project, model, scene):
             continue
-
-        def part(done: float, i: int = i, name: str = scene.name) -> None:
-            progress(f"mapping {name}", (i + done) / len(scenes))
-
+        part = Part(observer, i / len(scenes), (i + 1) / len(scenes), f"mapping {scene.name}")
         map_scene(project, model, scene, part)
         write_json(_key_file(project.results.map(scene.name).map), _map_key(project, model, scene))
 
@@ -144,11 +136,11 @@ def assess_project(project: Study, model: Path, *, with_ground: bool = False) ->
     return result
 
 
-def estimate_reference(project: Study, announce: Announce = silent) -> bool:
+def estimate_reference(project: Study, observer: Observer = SILENT) -> bool:
     """Estimate accuracy and areas from the labelled points that ``[accuracy] reference`` names.
 
     Writes ``estimate.json``. Points that cannot be used, because they were drawn from another map or nobody has
-    labelled them yet, give no estimate: the reason is announced, and an estimate of an earlier map is removed.
+    labelled them yet, give no estimate: the reason is said, and an estimate of an earlier map is removed.
 
     Returns:
         Whether there is an estimate.
@@ -167,10 +159,10 @@ def estimate_reference(project: Study, announce: Announce = silent) -> bool:
         result = estimate(points, maps[name])
     except LabelError as error:
         out.unlink(missing_ok=True)
-        announce(f"No estimate from reference points: {error}")
+        observer.warn(f"No estimate from reference points: {error}")
         return False
     result.write(out)
-    announce(result.summary())
+    observer.say(result.summary())
     return True
 
 
@@ -205,9 +197,7 @@ def _map_key(project: Study, model: Path, scene: Scene) -> dict[str, Any]:
 def run(
     project: Study,
     network: str | None = None,
-    announce: Announce = silent,
-    progress: Progress = silent,
-    callbacks: list[Any] | None = None,
+    observer: Observer = SILENT,
 ) -> Path:
     """Sample, train, map all scenes, assess, estimate from reference points and report; what is current is skipped.
 
@@ -219,16 +209,16 @@ def run(
     """
     from pitmap.report import write_report
 
-    samples = sample(project, progress)
-    announce(describe_samples(samples))
-    card = train_model(project, network, None, announce, callbacks)
-    announce(describe_model(card))
+    samples = sample(project, observer)
+    observer.say(describe_samples(samples))
+    card = train_model(project, network, None, observer)
+    observer.say(describe_model(card))
     model = model_path(project, network)
     if card.sha256 != read_sha(model):
         raise ModelError(f"{model} changed while it was being used.", remedy="Run the command again.")
-    map_scenes(project, model, progress)
-    announce(assess_project(project, model).summary())
-    estimate_reference(project, announce)
+    map_scenes(project, model, observer)
+    observer.say(assess_project(project, model).summary())
+    estimate_reference(project, observer)
     return write_report(project, model)
 
 

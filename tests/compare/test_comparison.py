@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from observers import Heard
 from pitmap import workflow
 from pitmap.accuracy.census.confusion import figures
 from pitmap.compare import compare
@@ -62,9 +63,9 @@ def outside(request):
 def finished(tmp_path_factory, outside):
     folder = tmp_path_factory.mktemp("whole") / "study"
     project = study(folder)
-    said: list[str] = []
-    page = compare(project, announce=said.append)
-    return project, page, said
+    heard = Heard()
+    page = compare(project, observer=heard)
+    return project, page, heard.said
 
 
 def tables(project: Study) -> dict[str, str]:
@@ -244,9 +245,9 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_tables(finished, tmp_path):
     killed_at(project, "blocks/outside-dilated-seed0/maps/*")  # among the files of a map
     killed_at(project, "random/outside-dilated-seed1/run.json")  # the last but the tables
     assert not (project.results.folder / "comparison.html").exists()
-    said: list[str] = []
-    compare(project, announce=said.append)
-    assert not [line for line in said if line.startswith("Run ")]
+    heard = Heard()
+    compare(project, observer=heard)
+    assert not [line for line in heard.said if line.startswith("Run ")]
     first, second = tables(whole), tables(project)
     assert first.keys() == second.keys()
     for name in first:
@@ -270,9 +271,9 @@ def test_parts_on_two_machines_make_the_same_tables(finished, tmp_path):
     )
     shutil.rmtree(Plan.of(project).study(left_out).results.folder)
     assert [r for r in plan.runs if not Keys(Plan.of(project)).is_done(r)] == [left_out]
-    said: list[str] = []
-    assert compare(project, "1/4", said.append) == project.results.folder / "runs"
-    assert "1 of 8 runs are still to be done" in said[-1]
-    assert compare(project, "4/4", said.append) == project.results.folder / "comparison.html"
-    assert sum(line.startswith("Run ") for line in said) == 1
+    heard = Heard()
+    assert compare(project, "1/4", heard) == project.results.folder / "runs"
+    assert "1 of 8 runs are still to be done" in heard.said[-1]
+    assert compare(project, "4/4", heard) == project.results.folder / "comparison.html"
+    assert sum(line.startswith("Run ") for line in heard.said) == 1
     assert tables(project) == tables(whole)

@@ -12,6 +12,7 @@ import rasterio
 from affine import Affine
 from shapely.geometry import box
 
+from observers import Heard
 from pitmap.errors import ImageError, LabelError, ModelError, OutputError, ProjectError
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
@@ -70,8 +71,9 @@ def test_a_smaller_halo_is_a_choice_that_the_map_states(tmp_path: Path, small: t
 
 def test_the_map_says_what_it_is(tmp_path: Path, small: tuple[Path, Path]):
     model, image = small
-    shares: list[float] = []
-    report = map_image(model, image, tmp_path / "map.tif", replace(SMALL, project="study"), shares.append)
+    heard = Heard()
+    report = map_image(model, image, tmp_path / "map.tif", replace(SMALL, project="study"), heard)
+    shares = heard.shares
     info = describe(tmp_path / "map.tif")
     assert (info.dtype, info.nodata, info.bands) == ("uint8", 0, 1)
     assert info.grid.same_as(describe(image).grid)
@@ -277,7 +279,7 @@ def test_outputs_that_cannot_be_are_refused(tmp_path: Path, small: tuple[Path, P
             MapOptions(**wrong)
 
 
-def stop_after(tiles: int) -> Callable[[float], None]:
+def stop_after(tiles: int) -> Heard:
     calls: list[float] = []
 
     def progress(share: float) -> None:
@@ -285,7 +287,7 @@ def stop_after(tiles: int) -> Callable[[float], None]:
         if len(calls) > tiles:
             raise KeyboardInterrupt
 
-    return progress
+    return Heard(each=progress)
 
 
 def test_an_interrupted_run_resumes_where_it_stopped(tmp_path: Path, small: tuple[Path, Path]):
@@ -373,6 +375,7 @@ import rasterio.shutil
 from mapping import small_network
 from pitmap.errors import OutputError
 from pitmap.mapping.prediction import MapOptions, map_image
+from pitmap.observer import Observer
 
 job, model, image, folder = sys.argv[1], *map(Path, sys.argv[2:])
 options = MapOptions(tile=32, device="cpu", confidence=folder / "c.tif", probabilities=folder / "p.tif")
@@ -388,8 +391,9 @@ def child(work):
         os._exit(0)
     return pid
 
-def slow(share):
-    time.sleep(0.05)
+class Slow(Observer):
+    def progress(self, step, share):
+        time.sleep(0.05)
 
 def finished():
     return len(list((folder / ".map.tif.partial").glob("[0-9]*.npz")))
@@ -413,7 +417,7 @@ if job == "kill":
     generator, seen = random.Random(3), []
     for _ in range(6):
         target = finished() + generator.randint(0, 2)
-        pid = child(lambda: map_image(model, image, folder / "map.tif", options, slow))
+        pid = child(lambda: map_image(model, image, folder / "map.tif", options, Slow()))
         while finished() < target:
             time.sleep(0.002)
         time.sleep(generator.uniform(0, 0.1))
@@ -446,7 +450,8 @@ def in_subprocess(*arguments: object) -> dict:
     tests = Path(__file__).resolve().parents[1]
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED, *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, env={"PYTHONPATH": str(tests), "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=120,
+        env={"PYTHONPATH": f"{tests}:{tests.parent / 'src'}", "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pitmap.cli.console import bands_of, load_project, one_step, pairs, say
+from pitmap.cli.console import Console, bands_of, load_project, pairs
 
 LegendOption = Annotated[Path | None, typer.Option("--project", "-p", help="Project whose legend is used.")]
 
@@ -38,8 +38,8 @@ def assess(
         field=field,
         extent=extent,
     )
-    with one_step("comparing") as progress:
-        result = compare(map_file, reference, options, progress=progress)
+    with Console() as observer:
+        result = compare(map_file, reference, options, observer=observer)
     _print_figures(result)
     if out is not None:
         result.write(out)
@@ -87,8 +87,8 @@ def design(
         legend=None if project is None else load_project(project).legend,
         seed=seed,
     )
-    with one_step("drawing") as progress:
-        drawn = draw(map_file, out, options, progress)
+    with Console() as observer:
+        drawn = draw(map_file, out, options, observer)
     strata = ", ".join(f"{s.name} {s.points}" for s in drawn.strata)
     print(f"{out}: {len(drawn.rows)} points ({strata}). Fill in the field `reference` in QGIS, then: pitmap estimate")
 
@@ -106,10 +106,10 @@ def estimate(
     from pitmap.accuracy.sampling.sample import EstimateOptions
     from pitmap.accuracy.sampling.sample import estimate as estimate_sample
 
-    with one_step("checking the map") as progress:
-        result = estimate_sample(points, map_file, EstimateOptions(use_doubtful=doubtful), progress)
-    for warning in (*result.estimates.warnings, *result.warnings):
-        say(f"Warning: {warning}")
+    with Console() as observer:
+        result = estimate_sample(points, map_file, EstimateOptions(use_doubtful=doubtful), observer)
+        for warning in (*result.estimates.warnings, *result.warnings):
+            observer.warn(warning)
     if out is not None:
         result.write(out)
     print(result.summary() + ("" if out is None else f" Written to {out}."))
@@ -162,7 +162,7 @@ def _allocation(value: str) -> Any:
 
 
 def _print_figures(assessment: Any) -> None:
-    from rich.console import Console
+    from rich.console import Console as Terminal
     from rich.table import Table
 
     def share(value: float | None) -> str:
@@ -178,7 +178,7 @@ def _print_figures(assessment: Any) -> None:
             f"{c.key} {c.name}", f"{c.mapped:.0f}", f"{c.reference:.0f}", share(c.producers_accuracy),
             share(c.users_accuracy), share(c.iou), share(c.f1),
         )  # fmt: skip
-    Console().print(table)
+    Terminal().print(table)
     print(
         f"Kappa {'–' if figures.kappa is None else f'{figures.kappa:.3f}'}, quantity disagreement "
         f"{share(figures.quantity)}, allocation disagreement {share(figures.allocation)}."

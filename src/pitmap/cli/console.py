@@ -1,7 +1,9 @@
-"""What the commands share: loading a project, progress bars, sentences on stderr, values out of options."""
+"""What the commands share: loading a project, what is shown while a step works, values out of options."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,13 +12,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pitmap.errors import ProjectError
+from pitmap.observer import Epoch, Observer, clock
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from types import TracebackType
+    from typing import Self
+
+    from rich.progress import Progress, TaskID
 
     from pitmap.study.study import Study
 
 ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A pitmap.toml, or the folder it lies in.")]
+
+SECONDS_BETWEEN_LINES = 60.0
+"""Where there is no terminal, a line of progress is written at most this often."""
 
 
 def load_project(path: Path) -> Study:
@@ -26,40 +35,95 @@ def load_project(path: Path) -> Study:
     return load_study(path / "pitmap.toml" if path.is_dir() else path)
 
 
-def say(text: str) -> None:
-    """Print to stderr, so that stdout holds the result alone."""
-    from rich.console import Console
+class Console(Observer):
+    """Shows on stderr what a step says, so that stdout holds the result alone.
 
-    Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+    On a terminal progress is a bar with an estimate of the time left; elsewhere it is a line at most once a minute.
 
+    Args:
+        now: A clock in seconds.
+    """
 
-@contextmanager
-def progress_bar() -> Iterator[tuple[Callable[[str, float], None], Progress]]:
-    """A progress bar on stderr: a function (step, share done) that moves it, and the bar itself."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._step, self._share, self._started, self._written = "", 0.0, now(), now()
+        self._epoch = ""
 
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task: list[TaskID] = []
+    def __enter__(self) -> Self:
+        return self
 
-        def move(step: str, share: float) -> None:
-            if not task:
-                task.append(bar.add_task(step, total=1.0))
-            bar.update(task[0], description=step, completed=share)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar = self._task = None
 
-        yield move, bar
+    def say(self, sentence: str) -> None:
+        """A line on stderr."""
+        if self._bar is None:
+            print(sentence, file=sys.stderr, flush=True)
+        else:
+            self._bar.console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+    def warn(self, sentence: str) -> None:
+        """A line that begins with ``Warning:``."""
+        self.say(f"Warning: {sentence}")
+
+    def progress(self, step: str, share: float) -> None:
+        """Move the bar, or write a line if the last one is old enough."""
+        anew = step != self._step or share < self._share
+        if anew:
+            self._started = self._now()
+            self._epoch = self._epoch if step == self._step else ""
+        self._step, self._share = step, share
+        if sys.stderr.isatty() or self._bar is not None:
+            self._move(anew)
+        elif self._now() - self._written >= SECONDS_BETWEEN_LINES:
+            self._written = self._now()
+            passed = self._written - self._started
+            left = f", about {clock(passed / share - passed)} left" if 0 < share < 1 and passed > 0 else ""
+            self.say(f"{self._text()}: {share:.0%}{left}")
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Show it beside the progress."""
+        self._epoch = f"epoch {epoch.number}/{epoch.of}, loss {epoch.loss:.3f}"
+        if epoch.validation_miou is not None:
+            self._epoch += f", validation mIoU {epoch.validation_miou:.3f}"
+
+    def _text(self) -> str:
+        return f"{self._step}, {self._epoch}" if self._epoch else self._step
+
+    def _move(self, anew: bool) -> None:
+        from rich.console import Console as Terminal
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        if self._bar is None:
+            self._bar = Progress(
+                TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
+                TimeElapsedColumn(), TimeRemainingColumn(), console=Terminal(stderr=True), transient=True,
+            )  # fmt: skip
+            self._bar.start()
+        if self._task is None:
+            self._task = self._bar.add_task(self._text(), total=1.0)
+        elif anew:
+            self._bar.reset(self._task)
+        self._bar.update(self._task, description=self._text(), completed=self._share)
 
 
 @contextmanager
 def one_step(name: str) -> Iterator[Callable[[float], None]]:
-    """A progress bar for a command of one step: a function of the share done."""
-    with progress_bar() as (move, _):
-        yield lambda share: move(name, share)
+    """A ``Console`` for a step that tells its share done to a function."""
+    with Console() as observer:
+        yield lambda share: observer.progress(name, share)
+
+
+def say(text: str) -> None:
+    """Print to stderr, so that stdout holds the result alone."""
+    Console().say(text)
 
 
 def pairs(text: str | None, option: str) -> dict[str, str | None] | None:

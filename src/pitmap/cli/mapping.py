@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pitmap.cli.console import bands_of, load_project, one_step
+from pitmap.cli.console import Console, bands_of, load_project
 from pitmap.errors import ProjectError
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def map_image(
         "device": None if device == "auto" else device,
     }
     options = replace(options, **{k: v for k, v in given.items() if v is not None})
-    with one_step(f"mapping {image.name}") as progress:
-        result = map_whole_image(model, image, out, options, progress)
+    with Console() as observer:
+        result = map_whole_image(model, image, out, options, observer)
     line = result.summary()
     if mines is not None:
         table = extract_mines(
@@ -129,8 +129,8 @@ def review(
         split=split_file(study, map_file) if study else None,
         legend=study.legend if study else None,
     )
-    with one_step("looking for doubtful ground") as progress:
-        result = write_review(map_file, confidence or MapFiles(map_file).confidence, out, options, progress)
+    with Console() as observer:
+        result = write_review(map_file, confidence or MapFiles(map_file).confidence, out, options, observer)
     print(result.summary())
 
 

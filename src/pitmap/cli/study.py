@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from pitmap.cli.console import ProjectArgument, load_project, progress_bar, say
+from pitmap.cli.console import Console, ProjectArgument, load_project
 from pitmap.errors import OutputError
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 NetworkOption = Annotated[str | None, typer.Option(help="Wins over the project file; see `pitmap networks`.")]
 
@@ -26,8 +23,8 @@ def demo(
     """
     from pitmap.demo import run_demo
 
-    with progress_bar() as (progress, bar):
-        page = run_demo(folder, seed, say, progress, _training_callbacks(bar))
+    with Console() as observer:
+        page = run_demo(folder, seed, observer)
     print(f"Report: {page}")
 
 
@@ -54,13 +51,13 @@ def sample(project: ProjectArgument) -> None:
     from pitmap import workflow
 
     study = load_project(project)
-    with progress_bar() as (progress, _):
-        samples = workflow.sample(study, progress)
-    audit = samples.content["audit"]
-    if audit["leaks"]:
-        say(f"Warning: {audit['remark']}")
-    for missing in audit["classes_below_minimum"]:
-        say(f"Warning: few labelled pixels of {missing}.")
+    with Console() as observer:
+        samples = workflow.sample(study, observer)
+        audit = samples.content["audit"]
+        if audit["leaks"]:
+            observer.warn(audit["remark"])
+        for missing in audit["classes_below_minimum"]:
+            observer.warn(f"Few labelled pixels of {missing}.")
     print(f"{workflow.describe_samples(samples)} Written to {study.samples_folder}.")
 
 
@@ -112,8 +109,8 @@ def train(
     from pitmap import workflow
 
     study = load_project(project)
-    with progress_bar() as (_, bar):
-        card = workflow.train_model(study, network, seed, say, _training_callbacks(bar))
+    with Console() as observer:
+        card = workflow.train_model(study, network, seed, observer)
     print(f"{workflow.describe_model(card)} Written to {workflow.model_path(study, network, seed)}.")
 
 
@@ -131,8 +128,8 @@ def compare(
     from pitmap.compare import compare
 
     study = load_project(project)
-    with progress_bar() as (progress, bar):
-        made = compare(study, part, say, progress, _training_callbacks(bar), plan)
+    with Console() as observer:
+        made = compare(study, part, observer, plan)
     print(f"Comparison: {made}" if made.suffix == ".html" else f"Runs: {made}")
 
 
@@ -156,12 +153,6 @@ def run(project: ProjectArgument, network: NetworkOption = None) -> None:
     from pitmap import workflow
 
     study = load_project(project)
-    with progress_bar() as (progress, bar):
-        page = workflow.run(study, network, say, progress, _training_callbacks(bar))
+    with Console() as observer:
+        page = workflow.run(study, network, observer)
     print(f"Report: {page}")
-
-
-def _training_callbacks(bar: Progress) -> list[Any]:
-    from pitmap.training.progress import TrainingBar
-
-    return [TrainingBar(bar)]

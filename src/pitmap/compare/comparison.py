@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pitmap import workflow
 from pitmap.accuracy.census.resampling import Interval
 from pitmap.compare.costs import Trial, counted, describe_plan, run_seconds, trial_of
 from pitmap.compare.figures import draw_bars, draw_maps, scene_maps, write_picture
@@ -18,6 +17,7 @@ from pitmap.compare.tables import Rows, site_table, summarise, table1, table2, t
 from pitmap.compare.verdicts import FIGURES, cut, differences, optimism, single_intervals
 from pitmap.files import make_folder, write_text
 from pitmap.networks.count import Cost
+from pitmap.observer import SILENT, Observer
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
 
@@ -30,9 +30,7 @@ SCENES_DRAWN = 6
 def compare(
     project: Study,
     part: str | None = None,
-    announce: workflow.Announce = workflow.silent,
-    progress: workflow.Progress = workflow.silent,
-    callbacks: list[Any] | None = None,
+    observer: Observer = SILENT,
     plan_only: bool = False,
 ) -> Path:
     """Compare networks on a study: do the runs that are not done, then write tables, figures and a page.
@@ -43,9 +41,7 @@ def compare(
     Args:
         project: The project; ``[compare]`` says what is compared.
         part: ``k/n`` for every n-th run from the k-th on; None for all.
-        announce: Called with sentences for the user: first the plan with its estimated hours.
-        progress: Called with the name of a step and the share done.
-        callbacks: For Lightning's trainer.
+        observer: Told first the plan with its estimated hours, then each run and its progress.
         plan_only: Show the plan and stop.
 
     Returns:
@@ -56,7 +52,7 @@ def compare(
         PitmapError: Any of the steps'.
     """
     plan = Plan.of(project)
-    runs, keys, samples = plan.part(part), Keys(plan), Samples(plan, progress)
+    runs, keys, samples = plan.part(part), Keys(plan), Samples(plan, observer)
     done = {run for run in plan.runs if keys.is_done(run)}
     finished = len(done) == len(plan.runs)
     trials = {entry.label: trial_of(plan, entry, samples, finished) for entry in plan.entries}
@@ -65,18 +61,18 @@ def compare(
     }
     if plan_only or any(run not in done for run in runs):
         seconds = {r: run_seconds(plan, r, samples, trials[r.entry.label], costs[r.entry.label].halo) for r in runs}
-        announce(describe_plan(plan, seconds, done, part, trials))
+        observer.say(describe_plan(plan, seconds, done, part, trials))
     if plan_only:
         return plan.folder
     for number, run in enumerate(runs, start=1):
         if run in done:
             continue
-        announce(f"Run {number} of {len(runs)}: {run.name}")
-        execute(plan, run, samples, keys.key(run), announce, progress, callbacks)
+        observer.say(f"Run {number} of {len(runs)}: {run.name}")
+        execute(plan, run, samples, keys.key(run), observer)
         done.add(run)
     done |= {run for run in plan.runs if keys.is_done(run)}
     if missing := [run for run in plan.runs if run not in done]:
-        announce(
+        observer.say(
             f"{len(missing)} of {len(plan.runs)} runs are still to be done by other parts, {missing[0].name} first."
         )
         return plan.folder

@@ -23,9 +23,10 @@ from pitmap.mapping.engines.interface import EngineOptions
 from pitmap.mapping.engines.torch_engine import TorchEngine
 from pitmap.networks.count import Cost, cost
 from pitmap.networks.registry import build
+from pitmap.observer import clock
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
-from pitmap.training.fit import VALIDATIONS, Training, clock
+from pitmap.training.fit import VALIDATIONS, Training
 from pitmap.training.losses import IGNORED, make_loss
 from pitmap.training.recipes import Recipe
 

@@ -23,6 +23,7 @@ from pitmap.compare.plan import Plan, Run
 from pitmap.errors import ProjectError
 from pitmap.files import make_folder, write_json
 from pitmap.networks.model_file import ModelCard
+from pitmap.observer import SILENT, Observer
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
 from pitmap.samples.subsample import thinned
@@ -48,11 +49,11 @@ class Samples:
 
     Args:
         plan: The plan.
-        progress: Told of the steps.
+        observer: Told of the steps.
     """
 
-    def __init__(self, plan: Plan, progress: workflow.Progress = workflow.silent) -> None:
-        self.plan, self.progress = plan, progress
+    def __init__(self, plan: Plan, observer: Observer = SILENT) -> None:
+        self.plan, self.observer = plan, observer
         self._whole: dict[tuple[str, int], SampleSet] = {}
         self._training: dict[tuple[str, int], SampleSet] = {}
 
@@ -61,7 +62,7 @@ class Samples:
         if (split, seed) not in self._whole:
             study = self.plan.samples_study(split, seed)
             with _alone(study.samples_folder):
-                self._whole[split, seed] = workflow.sample(study, self.progress)
+                self._whole[split, seed] = workflow.sample(study, self.observer)
         return self._whole[split, seed]
 
     def training(self, split: str, seed: int) -> SampleSet:
@@ -152,9 +153,7 @@ def execute(
     run: Run,
     samples: Samples,
     key: str,
-    announce: workflow.Announce = workflow.silent,
-    progress: workflow.Progress = workflow.silent,
-    callbacks: list[Any] | None = None,
+    observer: Observer = SILENT,
 ) -> None:
     """Train, map and assess a run, going on where it was interrupted, and write ``run.json`` last.
 
@@ -164,12 +163,10 @@ def execute(
     study, training = plan.study(run), samples.training(run.split, run.seed)
     make_folder(study.results.folder)
     study.results.run.unlink(missing_ok=True)
-    card = workflow.train_model(
-        study, announce=announce, callbacks=callbacks, samples=training, steps=samples.steps(run)
-    )
-    announce(workflow.describe_model(card))
+    card = workflow.train_model(study, observer=observer, samples=training, steps=samples.steps(run))
+    observer.say(workflow.describe_model(card))
     model = workflow.model_path(study)
-    workflow.map_scenes(study, model, progress)
+    workflow.map_scenes(study, model, observer)
     workflow.assess_project(study, model, with_ground=True)
     write_json(study.results.run, {"key": key, **_facts(run, training, card)})
 

@@ -17,6 +17,7 @@ from pitmap.mapping.engines.interface import NO_PROBABILITY, Engine
 from pitmap.mapping.masks import Cover
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.tiles import Tile
+from pitmap.observer import SILENT, Observer
 from pitmap.raster.reading import RasterReader
 
 READ_AHEAD = 2
@@ -72,7 +73,7 @@ def map_batches(
     *,
     confidence: bool,
     probabilities: bool,
-    progress: Callable[[float], None] | None = None,
+    observer: Observer = SILENT,
 ) -> int:
     """Map the batches that are not finished yet and keep each as a part.
 
@@ -87,7 +88,7 @@ def map_batches(
         partial: Where the parts are kept.
         confidence: Whether to keep the confidence.
         probabilities: Whether to keep probabilities.
-        progress: Called with the finished share of the tiles.
+        observer: Told of the finished share of the tiles.
 
     Returns:
         How many tiles were finished before.
@@ -95,8 +96,8 @@ def map_batches(
     tiles = sum(len(batch) for batch in batches)
     missing = [index for index in range(len(batches)) if not partial.has(index)]
     done = resumed = tiles - sum(len(batches[index]) for index in missing)
-    if progress:
-        progress(done / tiles)
+    step = f"mapping {reader.info.path.name}"
+    observer.progress(step, done / tiles)
     # Closed whatever happens: the thread must be done with the image before the caller closes it.
     with closing(_ahead(lambda index: _read_batch(reader, wanted, batches[index]), missing)) as reads:
         for index, (pixels, valid, mapped) in zip(missing, reads, strict=True):
@@ -116,8 +117,7 @@ def map_batches(
                     parts[f"probabilities{n}"] = np.where(mapped[n, rows, cols], kept, np.uint16(NO_PROBABILITY))
             partial.save(index, parts)
             done += len(batches[index])
-            if progress:
-                progress(done / tiles)
+            observer.progress(step, done / tiles)
     return resumed
 
 

@@ -6,7 +6,7 @@ beside the map until the map is complete: a killed run resumes there. Memory dep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,7 @@ from pitmap.mapping.tiles import TilePlan, round_up
 from pitmap.networks.model_file import ModelCard, load_model
 from pitmap.networks.normalise import gain_and_bias
 from pitmap.networks.reach import tile_geometry
+from pitmap.observer import SILENT, Observer
 from pitmap.raster.reading import RasterInfo, open_raster
 
 
@@ -150,7 +151,7 @@ def map_image(
     image_path: Path,
     out: Path,
     options: MapOptions | None = None,
-    progress: Callable[[float], None] | None = None,
+    observer: Observer = SILENT,
 ) -> MapReport:
     """Map an image with a model.
 
@@ -163,7 +164,7 @@ def map_image(
         image_path: Any raster that GDAL reads.
         out: The map, a cloud-optimised GeoTIFF (``.tif``) of uint8 codes with colours, class names and the legend.
         options: See ``MapOptions``.
-        progress: Called with the finished share of the work, 0 to 1.
+        observer: Told of the progress.
 
     Returns:
         What was made.
@@ -210,7 +211,7 @@ def map_image(
         with open_raster(image_path, reading.indices, options.nodata) as reader:
             resumed = map_batches(
                 reader, engine, wanted, batches, partial,
-                confidence=confidence is not None, probabilities=probabilities is not None, progress=progress,
+                confidence=confidence is not None, probabilities=probabilities is not None, observer=observer,
             )  # fmt: skip
         tile_shape = tiles[0].read.height, tiles[0].read.width
         tags = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from pitmap.grid import Grid, Window
 from pitmap.legend import Legend
 from pitmap.mapping.mines import IMAGE_TAG, LONGEST_EDGE, map_legend, measure, mine_classes
 from pitmap.mapping.zonal import check_confidence, code_counts, sureness
+from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import code_polygons
 from pitmap.raster.reading import RasterInfo, describe, open_raster
 from pitmap.raster.writing import Layout, create_plain
@@ -38,6 +39,8 @@ MINE, GROUND = 1, 2
 KINDS = {MINE: "mine", GROUND: "doubtful ground"}
 
 STRIP_ROWS = 512
+
+STEP = "looking for doubtful ground"
 
 NARROWEST = 3
 """Doubtful ground narrower than this many pixels is left out: every border between two classes is a little doubtful."""
@@ -113,7 +116,7 @@ def review(
     confidence: Path,
     out_gpkg: Path,
     options: ReviewOptions | None = None,
-    progress: Callable[[float], None] | None = None,
+    observer: Observer = SILENT,
 ) -> Review:
     """Write the review queue of a map to the layer ``review`` of a GeoPackage.
 
@@ -133,7 +136,7 @@ def review(
         confidence: The confidence that was written together with the map.
         out_gpkg: The file, which must not exist: nobody's work is replaced.
         options: See ``ReviewOptions``.
-        progress: Called with the finished share of the work, 0 to 1.
+        observer: Told of the progress.
 
     Raises:
         ImageError: A raster cannot be read, or map and confidence do not fit together.
@@ -159,13 +162,12 @@ def review(
     with tempfile.TemporaryDirectory(prefix="pitmap-review-") as folder:
         kinds_file, doubtful_file = Path(folder) / "kinds.tif", Path(folder) / "doubtful.tif"
         codes = [c.code for c in mines]
-        _draw(map_path, confidence, kinds_file, doubtful_file, info.grid, codes, options.below / scale, progress)
+        _draw(map_path, confidence, kinds_file, doubtful_file, info.grid, codes, options.below / scale, observer)
         found = [(kind, shapely.geometry.shape(p)) for kind, p in code_polygons(kinds_file, sorted(KINDS))]
         kinds = np.array([kind for kind, _ in found], np.int64)
         polygons = np.array([polygon for _, polygon in found], dtype=object)
         table = _table(info, confidence, doubtful_file, legend, kinds, polygons, options)
-    if progress:
-        progress(1.0)
+    observer.progress(STEP, 1.0)
     kept = table[: options.most]
     unit = "px" if info.grid.crs is None else "ha"
     settings = {
@@ -195,7 +197,7 @@ def _draw(
     grid: Grid,
     mines: Sequence[int],
     limit: float,
-    progress: Callable[[float], None] | None,
+    observer: Observer,
 ) -> None:
     """Write the kind of each pixel and whether it is doubtful, strip by strip."""
     with (
@@ -220,8 +222,7 @@ def _draw(
             inner = slice(top, top + strip.height)
             kinds_writer.write(kinds[inner], strip)
             doubtful_writer.write(doubtful[inner].astype(np.uint8), strip)
-            if progress:
-                progress(0.7 * (row + strip.height) / grid.height)
+            observer.progress(STEP, 0.7 * (row + strip.height) / grid.height)
 
 
 def _table(

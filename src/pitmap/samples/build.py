@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from pitmap.errors import LabelError, ProjectError
 from pitmap.files import make_folder, replacing, write_json
 from pitmap.grid import Window, blocks
 from pitmap.legend import LandCoverClass, Legend
+from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import codes_layout
 from pitmap.raster.reading import open_raster
 from pitmap.raster.writing import write_cog
@@ -47,8 +47,6 @@ SPLIT_LEGEND = Legend(
 )
 """Colours of split rasters."""
 
-Progress = Callable[[str, float], None]
-
 
 def fingerprint(project: Study) -> str:
     """A checksum of everything that a sample set depends on: settings, legend, and size and time of the files."""
@@ -63,12 +61,12 @@ def fingerprint(project: Study) -> str:
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
-def build(project: Study, progress: Progress = lambda step, share: None) -> SampleSet:
+def build(project: Study, observer: Observer = SILENT) -> SampleSet:
     """Write the sample set of a project to its folder, or return the one that is up to date.
 
     Args:
         project: The project.
-        progress: Called with the name of the step and the share done, 0..1.
+        observer: Told of the progress.
 
     Raises:
         LabelError: No labelled pixel, or labels that do not fit.
@@ -86,7 +84,7 @@ def build(project: Study, progress: Progress = lambda step, share: None) -> Samp
     codes: list[NDArray[np.uint8]] = []
     reviewed: list[SceneCorrections | None] = []
     for i, scene in enumerate(scenes):
-        progress(f"labels and pixels of {scene.name}", i / (2 * len(scenes)))
+        observer.progress(f"labels and pixels of {scene.name}", i / (2 * len(scenes)))
         codes.append(scene_labels(project, scene))
         reviewed.append(scene_corrections(project, scene))
         own = reviewed[-1]
@@ -94,7 +92,7 @@ def build(project: Study, progress: Progress = lambda step, share: None) -> Samp
     _require_labels(scenes, codes)
     _keep_given_labels(folder, project.legend, scenes, codes, reviewed)
 
-    progress("split", 0.5)
+    observer.progress("split", 0.5)
     settings = project.samples_settings
     patch = settings.patch or default_patch([s.info.grid.shape for s in scenes])
     patch = -(-patch // 32) * 32
@@ -118,11 +116,11 @@ def build(project: Study, progress: Progress = lambda step, share: None) -> Samp
             )
 
     for i, (scene, labels, raster) in enumerate(zip(scenes, codes, splits, strict=True)):
-        progress(f"writing {scene.name}", 0.5 + 0.4 * i / len(scenes))
+        observer.progress(f"writing {scene.name}", 0.5 + 0.4 * i / len(scenes))
         write_cog(folder / "labels" / f"{scene.name}.tif", labels, scene.info.grid, codes_layout(project.legend))
         write_cog(folder / "splits" / f"{scene.name}.tif", raster, scene.info.grid, codes_layout(SPLIT_LEGEND))
     mean, std = _statistics(folder, scenes, splits)
-    progress("audit", 0.9)
+    observer.progress("audit", 0.9)
     _write_patches(folder, project, scenes, patches, codes, splits, patch, settings.split == "random")
     write_json(
         folder / "samples.json",
@@ -145,7 +143,7 @@ def build(project: Study, progress: Progress = lambda step, share: None) -> Samp
             "audit": _audit(project, scenes, codes, splits, patches, patch),
         },
     )
-    progress("done", 1.0)
+    observer.progress("done", 1.0)
     return SampleSet(folder)
 
 

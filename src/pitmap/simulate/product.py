@@ -38,6 +38,7 @@ from pitmap.imagery.radiometry import (
     sun_position,
 )
 from pitmap.imagery.rpc import ImageAffine, Rpc, format_rpb, polynomial_terms
+from pitmap.observer import SILENT, Observer
 from pitmap.raster.writing import Layout, create_plain, write_cog
 
 Floats = NDArray[np.float64]
@@ -362,7 +363,7 @@ def write_product(
     folder: Path,
     landscape: Landscape,
     options: ProductOptions | None = None,
-    progress: Callable[[float], None] | None = None,
+    observer: Observer = SILENT,
 ) -> SimulatedProduct:
     """Take a picture of a landscape and deliver it.
 
@@ -370,7 +371,7 @@ def write_product(
         folder: Where the product and ``dem.tif`` are written.
         landscape: The ground.
         options: How it is taken.
-        progress: Called with the share done, 0..1.
+        observer: Told of the progress.
 
     Raises:
         OutputError: The folder cannot be written to.
@@ -415,14 +416,12 @@ def write_product(
                     dn[:, :, : max(0, fill - window.col)] = 0
                     writer.write(dn, window)
                     done += window.height * window.width
-                    if progress is not None:
-                        progress(done / total * 0.9)
+                    observer.progress(f"simulating {name}", done / total * 0.9)
             cameras[part], rpcs[part] = camera, rpc
         dem = folder / "dem.tif"
         _write_dem(dem, ground, list(cameras.values()), options)
         path = _deliver(delivery, folder, options.archive)
-    if progress is not None:
-        progress(1.0)
+    observer.progress(f"simulating {name}", 1.0)
     return SimulatedProduct(path, dem, name, cameras, rpcs, taken, zenith)
 
 

@@ -1,44 +1,40 @@
-"""A progress bar for training: epoch, loss, validation mIoU, time left."""
+"""Lightning's calls on a callback as an observer hears them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import lightning
-from rich.progress import Progress, TaskID
+
+from pitmap.observer import Epoch, Observer
 
 
-class TrainingBar(lightning.Callback):
-    """Shows the training on a rich progress bar.
+class Told(lightning.Callback):
+    """Tells an observer of steps and epochs.
 
     Args:
-        progress: The bar, already running.
+        observer: Hears of them.
     """
 
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self._task: TaskID | None = None
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Begin at the epoch that training resumes from."""
-        assert trainer.max_epochs is not None
-        total = trainer.max_epochs * int(trainer.num_training_batches)
-        done = trainer.current_epoch * int(trainer.num_training_batches)
-        self._task = self.progress.add_task("training", total=total, completed=done)
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Move on by a step."""
-        if self._task is None:
-            return
-        figures = trainer.callback_metrics
-        text = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  loss {float(figures.get('loss_step', 0)):.3f}"
-        if "validation_miou" in figures:
-            text += f"  validation mIoU {float(figures['validation_miou']):.3f}"
-        self.progress.update(self._task, advance=1, description=text)
+        assert trainer.max_epochs is not None
+        batches = int(trainer.num_training_batches)
+        done = trainer.current_epoch * batches + batch_idx + 1
+        self.observer.progress("training", done / (trainer.max_epochs * batches))
 
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Fill the bar."""
-        if self._task is not None:
-            self.progress.update(self._task, completed=self.progress.tasks[self._task].total)
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Tell of an epoch."""
+        assert trainer.max_epochs is not None
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.observer.epoch(
+            Epoch(
+                trainer.current_epoch + 1, trainer.max_epochs, figures.get("loss_epoch", float("nan")),
+                figures.get("validation_loss"), figures.get("validation_miou"),
+            )
+        )  # fmt: skip

@@ -24,6 +24,7 @@ from pitmap.errors import LabelError
 from pitmap.files import write_json
 from pitmap.grid import Grid, Window, blocks
 from pitmap.legend import DEFAULT_LEGEND, UNLABELLED, Legend
+from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import read_legend
 from pitmap.raster.reading import RasterInfo, describe, open_raster, read_onto
 
@@ -253,7 +254,7 @@ def assess(
     reference_path: Path,
     options: AssessOptions | None = None,
     region: NDArray[np.bool_] | None = None,
-    progress: Callable[[float], None] | None = None,
+    observer: Observer = SILENT,
 ) -> Assessment:
     """Compare a map with a reference.
 
@@ -263,7 +264,7 @@ def assess(
             polygon that holds the pixel centre, the smaller one where polygons overlap).
         options: What is compared.
         region: The ground, boolean, of the map's size.
-        progress: Called with the share done.
+        observer: Told of the progress.
 
     Raises:
         ImageError: A raster cannot be read.
@@ -301,8 +302,7 @@ def assess(
                 result += assess_arrays(codes, reference_codes, legend, inside, areas)
                 cells.add(codes, np.where(inside, reference_codes, 0), window.row, window.col)
             done += window.height * window.width
-            if progress is not None:
-                progress(done / (grid.height * grid.width))
+            observer.progress("comparing", done / (grid.height * grid.width))
     if result.matrix.counts.sum() == 0:
         raise LabelError(
             f"{map_path} and {reference_path} have no pixel where both have a class ({result.ground}).",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
@@ -30,6 +30,7 @@ from pitmap.files import refuse_to_replace
 from pitmap.geopackage import write_layers
 from pitmap.grid import Grid, Window
 from pitmap.legend import DEFAULT_LEGEND, UNLABELLED, Legend
+from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import read_legend
 from pitmap.raster.reading import RasterReader, describe, open_raster
 
@@ -137,7 +138,7 @@ class Design:
         return f"{len(self.rows)} points drawn ({parts}) for {sum(s.area for s in self.strata):,.6g} {self.unit}."
 
 
-def draw(map_path: Path, options: DesignOptions, progress: Callable[[float], None] | None = None) -> Design:
+def draw(map_path: Path, options: DesignOptions, observer: Observer = SILENT) -> Design:
     """Draw a stratified random sample of the pixels of a map, in memory that does not grow with the map.
 
     The map is read twice: for the areas of the strata, and for the draw, in which each pixel gets a random number from
@@ -157,7 +158,7 @@ def draw(map_path: Path, options: DesignOptions, progress: Callable[[float], Non
     for window, _, strata in strips.read(digest):
         area += np.bincount(strata.ravel(), _pixel_areas(grid, window).ravel(), minlength=size + 1)
         pixels += np.bincount(strata.ravel(), minlength=size + 1)
-        _report(progress, 0.5 * (window.row + window.height) / grid.height)
+        observer.progress("drawing the sample", 0.5 * (window.row + window.height) / grid.height)
     unmapped = area[0] - strips.outside_area
     if pixels[1:].sum() == 0:
         raise LabelError(f"{map_path} has no pixel with a class, so there is nothing to sample.")
@@ -174,7 +175,7 @@ def draw(map_path: Path, options: DesignOptions, progress: Callable[[float], Non
         for h, lot in enumerate(lots, start=1):
             of = found == h
             lot.add(numbers[rows[of], cols[of]], rows[of] + window.row, cols[of], codes[rows[of], cols[of]])
-        _report(progress, 0.5 + 0.5 * (window.row + window.height) / grid.height)
+        observer.progress("drawing the sample", 0.5 + 0.5 * (window.row + window.height) / grid.height)
     chosen = _spaced(lots, points, grid, options.spacing_m)
     stratum_of = np.repeat(np.arange(size), [len(c) for c in chosen])
     rows = np.concatenate([lot.rows[c] for lot, c in zip(lots, chosen, strict=True)])
@@ -197,9 +198,7 @@ def draw(map_path: Path, options: DesignOptions, progress: Callable[[float], Non
     )  # fmt: skip
 
 
-def design(
-    map_path: Path, out_gpkg: Path, options: DesignOptions, progress: Callable[[float], None] | None = None
-) -> Design:
+def design(map_path: Path, out_gpkg: Path, options: DesignOptions, observer: Observer = SILENT) -> Design:
     """Draw a sample and write it as a GeoPackage for labelling in QGIS.
 
     Layer ``points``: ``point_id``, ``stratum`` and ``map_code`` (hidden in the form), ``row``, ``col`` (hidden),
@@ -216,7 +215,7 @@ def design(
 
     out_gpkg = Path(out_gpkg)
     refuse_to_replace(out_gpkg, "the sample", ".gpkg")
-    drawn = draw(map_path, options, progress)
+    drawn = draw(map_path, options, observer)
     grid = describe(map_path).grid
     number = len(drawn.rows)
     x, y = grid.pixel_centres(drawn.rows, drawn.cols)
@@ -260,7 +259,7 @@ def design(
     return drawn
 
 
-def map_checksum(map_path: Path, progress: Callable[[float], None] | None = None) -> str:
+def map_checksum(map_path: Path, observer: Observer = SILENT) -> str:
     """SHA-256 over the size of a map and its codes as uint8, row by row; compression and metadata do not matter."""
     grid = describe(map_path).grid
     digest = hashlib.sha256(_shape_text(grid))
@@ -268,7 +267,7 @@ def map_checksum(map_path: Path, progress: Callable[[float], None] | None = None
         for row in range(0, grid.height, STRIP_ROWS):
             window = Window(row, 0, min(STRIP_ROWS, grid.height - row), grid.width)
             digest.update(_codes(reader, window).tobytes())
-            _report(progress, (row + window.height) / grid.height)
+            observer.progress("checking the map", (row + window.height) / grid.height)
     return digest.hexdigest()
 
 
@@ -444,11 +443,6 @@ def _codes(reader: RasterReader, window: Window) -> NDArray[np.uint8]:
 
 def _shape_text(grid: Grid) -> bytes:
     return f"{grid.height} x {grid.width}\n".encode()
-
-
-def _report(progress: Callable[[float], None] | None, share: float) -> None:
-    if progress is not None:
-        progress(share)
 
 
 def _plain(value: Any) -> Any:

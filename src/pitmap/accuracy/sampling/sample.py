@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from pitmap.errors import LabelError
 from pitmap.files import write_json
 from pitmap.grid import Grid
 from pitmap.legend import UNLABELLED, Legend
+from pitmap.observer import SILENT, Observer
 from pitmap.raster.reading import describe
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def estimate(
     points_path: Path,
     map_path: Path,
     options: EstimateOptions | None = None,
-    progress: Callable[[float], None] | None = None,
+    observer: Observer = SILENT,
 ) -> SampleEstimate:
     """Area-adjusted accuracy and areas of a map from its labelled sample.
 
@@ -118,7 +119,7 @@ def estimate(
         points_path: The GeoPackage of ``design``, labelled; the layer may have been saved in another CRS.
         map_path: The map that it was drawn from.
         options: How the points are used.
-        progress: Called with the share of the map read.
+        observer: Told of the share of the map read.
 
     Raises:
         ImageError: The map cannot be read.
@@ -128,7 +129,7 @@ def estimate(
     points, strata, about = _read_sample(Path(points_path))
     grid = describe(map_path).grid
     legend = Legend.from_json(about["legend"])
-    _check_map(Path(points_path), Path(map_path), grid, about, progress)
+    _check_map(Path(points_path), Path(map_path), grid, about, observer)
 
     left_out: dict[str, tuple[int, ...]] = {}
 
@@ -225,14 +226,12 @@ def _read_sample(path: Path) -> tuple[gpd.GeoDataFrame, pd.DataFrame, dict[str, 
     return points, strata, about
 
 
-def _check_map(
-    points_path: Path, map_path: Path, grid: Grid, about: Mapping[str, Any], progress: Callable[[float], None] | None
-) -> None:
+def _check_map(points_path: Path, map_path: Path, grid: Grid, about: Mapping[str, Any], observer: Observer) -> None:
     transform = np.array(list(grid.transform)[:6])
     same_place = np.allclose(
         transform, about["map_transform"], rtol=0, atol=1e-3 * np.abs(transform[[0, 1, 3, 4]]).max()
     )
-    if map_checksum(map_path, progress) != about["map_sha256"] or not same_place:
+    if map_checksum(map_path, observer) != about["map_sha256"] or not same_place:
         raise LabelError(
             f"{points_path} is a sample of another map than {map_path}: "
             + ("the codes of the map differ from those" if same_place else "the map lies elsewhere than that one")

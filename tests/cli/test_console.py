@@ -1,0 +1,56 @@
+import sys
+
+import pytest
+
+from pitmap.cli.console import Console
+from pitmap.observer import Epoch
+
+
+def test_sentences_and_warnings_go_to_stderr(capsys):
+    with Console() as console:
+        console.say("30% of [red] is 9.")
+        console.warn("Look here.")
+    assert capsys.readouterr() == ("", "30% of [red] is 9.\nWarning: Look here.\n")
+
+
+def test_without_a_terminal_progress_is_a_line_a_minute_at_most(capsys):
+    now = [0.0]
+    with Console(lambda: now[0]) as console:
+        for second in range(0, 301, 10):
+            now[0] = float(second)
+            if second == 100:
+                console.epoch(Epoch(2, 6, 0.5, 0.6, 0.25))
+            console.progress("training", second / 600)
+    assert capsys.readouterr().err.splitlines() == [
+        "training: 10%, about 9 min left",
+        "training, epoch 2/6, loss 0.500, validation mIoU 0.250: 20%, about 8 min left",
+        "training, epoch 2/6, loss 0.500, validation mIoU 0.250: 30%, about 7 min left",
+        "training, epoch 2/6, loss 0.500, validation mIoU 0.250: 40%, about 6 min left",
+        "training, epoch 2/6, loss 0.500, validation mIoU 0.250: 50%, about 5 min left",
+    ]
+
+
+def test_the_time_left_counts_from_the_beginning_of_a_step(capsys):
+    now = [0.0]
+    with Console(lambda: now[0]) as console:
+        console.progress("labels", 0.5)
+        now[0] = 59.0
+        console.progress("mapping", 0.0)
+        now[0] = 69.0
+        console.progress("mapping", 0.5)
+    assert capsys.readouterr().err == "mapping: 50%, about 10 s left\n"
+
+
+def test_on_a_terminal_there_is_a_bar_and_it_is_taken_away(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with pytest.raises(KeyboardInterrupt), Console() as console:
+        console.progress("mapping [a].tif", 0.25)
+        console.say("A sentence [b].")
+        console.progress("mapping [a].tif", 0.5)
+        raise KeyboardInterrupt
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "A sentence [b]." in err
+    assert "mapping [a].tif" in err
+    assert " 50%" in err
