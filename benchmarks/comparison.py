@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import strzegom
-from pitmap.compare import compare
+from pitmap.comparison import compare
 from pitmap.files import make_folder, write_text
 from pitmap.simulate.landscape import simulate, sites
 from pitmap.simulate.site_files import write_site

@@ -14,7 +14,7 @@ from pitmap.networks.model_file import read_card
 from pitmap.raster.codes import codes_layout, read_codes
 from pitmap.raster.reading import describe
 from pitmap.raster.writing import write_cog
-from pitmap.report import write_report
+from pitmap.reporting import write_report
 from pitmap.samples.split import Split
 from pitmap.study.results import MapFiles
 from pitmap.study.study import load_study

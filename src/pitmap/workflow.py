@@ -207,7 +207,7 @@ def run(
     Raises:
         PitmapError: Any of the steps'.
     """
-    from pitmap.report import write_report
+    from pitmap.reporting import write_report
 
     samples = sample(project, observer)
     observer.say(describe_samples(samples))

@@ -125,7 +125,7 @@ def compare(
 
     What is done is skipped, what was interrupted goes on. Example: pitmap compare my-study/pitmap.toml --part 2/8
     """
-    from pitmap.compare import compare
+    from pitmap.comparison import compare
 
     study = load_project(project)
     with Console() as observer:
@@ -139,7 +139,7 @@ def report(project: ProjectArgument, network: NetworkOption = None) -> None:
     Example: pitmap report my-study/pitmap.toml
     """
     from pitmap import workflow
-    from pitmap.report import write_report
+    from pitmap.reporting import write_report
 
     study = load_project(project)
     print(f"Report: {write_report(study, workflow.model_path(study, network))}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pitmap.report.formats import (
+from pitmap.reporting.formats import (
     DASH,
     count,
     decimals_for,

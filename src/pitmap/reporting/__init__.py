@@ -1,5 +1,5 @@
 """The report: one HTML file that opens offline."""
 
-from pitmap.report.page import write_report
+from pitmap.reporting.page import write_report
 
 __all__ = ["write_report"]

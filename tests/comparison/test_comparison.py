@@ -15,13 +15,13 @@ import pytest
 from observers import Heard
 from pitmap import workflow
 from pitmap.accuracy.census.confusion import figures
-from pitmap.compare import compare
-from pitmap.compare.comparison import collect
-from pitmap.compare.costs import counted, trial_of
-from pitmap.compare.identities import deviations
-from pitmap.compare.plan import Plan
-from pitmap.compare.runs import Keys, Samples, read_result
-from pitmap.compare.tables import top_two
+from pitmap.comparison import compare
+from pitmap.comparison.comparison import collect
+from pitmap.comparison.costs import counted, trial_of
+from pitmap.comparison.identities import deviations
+from pitmap.comparison.plan import Plan
+from pitmap.comparison.runs import Keys, Samples, read_result
+from pitmap.comparison.tables import top_two
 from pitmap.errors import ProjectError
 from pitmap.samples.dataset import PatchDataset
 from pitmap.samples.split import Split
@@ -207,7 +207,7 @@ def test_what_is_done_is_skipped_and_what_was_changed_is_done_again(finished, mo
     assert Keys(plan).is_done(plan.runs[0])
     assert not Keys(Plan.of(other)).is_done(plan.runs[0])
     # A trial on this device lies there, and so does everything the tables need: nothing is measured again.
-    monkeypatch.setattr("pitmap.compare.costs.measure", None)
+    monkeypatch.setattr("pitmap.comparison.costs.measure", None)
     samples = Samples(plan)
     trials = {e.label: trial_of(plan, e, samples) for e in plan.entries}
     costs = {e.label: counted(plan, e, 4, trials[e.label].width) for e in plan.entries}
@@ -216,7 +216,7 @@ def test_what_is_done_is_skipped_and_what_was_changed_is_done_again(finished, mo
 
 COMPARE = """
 import sys
-from pitmap.compare import compare
+from pitmap.comparison import compare
 from pitmap.study.study import load_study
 compare(load_study(sys.argv[1]))
 """

@@ -25,9 +25,9 @@ from pitmap.networks import build as build_network
 from pitmap.networks.model_file import ModelCard, read_card, save_model
 from pitmap.raster.codes import codes_layout, read_codes
 from pitmap.raster.writing import Layout, write_cog
-from pitmap.report import write_report
-from pitmap.report.content import MINES_LISTED
-from pitmap.report.formats import DASH, count, percent
+from pitmap.reporting import write_report
+from pitmap.reporting.content import MINES_LISTED
+from pitmap.reporting.formats import DASH, count, percent
 from pitmap.samples.build import build
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split

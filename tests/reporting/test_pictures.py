@@ -10,7 +10,7 @@ from affine import Affine
 from matplotlib import image as mpl_image
 
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.report.pictures import (
+from pitmap.reporting.pictures import (
     NO_DATA_GREY,
     coloured,
     composite,
@@ -22,7 +22,7 @@ from pitmap.report.pictures import (
     svg_path,
     to_picture,
 )
-from pitmap.report.scenes import scale_bar
+from pitmap.reporting.scenes import scale_bar
 from pitmap.samples.build import SPLIT_LEGEND
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pitmap.accuracy.census.resampling import Interval
-from pitmap.compare.costs import Trial, counted, describe_plan, run_seconds, trial_of
-from pitmap.compare.figures import draw_bars, draw_maps, scene_maps, write_picture
-from pitmap.compare.page import Comparison, comparison_page
-from pitmap.compare.plan import Plan
-from pitmap.compare.runs import Keys, Samples, check_alike, execute, read_result
-from pitmap.compare.tables import Rows, site_table, summarise, table1, table2, table3, to_csv
-from pitmap.compare.verdicts import FIGURES, cut, differences, optimism, single_intervals
+from pitmap.comparison.costs import Trial, counted, describe_plan, run_seconds, trial_of
+from pitmap.comparison.figures import draw_bars, draw_maps, scene_maps, write_picture
+from pitmap.comparison.page import Comparison, comparison_page
+from pitmap.comparison.plan import Plan
+from pitmap.comparison.runs import Keys, Samples, check_alike, execute, read_result
+from pitmap.comparison.tables import Rows, site_table, summarise, table1, table2, table3, to_csv
+from pitmap.comparison.verdicts import FIGURES, cut, differences, optimism, single_intervals
 from pitmap.files import make_folder, write_text
 from pitmap.networks.count import Cost
 from pitmap.observer import SILENT, Observer

@@ -24,7 +24,7 @@ from scipy import stats
 
 from pitmap.accuracy.census.places import Places
 from pitmap.accuracy.census.resampling import DRAWS, GroundBlocks, Interval, holm, intervals, paired_differences
-from pitmap.compare.runs import Result
+from pitmap.comparison.runs import Result
 from pitmap.legend import LandCoverClass, Legend
 
 LEAST_BLOCKS = 30

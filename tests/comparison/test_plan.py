@@ -1,6 +1,6 @@
 import pytest
 
-from pitmap.compare.plan import Entry, Plan, samples_section
+from pitmap.comparison.plan import Entry, Plan, samples_section
 from pitmap.errors import ProjectError
 from pitmap.study.study import load_study
 from studies import grid, quilt, write_project, write_site
@@ -67,7 +67,7 @@ def test_runs_are_ordered_by_seed_and_each_has_its_folder_and_settings(folder):
 
 
 def test_all_networks_train_in_the_one_precision_that_the_device_has(folder, monkeypatch):
-    monkeypatch.setattr("pitmap.compare.plan.has_bf16", lambda device: False)
+    monkeypatch.setattr("pitmap.comparison.plan.has_bf16", lambda device: False)
     more = '[training]\ndevice = "cpu"\n'
     plan = Plan.of(load_study(write_project(folder, ["a"], more)))
     assert plan.project.mapping.precision == "auto"

@@ -11,8 +11,8 @@ import shapely
 
 from pitmap.legend import Legend
 from pitmap.raster.reading import read_reduced, validity
-from pitmap.report.formats import count, number
-from pitmap.report.pictures import (
+from pitmap.reporting.formats import count, number
+from pitmap.reporting.pictures import (
     Outline,
     coloured,
     composite,

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from pitmap.compare.runs import CLASS_FIGURES, Scores
+from pitmap.comparison.runs import CLASS_FIGURES, Scores
 
 
 @dataclass(frozen=True)
@@ -61,5 +61,5 @@ def paper() -> Paper:
 
 def read() -> dict[str, Any]:
     """The file ``paper.json`` as it stands, in per cent."""
-    content: dict[str, Any] = json.loads(files("pitmap.compare").joinpath("paper.json").read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(files("pitmap.comparison").joinpath("paper.json").read_text(encoding="utf-8"))
     return content

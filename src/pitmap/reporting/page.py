@@ -16,9 +16,9 @@ from pitmap import __version__
 from pitmap.errors import ProjectError
 from pitmap.files import write_text
 from pitmap.networks.model_file import ModelCard, read_card
-from pitmap.report import content, formats
-from pitmap.report.pictures import curves, reliability
-from pitmap.report.scenes import scene_pictures
+from pitmap.reporting import content, formats
+from pitmap.reporting.pictures import curves, reliability
+from pitmap.reporting.scenes import scene_pictures
 from pitmap.samples.build import SPLIT_LEGEND
 from pitmap.samples.dataset import SampleSet
 from pitmap.study.scenes import Scene
@@ -65,7 +65,7 @@ def write_report(project: Study, model_path: Path) -> Path:
     return path
 
 
-def render(context: dict[str, Any], template: str = "report.html", package: str = "pitmap.report") -> str:
+def render(context: dict[str, Any], template: str = "report.html", package: str = "pitmap.reporting") -> str:
     """A page from a template and its context.
 
     Args:
@@ -74,7 +74,7 @@ def render(context: dict[str, Any], template: str = "report.html", package: str 
         package: The package that it lies in; it can include the report's own files, such as ``report.css``.
     """
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader(package, ""), PackageLoader("pitmap.report", "")]),
+        loader=ChoiceLoader([PackageLoader(package, ""), PackageLoader("pitmap.reporting", "")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

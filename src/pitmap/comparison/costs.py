@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from pitmap.compare.plan import Entry, Plan, Run
-from pitmap.compare.runs import Samples
+from pitmap.comparison.plan import Entry, Plan, Run
+from pitmap.comparison.runs import Samples
 from pitmap.files import write_json
 from pitmap.mapping.engines.interface import EngineOptions
 from pitmap.mapping.engines.torch_engine import TorchEngine

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from pitmap.compare.identities import deviations, iou_of
-from pitmap.compare.paper import paper, read
-from pitmap.compare.tables import top_two
+from pitmap.comparison.identities import deviations, iou_of
+from pitmap.comparison.paper import paper, read
+from pitmap.comparison.tables import top_two
 from pitmap.networks.count import depth
 from pitmap.networks.registry import build
 

@@ -7,7 +7,7 @@ import pytest
 
 from pitmap.accuracy.census.places import Places
 from pitmap.accuracy.census.resampling import GroundBlocks
-from pitmap.compare.verdicts import (
+from pitmap.comparison.verdicts import (
     BETTER,
     FEW,
     SAME,

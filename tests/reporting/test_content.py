@@ -6,8 +6,8 @@ import pytest
 from pitmap.accuracy.census.confusion import figures
 from pitmap.errors import ProjectError
 from pitmap.legend import LandCoverClass, Legend
-from pitmap.report.content import acquisition_date, merged_iou, read_json
-from pitmap.report.page import heat
+from pitmap.reporting.content import acquisition_date, merged_iou, read_json
+from pitmap.reporting.page import heat
 
 COUNTS = np.array([[50, 2, 3], [4, 20, 1], [6, 5, 9]])
 LEGEND = Legend(LandCoverClass(i + 1, key, key, "#808080") for i, key in enumerate("ABC"))

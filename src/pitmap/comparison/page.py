@@ -8,13 +8,13 @@ from typing import Any
 
 from pitmap import __version__
 from pitmap.accuracy.census.resampling import Interval
-from pitmap.compare.identities import deviations
-from pitmap.compare.paper import paper
-from pitmap.compare.plan import Plan
-from pitmap.compare.runs import CLASS_FIGURES, GLOBAL_FIGURES, Result, Scores
-from pitmap.compare.tables import Rows, Summary, best, top_two
-from pitmap.compare.verdicts import FIGURES, LEAST_BLOCKS, LEVEL, SAME, Difference, Optimism, describe, turned
-from pitmap.report.page import render
+from pitmap.comparison.identities import deviations
+from pitmap.comparison.paper import paper
+from pitmap.comparison.plan import Plan
+from pitmap.comparison.runs import CLASS_FIGURES, GLOBAL_FIGURES, Result, Scores
+from pitmap.comparison.tables import Rows, Summary, best, top_two
+from pitmap.comparison.verdicts import FIGURES, LEAST_BLOCKS, LEVEL, SAME, Difference, Optimism, describe, turned
+from pitmap.reporting.page import render
 
 NAMES = {
     "overall_accuracy": "OA", "kappa": "Kappa", "mean_iou": "mIoU", "mine_iou": "mine IoU",
@@ -84,7 +84,7 @@ def comparison_page(found: Comparison) -> str:
             "precisions": sorted({f["precision"] for f in facts}),
         },
         "comparison.html",
-        "pitmap.compare",
+        "pitmap.comparison",
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from pitmap import workflow
 from pitmap.accuracy.census.places import Places
-from pitmap.compare.plan import Plan, Run
+from pitmap.comparison.plan import Plan, Run
 from pitmap.errors import ProjectError
 from pitmap.files import make_folder, write_json
 from pitmap.networks.model_file import ModelCard

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pitmap.compare.runs import Scores
+from pitmap.comparison.runs import Scores
 
 
 def iou_of(producers_accuracy: float | None, users_accuracy: float | None) -> float | None:

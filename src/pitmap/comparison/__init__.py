@@ -12,6 +12,6 @@ page          comparison.html
 comparison    compare(): all of it
 """
 
-from pitmap.compare.comparison import compare
+from pitmap.comparison.comparison import compare
 
 __all__ = ["compare"]

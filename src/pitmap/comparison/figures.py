@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pitmap.accuracy.census.resampling import Interval
-from pitmap.compare.plan import Plan, Run
-from pitmap.compare.tables import Summary
+from pitmap.comparison.plan import Plan, Run
+from pitmap.comparison.tables import Summary
 from pitmap.legend import Legend
 from pitmap.raster.reading import read_reduced, validity
-from pitmap.report.pictures import BLUE, GREY, ORANGE, coloured, composite, resized, stretched
+from pitmap.reporting.pictures import BLUE, GREY, ORANGE, coloured, composite, resized, stretched
 from pitmap.study.scenes import Scene
 
 RED = (255, 0, 0)

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from pitmap.accuracy.census.confusion import figures
-from pitmap.compare.costs import Trial
-from pitmap.compare.runs import Result, Scores
+from pitmap.comparison.costs import Trial
+from pitmap.comparison.runs import Result, Scores
 from pitmap.legend import Legend
 from pitmap.networks.count import Cost
-from pitmap.report.content import merged_iou
+from pitmap.reporting.content import merged_iou
 
 Rows = list[dict[str, Any]]
 
