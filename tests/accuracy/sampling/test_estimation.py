@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import beta
 
 from pitmap.accuracy.sampling import estimation
 from pitmap.accuracy.sampling.estimation import allocate, estimate_confusion, estimate_counts, sample_size
@@ -91,7 +92,7 @@ def test_interval_as_printed_by_olofsson():
     # P 0.75 +/- 0.21. A program whose interval is 1.96 x 0.05 / 2 standard errors fails here, and one whose areas are
     # counted in pixels instead of hectares as well.
     truth = PUBLISHED["olofsson2014_table8"]
-    result = estimate_confusion(truth["counts"], np.array(truth["areas"]) * 0.09, legend_of(4))
+    result = estimate_confusion(truth["counts"], np.array(truth["areas"]) * 0.09, legend_of(4), method="wald")
     area, oa = result.classes[0].area, result.overall_accuracy
     assert (round(area.value), round(area.upper - area.value)) == (21158, 6158)
     assert (round(oa.value, 3), round(oa.value - oa.lower, 3)) == (0.947, 0.018)
@@ -192,7 +193,7 @@ def test_stratum_without_area_and_without_points_is_no_gap():
 
 
 def test_a_single_point_has_no_variance_but_only_where_it_matters():
-    result = estimate_confusion([[1, 0], [5, 95]], [10, 90], legend_of(2))
+    result = estimate_confusion([[1, 0], [5, 95]], [10, 90], legend_of(2), method="wald")
     assert result.overall_accuracy.value == pytest.approx(0.1 * 1 + 0.9 * 0.95)
     assert result.overall_accuracy.standard_error is None
     assert result.overall_accuracy.lower is None
@@ -201,6 +202,9 @@ def test_a_single_point_has_no_variance_but_only_where_it_matters():
     assert result.classes[1].users_accuracy.standard_error == pytest.approx(np.sqrt(0.95 * 0.05 / 99))
     assert "no interval" in result.summary()
     json.dumps(result.to_json(), allow_nan=False)
+    # One point of a share still bounds it, if widely: Jeffreys gives 0.147 to 1 (beta(3/2, 1/2)).
+    alone = estimate_confusion([[1, 0], [5, 95]], [10, 90], legend_of(2)).classes[0].users_accuracy
+    assert (alone.standard_error, alone.lower, alone.upper) == (None, pytest.approx(0.14675, abs=5e-5), 1)
 
 
 def test_a_stratum_that_is_sampled_whole_is_known():
@@ -232,7 +236,8 @@ def test_in_small_strata_the_variance_is_that_of_sampling_without_replacement():
         for h in range(2):
             drawn = rng.choice(truth[h], points[h], replace=False)
             counts[h, h] = np.bincount(drawn, minlength=2)
-        area = estimate_counts(counts, sizes, legend_of(2), map_classes=[1, 2], pixels=sizes).classes[0].area
+        sample = estimate_counts(counts, sizes, legend_of(2), map_classes=[1, 2], pixels=sizes, method="wald")
+        area = sample.classes[0].area
         values.append(area.value)
         variances.append(area.standard_error**2)
     assert np.mean(values) == pytest.approx(78, abs=0.2)
@@ -249,25 +254,38 @@ def test_reference_class_absent_from_the_map():
     assert absent.mapped_area == 0
 
 
-def test_intervals_stay_within_the_possible():
-    result = estimate_confusion([[1, 9], [0, 100]], [1, 99], legend_of(2))
-    assert result.classes[0].users_accuracy.lower == 0
-    other = estimate_confusion([[40, 1], [1, 3]], [9, 91], legend_of(2))
-    assert other.classes[1].area_share.upper == 1
+@pytest.mark.parametrize("method", ["mover", "wald"])
+def test_intervals_stay_within_the_possible(method):
+    result = estimate_confusion([[1, 9], [0, 100]], [1, 99], legend_of(2), method=method)
+    assert 0 <= result.classes[0].users_accuracy.lower < 0.1 < result.classes[0].users_accuracy.upper < 1
+    other = estimate_confusion([[40, 1], [1, 3]], [9, 91], legend_of(2), method=method)
+    assert other.classes[1].area_share.upper <= 1
 
 
-def test_few_points_are_warned_of_by_the_stated_rule():
+def test_the_interval_of_a_share_is_jeffreys_own():
+    # Brown, Cai and DasGupta (2001): quantiles of beta(x + 1/2, n - x + 1/2); here of beta(66.5, 9.5) and, at the end
+    # of the range, of beta(50.5, 0.5).
     truth = PUBLISHED["olofsson2014_table8"]
-    result = estimate_confusion(truth["counts"], truth["areas"], legend_of(4))
-    # Two points of 325 in stable non-forest decide on the deforestation that was missed.
-    assert "2 points of stratum C4" in result.classes[0].producers_accuracy.warning
-    assert result.classes[0].users_accuracy.warning == ""
-    assert result.overall_accuracy.warning == ""
-    assert any(w.startswith("Area of C1:") for w in result.warnings)
-    perfect = estimate_confusion([[50, 0], [0, 50]], [1, 9], legend_of(2))
-    assert "not to be believed" in perfect.overall_accuracy.warning
+    ua = estimate_confusion(truth["counts"], truth["areas"], legend_of(4)).classes[0].users_accuracy
+    assert (ua.lower, ua.upper) == pytest.approx(beta.ppf([0.025, 0.975], 66.5, 9.5), abs=1e-5)
+    perfect = estimate_confusion([[50, 0], [0, 50]], [1, 9], legend_of(2)).classes[0].users_accuracy
+    assert (perfect.lower, perfect.upper) == (pytest.approx(beta.ppf(0.025, 50.5, 0.5), abs=1e-5), 1)
+
+
+def test_a_figure_of_few_points_is_warned_of():
     small = estimate_confusion([[12, 8], [50, 450]], [1, 9], legend_of(2))
-    assert "Only 20 points" in small.classes[0].users_accuracy.warning
+    assert small.classes[0].users_accuracy.warning == "Only 20 points fall into its denominator."
+    assert "User's accuracy of C1: Only 20 points fall into its denominator." in small.warnings
+    assert small.overall_accuracy.warning == small.classes[0].area.warning == ""
+
+
+def test_every_estimate_names_its_method():
+    truth = PUBLISHED["olofsson2014_table8"]
+    for method, word in (("mover", "Jeffreys"), ("wald", "Wald")):
+        content = estimate_confusion(truth["counts"], truth["areas"], legend_of(4), method=method).to_json()
+        assert word in content["conventions"]["interval"]
+        assert "95%" in content["conventions"]["interval"]
+        assert {c[f]["method"] for c in content["classes"] for f in ("area", "iou", "producers_accuracy")} == {method}
 
 
 def test_no_point_at_all():
@@ -341,5 +359,4 @@ def test_neyman_has_the_least_variance():
 
 def test_the_rule_is_stated_in_the_file():
     content = estimate_confusion([[9, 1], [2, 40]], [10, 80], legend_of(2)).to_json()
-    assert content["conventions"]["few_points"] == estimation.FEW_POINTS_RULE
-    assert content["conventions"]["interval"].startswith("Estimate plus or minus 1.96")
+    assert str(estimation.FEW_POINTS) in content["conventions"]["few_points"]

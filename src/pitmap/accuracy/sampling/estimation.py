@@ -11,19 +11,23 @@ share of a class. Totals are estimated stratum by stratum, and the variance is t
 pixels are known, without it where not: a sample is small beside a map). Where the strata are the classes of the map
 this is, term by term, and but for that factor, what Olofsson et al. (2014),
 Remote Sens. Environ. 148, 42-57, eq. 2 to 11, give.
+
+The interval of a figure comes from ``intervals.ratio_limits`` (MOVER), or is the one of the literature, the estimate
+plus or minus 1.96 standard errors (Wald), which is too narrow where few points decide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from math import ceil
+from math import ceil, erf, sqrt
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pitmap.accuracy.census.confusion import ABSENT_CLASSES, ORIENTATION, figures
+from pitmap.accuracy.sampling.intervals import ratio_limits
 from pitmap.errors import LabelError
 from pitmap.legend import Legend
 
@@ -31,15 +35,17 @@ Z_95 = 1.96
 """Half-width of a 95 % interval in standard errors."""
 
 FEW_POINTS = 30
-FEW_DECIDING_POINTS = 5
-DECIDING_SHARE = 0.25
+"""Points in its denominator below which no interval of a figure is to be relied on."""
 
-FEW_POINTS_RULE = (
-    f"A figure rests on too few points where fewer than {FEW_POINTS} points fall into its denominator; where a stratum "
-    f"that brings more than {DECIDING_SHARE:.0%} of its variance does so by fewer than {FEW_DECIDING_POINTS} points "
-    "that differ from the others of the stratum; or where all points of a stratum agree, though a single one that "
-    "differs would move the figure by more than its standard error. The interval then tends to be too narrow."
-)
+Method = Literal["mover", "wald"]
+
+METHODS: dict[Method, str] = {
+    "mover": "MOVER (method of variance estimates recovery) from Jeffreys limits of the shares in each stratum: Zou "
+    "and Donner (2008), for ratios Donner and Zou (2012)",
+    "wald": "Wald: the estimate plus or minus z standard errors (Olofsson et al. 2014); too narrow where few points "
+    "decide",
+}
+"""How an interval is made."""
 
 Allocation = Literal["equal", "proportional", "neyman"]
 
@@ -50,11 +56,12 @@ class Estimate:
 
     Attributes:
         value: The estimate, None where it is 0/0.
-        standard_error: None where a stratum that matters has fewer than two points.
+        standard_error: Of the linearised ratio; None where a stratum that matters has fewer than two points.
         lower: Lower end of the interval, not below the least possible value.
         upper: Upper end of the interval, not above the greatest possible value.
         points: Sample points in the figure's denominator.
-        warning: Why the figure should not be relied on, empty where nothing is wrong.
+        warning: Why the interval should not be relied on, empty where nothing is wrong.
+        method: How the interval was made, a key of ``METHODS``.
     """
 
     value: float | None
@@ -63,6 +70,7 @@ class Estimate:
     upper: float | None
     points: int
     warning: str = ""
+    method: Method = "mover"
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,8 @@ class AreaEstimates:
         unsampled: Strata without points: the estimates say nothing about their ground.
         total_area: Area that the estimates stand for.
         unit: Unit of the areas.
-        z: Half-width of the intervals in standard errors.
+        z: Quantile of the normal distribution that the intervals are made for: 1.96 is 95 %.
+        method: How the intervals were made.
         warnings: What a reader must know.
         finite: Whether the strata are known to be finite, see ``estimate_counts``.
     """
@@ -131,11 +140,12 @@ class AreaEstimates:
     legend: Legend
     warnings: tuple[str, ...]
     finite: bool = False
+    method: Method = "mover"
 
     def summary(self) -> str:
         """One line: overall accuracy and the first class's area with their intervals."""
         c = self.classes[0]
-        return f"OA {_plus_minus(self.overall_accuracy, self.z)}; {c.key} {_plus_minus(c.area, self.z)} {self.unit}."
+        return f"OA {_with_interval(self.overall_accuracy)}; {c.key} {_with_interval(c.area)} {self.unit}."
 
     def to_json(self) -> dict[str, Any]:
         """Everything, with the conventions, as plain Python values."""
@@ -148,8 +158,8 @@ class AreaEstimates:
                 "estimators": "Olofsson et al. (2014); Stehman (2014) where strata differ from the classes of the map; "
                 + ("the variance of a stratum times 1 - n/N" if self.finite else "no finite population correction")
                 + ".",
-                "interval": f"Estimate plus or minus {self.z:g} standard errors, cut at the possible values.",
-                "few_points": FEW_POINTS_RULE,
+                "interval": f"{METHODS[self.method]}; confidence {_confidence(self.z):.0%}, z = {self.z:g}.",
+                "few_points": f"No interval is to be relied on with fewer than {FEW_POINTS} points in the denominator.",
             },
             "unit": self.unit,
             "total_area": self.total_area,
@@ -175,6 +185,7 @@ def estimate_counts(
     unit: str = "ha",
     z: float = Z_95,
     pixels: ArrayLike | None = None,
+    method: Method = "mover",
 ) -> AreaEstimates:
     """Estimates from the counts of a stratified random sample.
 
@@ -187,10 +198,11 @@ def estimate_counts(
             show if there are as many strata as classes and each holds its own class, else 0. It decides which figures
             a stratum with a single point leaves without a standard error.
         unit: Unit of ``areas``.
-        z: Half-width of the interval in standard errors.
+        z: Quantile of the normal distribution that the intervals are made for.
         pixels: Number of pixels of each stratum ``(H,)``: its variance then has the factor ``1 - n_h / N_h`` (Stehman
             2014), so that a small stratum all of whose pixels are in the sample is known, not estimated. By default the
             strata are taken to be infinite, as in Olofsson et al. (2014).
+        method: How intervals are made; ``wald`` for comparison with publications.
 
     Raises:
         LabelError: No stratum with an area has a point.
@@ -230,8 +242,7 @@ def estimate_counts(
         for s, part in zip(strata, unseen, strict=True)
         if s.points == 1 and part > 0
     ]
-    kept_names = [n for n, s in zip(names, sampled, strict=True) if s]
-    sample = _Sample(n_hij[sampled], areas_h[sampled], rows[sampled], kept_names, z, unseen[sampled])
+    sample = _Sample(n_hij[sampled], areas_h[sampled], rows[sampled], z, unseen[sampled], method)
 
     total = float(areas_h[sampled].sum())
     ones, eye = np.ones((size, size)), np.eye(size)
@@ -253,17 +264,21 @@ def estimate_counts(
         labelled += [
             (f"User's accuracy of {c.key}", c.users_accuracy),
             (f"Producer's accuracy of {c.key}", c.producers_accuracy),
-            (f"Area of {c.key}", c.area),
         ]
     warnings += [f"{name}: {e.warning}" for name, e in labelled if e.warning]
     return AreaEstimates(
         overall, tuple(classes), sample.shares(), tuple(s for s in strata if s.points), unsampled, total, unit, z,
-        legend, tuple(warnings), finite=pixels is not None,
+        legend, tuple(warnings), finite=pixels is not None, method=method,
     )  # fmt: skip
 
 
 def estimate_confusion(
-    counts: ArrayLike, mapped_areas: ArrayLike, legend: Legend, unit: str = "ha", z: float = Z_95
+    counts: ArrayLike,
+    mapped_areas: ArrayLike,
+    legend: Legend,
+    unit: str = "ha",
+    z: float = Z_95,
+    method: Method = "mover",
 ) -> AreaEstimates:
     """Estimates where the strata are the classes of the map (Olofsson et al. 2014).
 
@@ -272,7 +287,8 @@ def estimate_confusion(
         mapped_areas: Mapped area of each class ``(K,)``.
         legend: The K classes.
         unit: Unit of the areas.
-        z: Half-width of the interval in standard errors.
+        z: Quantile of the normal distribution that the intervals are made for.
+        method: How intervals are made.
 
     Raises:
         LabelError, ValueError: See ``estimate_counts``.
@@ -280,92 +296,84 @@ def estimate_confusion(
     n_ij = np.asarray(counts)
     strata = np.zeros((len(n_ij), *n_ij.shape))
     strata[np.arange(len(n_ij)), np.arange(len(n_ij))] = n_ij
-    return estimate_counts(strata, mapped_areas, legend, legend.keys, range(1, len(n_ij) + 1), unit, z)
+    return estimate_counts(strata, mapped_areas, legend, legend.keys, range(1, len(n_ij) + 1), unit, z, method=method)
 
 
 @dataclass(frozen=True)
 class _Sample:
-    """Counts ``(H, K, K)`` of strata that have points, their areas, only map classes or 0, names, z, unseen shares."""
+    """Counts ``(H, K, K)`` of strata that have points, their areas, only map classes or 0, z, unseen shares, method."""
 
     counts: NDArray[np.float64]
     areas: NDArray[np.float64]
-    map_classes: NDArray
-    names: list[str]
+    map_classes: NDArray[np.int64]
     z: float
     unseen: NDArray[np.float64]
+    method: Method
 
-    def _means(self, x: NDArray) -> NDArray[np.float64]:
-        return (self.counts * x).sum(axis=(1, 2)) / self.counts.sum(axis=(1, 2))
+    def _means(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray((self.counts * x).sum(axis=(1, 2)) / self.counts.sum(axis=(1, 2)))
 
-    def total(self, x: NDArray) -> float:
+    def total(self, x: NDArray[np.float64]) -> float:
         """Estimated area where the indicator ``x`` (of map and reference class) is 1."""
         return float((self.areas * self._means(x)).sum())
 
     def shares(self) -> NDArray[np.float64]:
         """Estimated confusion matrix as shares of the area."""
         weights = self.areas / self.areas.sum() / self.counts.sum(axis=(1, 2))
-        return np.einsum("h,hij->ij", weights, self.counts)
+        return np.asarray(np.einsum("h,hij->ij", weights, self.counts))
 
-    def ratio(self, y: NDArray, x: NDArray) -> Estimate:
+    def ratio(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> Estimate:
         """The ratio of the totals of two functions of map and reference class, each ``(K, K)``."""
         points = int(self.counts[:, x > 0].sum())
         x_total = self.total(x)
         if x_total == 0:
-            return Estimate(None, None, None, None, points)
+            return Estimate(None, None, None, None, points, method=self.method)
         ratio = self.total(y) / x_total
-        residual = y - ratio * x
+        error = self._standard_error(y - ratio * x, x_total)
+        fixed = self.unseen <= 0
+        if error == 0 and all(fixed[h] or np.ptp((y - ratio * x)[self._cells(h)]) == 0 for h in range(len(fixed))):
+            return Estimate(ratio, 0.0, ratio, ratio, points, method=self.method)  # known from the map, not estimated
+        lower: float | None
+        upper: float | None
+        if self.method == "wald":
+            lower = None if error is None else max(ratio - self.z * error, 0.0)
+            upper = None if error is None else min(ratio + self.z * error, 1.0)
+        else:
+            lower, upper = self._limits(y, x)
+        warning = f"Only {points} points fall into its denominator." if points < FEW_POINTS else ""
+        if error is None and self.method == "wald":
+            warning = "A stratum that it depends on has a single point."
+        return Estimate(ratio, error, lower, upper, points, warning, self.method)
+
+    def _standard_error(self, residual: NDArray[np.float64], x_total: float) -> float | None:
+        """Of a ratio, from the residuals ``y - R x``; None where a stratum that can vary has a single point."""
         n_h = self.counts.sum(axis=(1, 2))
-        constant = np.array([np.ptp(self._possible(residual, h)) == 0 for h in range(len(n_h))])
+        constant = np.array([np.ptp(residual[self._cells(h)]) == 0 for h in range(len(n_h))])
         fixed = constant | (self.unseen <= 0)
         if (n_h[~fixed] < 2).any():
-            return Estimate(ratio, None, None, None, points, "A stratum that it depends on has a single point.")
+            return None
         # Spread about the mean, not the difference of two squares, which cancels.
         spread = residual - self._means(residual)[:, None, None]
         variance_h = np.where(fixed, 0.0, (self.counts * spread**2).sum(axis=(1, 2)) / np.maximum(n_h - 1, 1))
-        parts = (self.areas / x_total) ** 2 * self.unseen * variance_h / n_h
-        error = float(np.sqrt(parts.sum()))
-        lower, upper = max(ratio - self.z * error, 0.0), min(ratio + self.z * error, 1.0)
-        warning = self._warning(points, residual, fixed, parts, self.areas / x_total / n_h)
-        return Estimate(ratio, error, lower, upper, points, warning)
+        return float(np.sqrt(((self.areas / x_total) ** 2 * self.unseen * variance_h / n_h).sum()))
 
-    def _possible(self, residual: NDArray, h: int) -> NDArray:
-        """Values that the residual can take in a stratum."""
-        return residual if self.map_classes[h] == 0 else residual[self.map_classes[h] - 1]
+    def _limits(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[float, float]:
+        both, only = y > 0, (x > 0) & (y == 0)
 
-    def _warning(self, points: int, residual: NDArray, fixed: NDArray[np.bool_], parts: NDArray, steps: NDArray) -> str:
-        """Why a figure rests on too few points, by ``FEW_POINTS_RULE``.
+        def possible(where: NDArray[np.bool_]) -> list[bool]:
+            return [bool(where[self._cells(h)].any()) for h in range(len(self.areas))]
 
-        Args:
-            points: In the denominator.
-            residual: ``(K, K)``.
-            fixed: Strata in which the residual cannot vary, or that are known as a whole.
-            parts: What each stratum brings to the variance.
-            steps: How far one unit of the residual at one point of each stratum moves the figure.
-        """
-        if fixed.all():
-            return ""  # known from the map, not estimated
-        if parts.sum() == 0:
-            return "No point differs from the others of its stratum, so the standard error of 0 is not to be believed."
-        reasons = [f"Only {points} points fall into its denominator."] if points < FEW_POINTS else []
-        agreeing: list[str] = []
-        for h in map(int, np.flatnonzero(~fixed)):
-            values, inverse = np.unique(residual.round(12), return_inverse=True)
-            occupied = np.bincount(inverse.ravel(), self.counts[h].ravel(), minlength=len(values))
-            deciding = int(occupied.sum() - occupied.max())
-            share = parts[h] / parts.sum()
-            if share > DECIDING_SHARE and deciding < FEW_DECIDING_POINTS:
-                some = "1 point" if deciding == 1 else f"{deciding} points"
-                reasons.append(f"{share:.0%} of its variance rests on {some} of stratum {self.names[h]}.")
-            if deciding == 0:
-                move = steps[h] * np.abs(self._possible(residual, h) - values[occupied.argmax()]).max()
-                if move > np.sqrt(parts.sum()):
-                    agreeing.append(self.names[h])
-        if agreeing:
-            reasons.append(
-                f"All points agree in {', '.join(agreeing)}; a single one that differs would move the figure by more "
-                "than its standard error."
-            )
-        return " ".join(reasons)
+        limits = ratio_limits(
+            self.counts[:, both].sum(axis=1), self.counts[:, only].sum(axis=1), self.counts.sum(axis=(1, 2)),
+            self.areas, numerator=y.max(), weight_both=x[both].max(), weight_only=x[only].max(initial=1.0),
+            may_both=possible(both), may_only=possible(only), may_neither=possible(x == 0), unseen=self.unseen,
+            confidence=_confidence(self.z),
+        )  # fmt: skip
+        return float(limits.lower), float(limits.upper)
+
+    def _cells(self, h: int) -> tuple[slice | int, slice]:
+        """The cells ``(map, reference)`` that a point of a stratum can fall into."""
+        return (slice(None) if self.map_classes[h] == 0 else int(self.map_classes[h]) - 1), slice(None)
 
 
 def sample_size(
@@ -491,11 +499,16 @@ def _scaled(estimate: Estimate, factor: float) -> Estimate:
     )  # fmt: skip
 
 
-def _plus_minus(estimate: Estimate, z: float) -> str:
+def _confidence(z: float) -> float:
+    return erf(z / sqrt(2))
+
+
+def _with_interval(estimate: Estimate) -> str:
+    def text(value: float) -> str:
+        return f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"
+
     if estimate.value is None:
         return "undefined"
-    value = f"{estimate.value:,.4g}" if estimate.value < 1000 else f"{estimate.value:,.0f}"
-    if estimate.standard_error is None:
-        return f"{value} (no interval)"
-    half = z * estimate.standard_error
-    return f"{value} ± {f'{half:,.2g}' if half < 1000 else f'{half:,.0f}'}"
+    if estimate.lower is None or estimate.upper is None:
+        return f"{text(estimate.value)} (no interval)"
+    return f"{text(estimate.value)} ({text(estimate.lower)} to {text(estimate.upper)})"
