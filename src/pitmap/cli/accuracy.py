@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -98,6 +98,12 @@ def estimate(
     map_file: Annotated[Path, typer.Argument(metavar="MAP", help="The map that it was drawn from.")],
     out: Annotated[Path | None, typer.Option(help="Write the estimates here (JSON).")] = None,
     doubtful: Annotated[bool, typer.Option(help="Whether doubtful points count.")] = True,
+    method: Annotated[
+        Literal["mover", "wald"],
+        typer.Option(
+            help="How intervals are made; wald for comparison with publications: too narrow for rare classes."
+        ),
+    ] = "mover",
 ) -> None:
     """Estimate accuracy and hectares per class from a labelled sample, with 95 % intervals (Olofsson et al. 2014).
 
@@ -107,7 +113,7 @@ def estimate(
     from pitmap.accuracy.sampling.sample import estimate as estimate_sample
 
     with Console() as observer:
-        result = estimate_sample(points, map_file, EstimateOptions(use_doubtful=doubtful), observer)
+        result = estimate_sample(points, map_file, EstimateOptions(doubtful, method=method), observer)
         for warning in (*result.estimates.warnings, *result.warnings):
             observer.warn(warning)
     if out is not None:

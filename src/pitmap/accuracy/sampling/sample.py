@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pitmap import landuse
 from pitmap.accuracy.sampling.design import DESIGN, map_checksum
-from pitmap.accuracy.sampling.estimation import AreaEstimates, Estimate, estimate_counts
+from pitmap.accuracy.sampling.estimation import AreaEstimates, Estimate, Method, estimate_counts
 from pitmap.errors import LabelError
 from pitmap.files import write_json
 from pitmap.grid import Grid
@@ -34,10 +34,12 @@ class EstimateOptions:
         use_doubtful: Whether points marked doubtful count with their reference class.
         values: Values of the field ``reference`` to class keys, None for "cannot be told"; by default its values are
             the codes, keys or names of the legend.
+        method: How intervals are made, see ``estimation.METHODS``.
     """
 
     use_doubtful: bool = True
     values: Mapping[Any, str | None] | None = None
+    method: Method = "mover"
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def estimate(
     def estimates(of: gpd.GeoDataFrame) -> AreaEstimates:
         return estimate_counts(
             _counts(of, strata, legend), strata["area"].to_numpy(), legend, strata["stratum"].tolist(),
-            strata["map_class"].tolist(), about["unit"], pixels=strata["pixels"].to_numpy(),
+            strata["map_class"].tolist(), about["unit"], pixels=strata["pixels"].to_numpy(), method=options.method,
         )  # fmt: skip
 
     result = estimates(points)
