@@ -18,6 +18,7 @@ from benchmarks.robust_recipe import forest, test_matrix
 from pitmap import workflow
 from pitmap.accuracy.census.confusion import Figures
 from pitmap.cli.console import Console
+from pitmap.mapping.study import map_scene
 from pitmap.raster.codes import read_codes
 from pitmap.simulate.landscape import simulate, sites
 from pitmap.simulate.site_files import write_site
@@ -60,7 +61,7 @@ def compare(
         model = workflow.model_path(project, network)
         maps = []
         for scene in project.scenes:
-            workflow.map_scene(project, model, scene)
+            map_scene(project, model, scene)
             maps.append(read_codes(project.results.folder / "maps" / f"{scene.name}.tif"))
         of_network = test_matrix(samples, maps).figures()
         print(line(f"{network}, width {width}", of_network, time.perf_counter() - start))

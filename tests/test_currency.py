@@ -13,6 +13,7 @@ from shapely.geometry import box
 
 from pitmap import currency
 from pitmap.currency import content_key, digest, is_current, mark, unmark
+from pitmap.errors import PitmapError
 from pitmap.raster.writing import Layout, write_cog
 from studies import grid
 
@@ -186,5 +187,5 @@ def test_without_a_cache_folder_nothing_fails(tmp_path, monkeypatch):
 
 
 def test_a_missing_file_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(PitmapError, match="No such file"):
         digest(tmp_path / "none.tif")

@@ -10,6 +10,7 @@ from pitmap.accuracy.sampling.design import DesignOptions, design
 from pitmap.errors import ProjectError
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.mapping.review import ReviewOptions, review
+from pitmap.mapping.study import split_file
 from pitmap.networks.model_file import read_card
 from pitmap.raster.codes import codes_layout, read_codes
 from pitmap.raster.reading import describe
@@ -177,8 +178,8 @@ def test_a_reviewed_map_teaches_the_next_network(study):
     model = read_card(workflow.model_path(project)).sha256
     queue = project.folder / "review.gpkg"
     map_file = project.results.folder / "maps" / "may.tif"
-    assert workflow.split_file(project, project.folder / "may.tif") is None
-    split = workflow.split_file(project, map_file)
+    assert split_file(project, project.folder / "may.tif") is None
+    split = split_file(project, map_file)
     assert split == project.results.folder / "samples" / "splits" / "may.tif"
     review(map_file, MapFiles(map_file).confidence, queue, ReviewOptions(minimum_m2=100, split=split))
     frame = gpd.read_file(queue, layer="review")

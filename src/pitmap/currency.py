@@ -34,6 +34,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pitmap.errors import PitmapError
 from pitmap.files import write_json
 
 LARGE = 16_000_000
@@ -135,16 +136,18 @@ def digest(path: Path | str) -> str:
         64 hexadecimal digits, the same wherever the data set lies and whatever it is called.
 
     Raises:
-        OSError: It does not exist or cannot be read.
+        PitmapError: It does not exist or cannot be read.
     """
     text = str(path)
     archive = _archive(text)
-    if archive is not None:
-        inside = text.split(archive, 1)[1]
-        return content_key({"archive": _file_digest(Path(archive)), "inside": inside})
-    if _is_remote(text):
+    if archive is None and _is_remote(text):
         return content_key({"remote": text, "header": _header(text)})
-    parts = sorted((role, _file_digest(file)) for role, file in _members(Path(path)))
+    try:
+        if archive is not None:
+            return content_key({"archive": _file_digest(Path(archive)), "inside": text.split(archive, 1)[1]})
+        parts = sorted((role, _file_digest(file)) for role, file in _members(Path(path)))
+    except OSError as error:
+        raise PitmapError(f"{path} cannot be read ({error.strerror or error}).", remedy="Check the path.") from error
     return content_key({"files": [[role, value] for role, value in parts if value]})
 
 

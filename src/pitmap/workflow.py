@@ -6,21 +6,16 @@ Results lie in the project's results folder: ``samples/``, ``models/<network>-se
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pitmap.errors import ModelError
-from pitmap.files import write_json
-from pitmap.observer import SILENT, Observer, Part
-from pitmap.study.results import MapFiles
-from pitmap.study.scenes import Scene
+from pitmap.observer import SILENT, Observer
 from pitmap.study.study import Study
 
 if TYPE_CHECKING:
     from pitmap.accuracy.census.study import StudyAccuracy
-    from pitmap.mapping.prediction import MapReport
     from pitmap.networks.model_file import ModelCard
     from pitmap.samples.dataset import SampleSet
 
@@ -56,68 +51,6 @@ def train_model(
         training = replace(training, recipe=replace(training.recipe, steps=steps))
     return train(
         samples, training, model_path(project, network, seed), announce=observer.say, callbacks=[Told(observer)]
-    )
-
-
-def map_scene(project: Study, model: Path, scene: Scene, observer: Observer = SILENT) -> MapReport:
-    """Map a scene of the project and extract its mines."""
-    from pitmap.mapping.mines import extract_mines
-    from pitmap.mapping.prediction import map_image
-
-    out = project.results.map(scene.name).map
-    options = map_options(project, scene, out)
-    report = map_image(model, scene.image, out, options, observer)
-    if project.mine_classes:
-        extract_mines(
-            out,
-            MapFiles(out).mines,
-            classes=project.mine_classes,
-            minimum_mapping_unit_m2=project.mapping.minimum_mapping_unit_m2,
-            confidence=options.confidence,
-        )
-    return report
-
-
-def split_file(project: Study, map_file: Path) -> Path | None:
-    """The raster of training, validation and test ground under a map of the project, None where there is none."""
-    maps = {(project.results.map(s.name).map).resolve(): s.name for s in project.scenes}
-    path = project.samples_folder / "splits" / f"{maps.get(map_file.resolve())}.tif"
-    return path if path.exists() else None
-
-
-def map_scenes(project: Study, model: Path, observer: Observer = SILENT) -> None:
-    """Map all scenes of the project whose maps are not up to date."""
-    scenes = project.scenes
-    for i, scene in enumerate(scenes):
-        if map_is_current(project, model, scene):
-            continue
-        part = Part(observer, i / len(scenes), (i + 1) / len(scenes), f"mapping {scene.name}")
-        map_scene(project, model, scene, part)
-        write_json(_key_file(project.results.map(scene.name).map), _map_key(project, model, scene))
-
-
-def map_options(project: Study, scene: Scene, out: Path) -> Any:
-    """How a scene of the project is mapped: its bands and scaling, and ``[mapping]``."""
-    from pitmap.mapping.prediction import MapOptions
-
-    settings = project.mapping
-    return MapOptions(
-        bands=scene.band_indices,
-        scale=scene.scales if scene.calibrated else None,
-        offset=scene.offsets if scene.calibrated else None,
-        nodata=scene.nodata,
-        masks=tuple(project.folder / p for p in scene.site.exclude),
-        extent=None if scene.site.extent is None else project.folder / scene.site.extent,
-        tile=settings.tile,
-        halo=settings.halo,
-        test_time_augmentation=settings.test_time_augmentation,
-        precision=settings.precision,
-        engine=settings.engine,
-        device=project.training.device,
-        confidence=MapFiles(out).confidence,
-        probabilities=MapFiles(out).probabilities if settings.probabilities else None,
-        project=project.project.name,
-        trusted=(project.training.network,),
     )
 
 
@@ -166,34 +99,6 @@ def estimate_reference(project: Study, observer: Observer = SILENT) -> bool:
     return True
 
 
-def map_is_current(project: Study, model: Path, scene: Scene) -> bool:
-    """Whether a scene's map (and mines) are of this model and of these settings."""
-    out = project.results.map(scene.name).map
-    try:
-        key = json.loads(_key_file(out).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    files = [out, MapFiles(out).confidence, *([MapFiles(out).mines] if project.mine_classes else [])]
-    return bool(key == _map_key(project, model, scene)) and all(f.exists() for f in files)
-
-
-def _key_file(out: Path) -> Path:
-    return out.with_name(f".{out.stem}.key.json")
-
-
-def _map_key(project: Study, model: Path, scene: Scene) -> dict[str, Any]:
-    from pitmap.networks.model_file import read_card
-
-    stat = scene.image.stat()
-    return {
-        "model": read_card(model).sha256,
-        "image": [str(scene.image), stat.st_size, stat.st_mtime_ns],
-        "site": scene.site.model_dump(mode="json"),
-        "mapping": project.mapping.model_dump(mode="json"),
-        "mines": project.mine_classes,
-    }
-
-
 def run(
     project: Study,
     network: str | None = None,
@@ -207,6 +112,7 @@ def run(
     Raises:
         PitmapError: Any of the steps'.
     """
+    from pitmap.mapping.study import map_scenes
     from pitmap.reporting import write_report
 
     samples = sample(project, observer)

@@ -98,7 +98,7 @@ def test_the_map_says_what_it_is(tmp_path: Path, small: tuple[Path, Path]):
         assert report.pixels[c.key] == (codes == c.code).sum()
         assert report.area_m2[c.key] == pytest.approx(areas[codes == c.code].sum())
     assert "16 tile(s) of 32 x 28 (halo 4, exact)" in report.summary()
-    assert leftovers(tmp_path) == []
+    assert leftovers(tmp_path) == [".map.tif.key.json"]
 
 
 def test_masked_ground_is_left_out_and_the_rest_stays(tmp_path: Path, small: tuple[Path, Path]):
@@ -300,7 +300,7 @@ def test_an_interrupted_run_resumes_where_it_stopped(tmp_path: Path, small: tupl
     assert unbroken.resumed == 0
     assert (read_codes(report.path) == read_codes(unbroken.path)).all()
     assert report.pixels == unbroken.pixels
-    assert leftovers(tmp_path) == []
+    assert leftovers(tmp_path) == [".map.tif.key.json", ".unbroken.tif.key.json"]
 
 
 def test_reading_ahead_ends_before_the_image_is_closed(
@@ -331,14 +331,42 @@ def test_parts_of_other_inputs_are_discarded(tmp_path: Path, small: tuple[Path, 
     interrupted(SMALL)
     assert map_image(*small, tmp_path / "map.tif", replace(SMALL, halo=8)).resumed == 0
     interrupted(SMALL)
-    small[1].touch()  # the image may have changed
+    small[1].touch()  # its content is what it was
+    assert map_image(*small, tmp_path / "map.tif", SMALL).resumed == 7
+    interrupted(SMALL)
+    with open_raster(small[1]) as reader:
+        image, _ = reader.read()
+    write_cog(small[1], image + 1, describe(small[1]).grid, Layout(3, "uint16", 0, scale=1e-4))
     assert map_image(*small, tmp_path / "map.tif", SMALL).resumed == 0
     interrupted(SMALL)
-    for part in (tmp_path / ".map.tif.partial").glob("*.npz"):
-        part.write_bytes(b"PK")  # as after a power failure
-    with pytest.raises(OutputError, match="starts anew"):
+    part = sorted((tmp_path / ".map.tif.partial").glob("*.npz"))[2]
+    part.write_bytes(b"PK")  # as after a power failure
+    with pytest.raises(OutputError, match="makes that part again"):
         map_image(*small, tmp_path / "map.tif", SMALL)
-    assert map_image(*small, tmp_path / "map.tif", SMALL).resumed == 0
+    assert map_image(*small, tmp_path / "map.tif", SMALL).resumed == 15
+
+
+def test_a_read_error_keeps_the_finished_tiles(
+    tmp_path: Path, small: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+):
+    read, calls = RasterReader.read, []
+
+    def failing(self, window=None):
+        calls.append(window)
+        if len(calls) > 9:
+            raise ImageError("The disk did not answer.")
+        return read(self, window)
+
+    monkeypatch.setattr(RasterReader, "read", failing)
+    with pytest.raises(ImageError, match=r"did not answer\. \d+ finished part\(s\) of the map are kept"):
+        map_image(*small, tmp_path / "map.tif", SMALL)
+    monkeypatch.undo()
+    assert map_image(*small, tmp_path / "map.tif", SMALL).resumed >= 6
+    calls.extend([None] * 9)
+    monkeypatch.setattr(RasterReader, "read", failing)
+    with pytest.raises(ImageError):  # at the very first tile: nothing is kept
+        map_image(*small, tmp_path / "other.tif", SMALL)
+    assert leftovers(tmp_path) == [".map.tif.key.json"]
 
 
 def test_the_precision_follows_the_device_and_the_model(
@@ -472,15 +500,20 @@ def test_killed_at_any_moment_the_map_is_that_of_an_unbroken_run(
         with rasterio.open(tmp_path / name) as expected, rasterio.open(tmp_path / "killed" / name) as found:
             assert (expected.read() == found.read()).all()
     names = sorted(p.name for p in (tmp_path / "killed").iterdir())
-    assert names == ["c.tif", "map.qml", "map.tif", "map.tif.aux.xml", "p.tif"]
+    assert names == [".map.tif.key.json", "c.tif", "map.qml", "map.tif", "map.tif.aux.xml", "p.tif"]
 
 
 @pytest.mark.parametrize("limit", [2_000, 60_000])
-def test_a_full_disk_leaves_nothing(limit: int, tmp_path: Path, small: tuple[Path, Path]):
+def test_a_full_disk_leaves_nothing_but_finished_tiles(limit: int, tmp_path: Path, small: tuple[Path, Path]):
     # The first limit stops at the first part, the second when the probabilities are put together.
     (tmp_path / "full").mkdir()
     result = in_subprocess(limit, *small, tmp_path / "full")
-    assert result == {"status": 0, "left": []}
+    assert result["status"] == 0
+    partial = tmp_path / "full" / ".map.tif.partial"
+    parts = [partial / f"{i:06d}.npz" for i in range(16)] if limit == 60_000 else []
+    left = [Path(p) for p in result["left"]]
+    assert [p for p in left if p.suffix == ".npz"] == parts
+    assert [p for p in left if p.is_file() and p not in parts] == ([partial / ".parts.key.json"] if parts else [])
 
 
 def test_mapping_needs_neither_geopandas_nor_lightning():

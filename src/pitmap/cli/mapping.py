@@ -56,7 +56,7 @@ def map_image(
 
     options = MapOptions()
     if project is not None:
-        from pitmap.workflow import map_options
+        from pitmap.mapping.study import map_options
 
         study = load_project(project)
         options = map_options(study, _scene(study, site, image), out)
@@ -117,8 +117,8 @@ def review(
     """
     from pitmap.mapping.review import ReviewOptions
     from pitmap.mapping.review import review as write_review
+    from pitmap.mapping.study import split_file
     from pitmap.study.results import MapFiles
-    from pitmap.workflow import split_file
 
     study = None if project is None else load_project(project)
     options = ReviewOptions(

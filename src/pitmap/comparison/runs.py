@@ -22,6 +22,7 @@ from pitmap.accuracy.census.places import Places
 from pitmap.comparison.plan import Plan, Run
 from pitmap.errors import ProjectError
 from pitmap.files import make_folder, write_json
+from pitmap.mapping.study import map_scenes
 from pitmap.networks.model_file import ModelCard
 from pitmap.observer import SILENT, Observer
 from pitmap.samples.dataset import SampleSet
@@ -166,7 +167,7 @@ def execute(
     card = workflow.train_model(study, observer=observer, samples=training, steps=samples.steps(run))
     observer.say(workflow.describe_model(card))
     model = workflow.model_path(study)
-    workflow.map_scenes(study, model, observer)
+    map_scenes(study, model, observer)
     workflow.assess_project(study, model, with_ground=True)
     write_json(study.results.run, {"key": key, **_facts(run, training, card)})
 

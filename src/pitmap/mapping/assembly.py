@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pitmap.currency import unmark
 from pitmap.errors import OutputError
 from pitmap.files import replacing
 from pitmap.grid import Grid
@@ -91,6 +92,7 @@ def assemble(
                 pixels += np.bincount(codes.ravel(), minlength=classes + 1)
                 if grid.crs is not None:
                     areas += np.bincount(codes.ravel(), grid.pixel_areas_m2(tile.keep).ravel(), classes + 1)
+    unmark(out)
     for path, target in reversed(staged.items()):  # the map last: where it is, everything is
         for sidecar in (path.with_suffix(".qml"), path.with_name(path.name + ".aux.xml")):
             if sidecar.exists():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -13,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pitmap.currency import is_current, mark
 from pitmap.errors import OutputError
-from pitmap.files import make_folder, replacing, write_json
+from pitmap.files import make_folder, replacing
 
 
 class PartialMap:
@@ -24,28 +23,30 @@ class PartialMap:
 
     Args:
         out: The map to be.
-        inputs: Everything that the result depends on, as JSON values.
+        key: Of everything that the parts depend on, see ``currency.content_key``.
 
     Raises:
         OutputError: The folder cannot be written to.
     """
 
-    def __init__(self, out: Path, inputs: Mapping[str, Any]) -> None:
+    def __init__(self, out: Path, key: str) -> None:
         self.folder = out.with_name(f".{out.name}.partial")
-        key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-        self._state_file = self.folder / "state.json"
-        if self._read_state().get("key") != key:
+        parts = self.folder / "parts"
+        if not is_current(parts, key):
             self.remove()
             make_folder(self.folder)
-            write_json(self._state_file, {"key": key})
-        else:
-            make_folder(self.folder)
+            mark(parts, key)
 
     def has(self, index: int) -> bool:
         """Whether a part is finished."""
         return self._path(index).exists()
 
-    def save(self, index: int, arrays: Mapping[str, NDArray]) -> None:
+    @property
+    def finished(self) -> int:
+        """Number of finished parts."""
+        return sum(1 for _ in self.folder.glob("[0-9]*.npz"))
+
+    def save(self, index: int, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Store a finished part.
 
         Raises:
@@ -54,20 +55,21 @@ class PartialMap:
         with replacing(self._path(index)) as temporary:
             np.savez(temporary, allow_pickle=False, **arrays)
 
-    def load(self, index: int) -> dict[str, NDArray]:
+    def load(self, index: int) -> dict[str, NDArray[Any]]:
         """A finished part.
 
         Raises:
-            OutputError: The file is damaged.
+            OutputError: The file is damaged; it is removed, so that the next run makes it again.
         """
         path = self._path(index)
         try:
             with np.load(path, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
         except (OSError, ValueError, zipfile.BadZipFile) as error:
+            path.unlink(missing_ok=True)
             raise OutputError(
                 f"{path}, a finished part of the map, cannot be read back ({error}).",
-                remedy="Check the disk and run the command again: it starts anew.",
+                remedy="Check the disk and run the command again: it makes that part again.",
             ) from error
 
     def remove(self) -> None:
@@ -76,10 +78,3 @@ class PartialMap:
 
     def _path(self, index: int) -> Path:
         return self.folder / f"{index:06d}.npz"
-
-    def _read_state(self) -> dict[str, Any]:
-        try:
-            state = json.loads(self._state_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return state if isinstance(state, dict) else {}

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
 from pitmap import __version__
+from pitmap.currency import content_key, digest, mark
 from pitmap.errors import OutputError, PitmapError, ProjectError
 from pitmap.files import make_folder
 from pitmap.legend import UNLABELLED
@@ -25,13 +26,16 @@ from pitmap.mapping.engines.interface import EngineOptions, Precision
 from pitmap.mapping.masks import wanted_ground
 from pitmap.mapping.mines import IMAGE_TAG
 from pitmap.mapping.partial import PartialMap
-from pitmap.mapping.suitability import ImageReading, fit_image
+from pitmap.mapping.suitability import fit_image
 from pitmap.mapping.tiles import TilePlan, round_up
 from pitmap.networks.model_file import ModelCard, load_model
 from pitmap.networks.normalise import gain_and_bias
 from pitmap.networks.reach import tile_geometry
 from pitmap.observer import SILENT, Observer
-from pitmap.raster.reading import RasterInfo, open_raster
+from pitmap.raster.reading import open_raster
+
+FORMAT = 1
+"""Goes up when the same inputs give another map."""
 
 
 @dataclass(frozen=True)
@@ -201,10 +205,14 @@ def map_image(
         *gain_and_bias(reading.scale, reading.offset, card.mean, card.std),
         EngineOptions(device, precision, card.temperature or 1.0, options.test_time_augmentation),
     )
-    inputs = _inputs(
-        card, info, reading, options, [options.engine, device.type, precision], [tile, batch, stride, halo]
-    )
-    partial = PartialMap(out, inputs)
+    key = map_key(card.sha256, image_path, options)
+    parts = {
+        "map": key,
+        "versions": [__version__, torch.__version__],
+        "engine": [device.type, precision],
+        "tiles": [tile, batch, stride, halo],
+    }
+    partial = PartialMap(out, content_key(parts))
     try:
         tiles = TilePlan(info.grid.shape, stride, halo, tile).tiles()
         batches = [tiles[i : i + batch] for i in range(0, len(tiles), batch)]
@@ -229,9 +237,13 @@ def map_image(
             "PITMAP_TEST_TIME_AUGMENTATION": "yes" if options.test_time_augmentation else "no",
         }
         totals = assemble(partial, batches, info.grid, card.legend, tags, out, confidence, probabilities)
-    except PitmapError:
-        partial.remove()
-        raise
+    except PitmapError as error:
+        if not (finished := partial.finished):
+            partial.remove()
+            raise
+        kept = f"{finished} finished part(s) of the map are kept: the same command goes on with the rest."
+        raise type(error)(error.found, error.expected, f"{error.remedy} {kept}".strip()) from error
+    mark(out, key, [p for p in (confidence, probabilities) if p is not None])
     partial.remove()
     keys, areas = card.legend.keys, totals.area_m2
     return MapReport(
@@ -255,6 +267,47 @@ def map_image(
     )
 
 
+def map_key(model_sha256: str, image: Path, options: MapOptions) -> str:
+    """The key of a map, see ``currency``: of its model, of the contents of image, masks and extent, and of the options.
+
+    The tile of an exact map changes nothing but its speed; of the paths of outputs it counts whether they are given.
+
+    Args:
+        model_sha256: The checksum in the model's card.
+        image: The image.
+        options: How it is mapped.
+
+    Raises:
+        PitmapError: A file cannot be read.
+    """
+
+    def given(value: float | Sequence[float] | None) -> float | list[float] | None:
+        return value if value is None or isinstance(value, int | float) else list(value)
+
+    return content_key(
+        {
+            "step": "map",
+            "format": FORMAT,
+            "model": model_sha256,
+            "image": digest(image),
+            "masks": sorted(digest(layer) for layer in options.masks),
+            "extent": None if options.extent is None else digest(options.extent),
+            "bands": None if options.bands is None else list(options.bands),
+            "scale": given(options.scale),
+            "offset": given(options.offset),
+            "nodata": options.nodata,
+            "pixel_size_m": options.pixel_size_m,
+            "halo": options.halo,
+            "tile": None if options.halo == "exact" else options.tile,
+            "test_time_augmentation": options.test_time_augmentation,
+            "precision": options.precision,
+            "engine": options.engine,
+            "confidence": options.confidence is not None,
+            "probabilities": options.probabilities is not None,
+        }
+    )
+
+
 def _check_outputs(outputs: Sequence[Path], image_path: Path, model_path: Path) -> None:
     for out in outputs:
         if out.suffix.lower() not in (".tif", ".tiff"):
@@ -267,35 +320,3 @@ def _check_outputs(outputs: Sequence[Path], image_path: Path, model_path: Path) 
         )
     for out in outputs:
         make_folder(out.parent)
-
-
-def _inputs(
-    card: ModelCard,
-    info: RasterInfo,
-    reading: ImageReading,
-    options: MapOptions,
-    engine: list[str],
-    tiles: list[int],
-) -> dict[str, Any]:
-    """Everything that the values of the map depend on."""
-    layers = [*options.masks, *([] if options.extent is None else [options.extent])]
-    crs = None if info.grid.crs is None else info.grid.crs.to_wkt()
-    return {
-        "versions": [__version__, torch.__version__],
-        "model": card.sha256,
-        "image": [*_fingerprint(info.path), info.dtype, *info.grid.shape, *info.grid.transform[:6], crs],
-        "bands": [reading.indices, reading.scale, reading.offset],
-        "nodata": None if options.nodata is None else repr(options.nodata),
-        "masks": [len(options.masks), [_fingerprint(Path(layer)) for layer in layers]],
-        "tiles": tiles,
-        "augmentation": options.test_time_augmentation,
-        "engine": engine,
-        "rasters": [options.confidence is not None, options.probabilities is not None],
-    }
-
-
-def _fingerprint(path: Path) -> tuple[str, int, int]:
-    if not path.exists():  # a path of GDAL's own, such as /vsizip/
-        return str(path), 0, 0
-    stat = path.stat()
-    return str(path.resolve()), stat.st_size, stat.st_mtime_ns

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -208,7 +209,18 @@ def read_card(path: Path) -> ModelCard:
     Raises:
         ModelError: The file is missing, damaged or not a model file.
     """
-    return _read(Path(path))[1]
+    path = Path(path)
+    try:
+        stat = path.stat()
+    except OSError:
+        return _read(path)[1]
+    return _card(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+
+
+@lru_cache(64)
+def _card(path: Path, *signs: int) -> ModelCard:
+    """The card of a file, which is checked once while it keeps its size, times and place on the disk."""
+    return _read(path)[1]
 
 
 def _skeleton(card: ModelCard) -> nn.Module:

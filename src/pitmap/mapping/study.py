@@ -1,0 +1,96 @@
+"""The scenes of a study mapped, each with its mines; what is up to date is left as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pitmap.currency import content_key, is_current, mark, unmark
+from pitmap.mapping.mines import extract_mines
+from pitmap.mapping.prediction import MapOptions, map_image, map_key
+from pitmap.networks.model_file import read_card
+from pitmap.observer import SILENT, Observer, Part
+from pitmap.study.results import MapFiles
+from pitmap.study.scenes import Scene
+from pitmap.study.study import Study
+
+
+def map_scenes(project: Study, model: Path, observer: Observer = SILENT) -> None:
+    """Map all scenes of a study and extract their mines.
+
+    Args:
+        project: The study.
+        model: The model.
+        observer: Told of the scenes that are mapped.
+
+    Raises:
+        PitmapError: See ``map_image`` and ``extract_mines``.
+    """
+    scenes = project.scenes
+    for i, scene in enumerate(scenes):
+        map_scene(
+            project, model, scene, Part(observer, i / len(scenes), (i + 1) / len(scenes), f"mapping {scene.name}")
+        )
+
+
+def map_scene(project: Study, model: Path, scene: Scene, observer: Observer = SILENT) -> None:
+    """Map a scene of a study and extract its mines.
+
+    Raises:
+        PitmapError: See ``map_image`` and ``extract_mines``.
+    """
+    files = project.results.map(scene.name)
+    options = map_options(project, scene, files.map)
+    key = map_key(read_card(model).sha256, scene.image, options)
+    if not is_current(files.map, key):
+        map_image(model, scene.image, files.map, options, observer)
+    mines_key = _mines_key(project, key)
+    if project.mine_classes and not is_current(files.mines, mines_key):
+        unmark(files.mines)
+        extract_mines(
+            files.map,
+            files.mines,
+            classes=project.mine_classes,
+            minimum_mapping_unit_m2=project.mapping.minimum_mapping_unit_m2,
+            confidence=options.confidence,
+        )
+        mark(files.mines, mines_key)
+
+
+def map_options(project: Study, scene: Scene, out: Path) -> MapOptions:
+    """How a scene of the project is mapped: its bands and scaling, and ``[mapping]``."""
+    settings = project.mapping
+    return MapOptions(
+        bands=scene.band_indices,
+        scale=scene.scales if scene.calibrated else None,
+        offset=scene.offsets if scene.calibrated else None,
+        nodata=scene.nodata,
+        masks=tuple(project.folder / p for p in scene.site.exclude),
+        extent=None if scene.site.extent is None else project.folder / scene.site.extent,
+        tile=settings.tile,
+        halo=settings.halo,
+        test_time_augmentation=settings.test_time_augmentation,
+        precision=settings.precision,
+        engine=settings.engine,
+        device=project.training.device,
+        confidence=MapFiles(out).confidence,
+        probabilities=MapFiles(out).probabilities if settings.probabilities else None,
+        project=project.project.name,
+        trusted=(project.training.network,),
+    )
+
+
+def _mines_key(project: Study, map_key: str) -> str:
+    state = {
+        "step": "mines",
+        "map": map_key,
+        "classes": project.mine_classes,
+        "minimum_mapping_unit_m2": project.mapping.minimum_mapping_unit_m2,
+    }
+    return content_key(state)
+
+
+def split_file(project: Study, map_file: Path) -> Path | None:
+    """The raster of training, validation and test ground under a map of the project, None where there is none."""
+    maps = {(project.results.map(s.name).map).resolve(): s.name for s in project.scenes}
+    path = project.samples_folder / "splits" / f"{maps.get(map_file.resolve())}.tif"
+    return path if path.exists() else None
