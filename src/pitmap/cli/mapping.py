@@ -11,7 +11,7 @@ from pitmap.cli.console import Console, bands_of, load_project
 from pitmap.errors import ProjectError
 
 if TYPE_CHECKING:
-    from pitmap.study.scenes import Scene
+    from pitmap.study.schema import SiteSection
     from pitmap.study.study import Study
 
 
@@ -59,7 +59,7 @@ def map_image(
         from pitmap.mapping.study import map_options
 
         study = load_project(project)
-        options = map_options(study, _scene(study, site, image), out)
+        options = map_options(study, _site(study, site, image), out)
         mine_class = mine_class or study.mine_classes
     given: dict[str, Any] = {
         "bands": bands_of(bands),
@@ -134,8 +134,8 @@ def review(
     print(result.summary())
 
 
-def _scene(study: Study, site: str | None, image: Path) -> Scene:
-    """The scene of a project that says how an image is read: that of a site, or the one with this image."""
+def _site(study: Study, site: str | None, image: Path) -> SiteSection:
+    """The site of a project that says how an image is to be read: one by name, or the image's own."""
     from pitmap.study.problems import suggestion
 
     if site is None:
@@ -154,7 +154,7 @@ def _scene(study: Study, site: str | None, image: Path) -> Scene:
             "A site of the project that says which bands and which scale the image has.",
             f"Give --site with one of: {', '.join(names)}.",
         )
-    return matching[0]
+    return matching[0].site
 
 
 def _pixels(text: str) -> int:

@@ -33,6 +33,7 @@ from pitmap.networks.normalise import gain_and_bias
 from pitmap.networks.reach import tile_geometry
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.reading import open_raster
+from pitmap.study.asked import Asked
 
 FORMAT = 1
 """Goes up when the same inputs give another map."""
@@ -81,6 +82,12 @@ class MapOptions:
     probabilities: Path | None = None
     project: str = ""
     trusted: Sequence[str] = ()
+
+    @property
+    def asked(self) -> Asked:
+        """Bands, scale, offset and nodata."""
+        scale, offset = (v if v is None or isinstance(v, int | float) else tuple(v) for v in (self.scale, self.offset))
+        return Asked(None if self.bands is None else tuple(self.bands), scale, offset, self.nodata)
 
     def __post_init__(self) -> None:
         for name, value, least in (("tile", self.tile, 1), ("batch", self.batch, 1)):
@@ -192,17 +199,14 @@ def map_image(
 
     with open_raster(image_path) as reader:
         info, all_bands = reader.info, reader.indices
-    reading = fit_image(
-        card, info, all_bands, bands=options.bands, scale=options.scale, offset=options.offset,
-        pixel_size_m=options.pixel_size_m,
-    )  # fmt: skip
+    reading = fit_image(card, info, all_bands, options.asked, options.pixel_size_m)
     wanted = wanted_ground(info.grid, options.extent, options.masks)
     precision = choose_precision(options.precision, card.bf16_agreement, device)
     tile = options.tile or choose_tile(network, bands, stride, halo, device)
     batch = options.batch or choose_batch(device)
     engine = make_engine(
         network,
-        *gain_and_bias(reading.scale, reading.offset, card.mean, card.std),
+        *gain_and_bias(reading.scales, reading.offsets, card.mean, card.std),
         EngineOptions(device, precision, card.temperature or 1.0, options.test_time_augmentation),
     )
     key = map_key(card.sha256, image_path, options)

@@ -11,6 +11,7 @@ from pitmap.networks.model_file import read_card
 from pitmap.observer import SILENT, Observer, Part
 from pitmap.study.results import MapFiles
 from pitmap.study.scenes import Scene
+from pitmap.study.schema import SiteSection
 from pitmap.study.study import Study
 
 
@@ -39,7 +40,7 @@ def map_scene(project: Study, model: Path, scene: Scene, observer: Observer = SI
         PitmapError: See ``map_image`` and ``extract_mines``.
     """
     files = project.results.map(scene.name)
-    options = map_options(project, scene, files.map)
+    options = map_options(project, scene.site, files.map)
     key = map_key(read_card(model).sha256, scene.image, options)
     if not is_current(files.map, key):
         map_image(model, scene.image, files.map, options, observer)
@@ -56,16 +57,16 @@ def map_scene(project: Study, model: Path, scene: Scene, observer: Observer = SI
         mark(files.mines, mines_key)
 
 
-def map_options(project: Study, scene: Scene, out: Path) -> MapOptions:
-    """How a scene of the project is mapped: its bands and scaling, and ``[mapping]``."""
+def map_options(project: Study, site: SiteSection, out: Path) -> MapOptions:
+    """How an image of a site is mapped, one of the study or another: what the site asks for, and ``[mapping]``."""
     settings = project.mapping
     return MapOptions(
-        bands=scene.band_indices,
-        scale=scene.scales if scene.calibrated else None,
-        offset=scene.offsets if scene.calibrated else None,
-        nodata=scene.nodata,
-        masks=tuple(project.folder / p for p in scene.site.exclude),
-        extent=None if scene.site.extent is None else project.folder / scene.site.extent,
+        bands=site.bands,
+        scale=site.scale,
+        offset=site.offset,
+        nodata=site.nodata,
+        masks=tuple(project.folder / p for p in site.exclude),
+        extent=None if site.extent is None else project.folder / site.extent,
         tile=settings.tile,
         halo=settings.halo,
         test_time_augmentation=settings.test_time_augmentation,

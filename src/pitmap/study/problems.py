@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from pitmap.errors import ImageError, PitmapError, ProjectError, nearest
+from pitmap.legend import Legend
 from pitmap.raster.reading import describe
+from pitmap.study.names import DEVICES, clashes
 from pitmap.study.schema import (
     AccuracySection,
     ClassSection,
@@ -82,9 +85,9 @@ def nearest_file(path: Path) -> str:
     return suggestion(path.name, sorted(p.name for p in path.parent.iterdir())) if path.parent.is_dir() else ""
 
 
-def check_labels(project: Study, scene: Scene, problems: list[str]) -> None:
+def check_labels(legend: Legend, scene: Scene, problems: list[str]) -> None:
     """Check a scene's label file: it exists, has the layers and fields named, and the classes are in the legend."""
-    site, where, keys = scene.site, f"Site {scene.site.name!r}", project.legend.keys
+    site, where, keys = scene.site, f"Site {scene.site.name!r}", legend.keys
     for option, mapping in (("label_values", site.label_values), ("label_layers", site.label_layers)):
         for value, key in (mapping or {}).items():
             if key and key not in keys:
@@ -128,7 +131,7 @@ def check_corrections(site: SiteSection, scenes: list[Scene], problems: list[str
         path = scenes[0].corrections
         assert path is not None
         problems.append(f"{where} {path} does not exist.{nearest_file(path)}")
-    if len(scenes) > 1 and "{stem}" not in (site.corrections or ""):
+    if len({s.corrections for s in scenes}) < len(scenes) and "{stem}" not in (site.corrections or ""):
         problems.append(
             f"{where} = {site.corrections!r} is one file for {len(scenes)} images. A review is of one map: give a file "
             "for each image, with {stem} in place of the image's name without ending."
@@ -151,16 +154,23 @@ def check_names(project: Study, scenes: list[Scene]) -> list[str]:
     names = [site.name for site in project.sites]
     problems += [f"Two sites are named {name!r}." for name in sorted({n for n in names if names.count(n) > 1})]
     problems += [
+        f"Results of {one!r} and {other!r} would lie in one file. Give one of the sites another name."
+        for one, other in clashes([s.name for s in scenes])
+        if one != other
+    ]
+    problems += [
+        f"Site {name!r}: no file can have this name on Windows. Choose another."
+        for name in names
+        if name.split(".")[0].casefold() in DEVICES
+    ]
+    problems += [
         f"[samples] test_sites: there is no site {name!r}.{suggestion(name, names)}"
         for name in project.samples.test_sites
         if name not in names
     ]
     if project.accuracy.reference is not None and not (path := project.folder / project.accuracy.reference).exists():
         problems.append(f"[accuracy] reference = {project.accuracy.reference!r} does not exist.{nearest_file(path)}")
-    try:
-        keys = project.legend.keys
-    except ProjectError as error:
-        return [*problems, str(error)]
+    keys = project.legend.keys
     problems += [
         f"[mapping] mines: the legend has no class {key!r}.{suggestion(key, keys)}"
         for key in project.mapping.mines or []
@@ -173,6 +183,7 @@ def check_names(project: Study, scenes: list[Scene]) -> list[str]:
             + ", ".join(f"{s.name} {len(s.band_indices)}" for s in scenes[:10])
             + ". Select the same bands in the same order at every site with bands = [...]."
         )
+    problems += _exchanged_bands(scenes)
     if len({s.calibrated for s in scenes}) > 1:
         without = [s.name for s in scenes if not s.calibrated]
         problems.append(
@@ -184,3 +195,19 @@ def check_names(project: Study, scenes: list[Scene]) -> list[str]:
         problems.append(f"split = \"blocks\" needs georeferenced images, and {bare.image.name} has no CRS. "
                         'Use split = "groups".')  # fmt: skip
     return problems
+
+
+def _exchanged_bands(scenes: list[Scene]) -> list[str]:
+    """A problem where images that are taken as they are have the same bands in different orders."""
+    orders: dict[tuple[str, ...], Scene] = {}
+    for scene in scenes:
+        if scene.site.bands is None:
+            orders.setdefault(tuple(name.casefold() for name in scene.band_names), scene)
+    for (first, one), (second, other) in combinations(orders.items(), 2):
+        if sorted(first) == sorted(second):
+            return [
+                f"The images have the same bands in different orders: {one.name} {', '.join(one.band_names)}; "
+                f"{other.name} {', '.join(other.band_names)}. Name them at every site with bands = "
+                f"[{', '.join(repr(name) for name in one.band_names)}]."
+            ]
+    return []

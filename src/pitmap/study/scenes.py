@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import glob
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pitmap.errors import ImageError
+from pitmap.legend import Legend
 from pitmap.raster.reading import RasterInfo, describe
+from pitmap.study.asked import Reading
+from pitmap.study.names import Unnamed, scene_names
 from pitmap.study.problems import check_corrections, check_labels, nearest_file, suggestion
 from pitmap.study.schema import RASTER_SUFFIXES, SiteSection
 
-if TYPE_CHECKING:
-    from pitmap.study.study import Study
+SIDE_FILES = (".aux.xml", ".tif.xml", ".ovr", ".msk", ".tfw", ".qml", ".qmd")
+"""Ends of files that GDAL, QGIS and ArcGIS leave beside an image; a pattern does not take them for images."""
 
 
 @dataclass(frozen=True)
@@ -22,16 +25,13 @@ class Scene:
     """One image of a site, with everything that is needed to read it and its labels.
 
     Attributes:
-        name: Unique in the project; names result files.
+        name: Unique in the study, also on disks that ignore case; names result files.
         site: The site it belongs to.
         image: Path of the image.
         info: Its header.
-        band_indices: Selected bands, counted from 1.
-        scales: One a selected band; the quantity is ``DN x scale + offset``.
-        offsets: One a selected band.
-        calibrated: Whether scale and offset are known, from the project or from the file.
+        reading: What the site asks for, resolved against that header.
         group: Group, for ``split = "groups"``.
-        labels: Path of the labels, or None.
+        labels: Path of the labels, or None: then the image is mapped and nothing is learned from it.
         corrections: Path of the reviewed polygons, or None.
     """
 
@@ -39,13 +39,30 @@ class Scene:
     site: SiteSection
     image: Path
     info: RasterInfo
-    band_indices: tuple[int, ...]
-    scales: tuple[float, ...]
-    offsets: tuple[float, ...]
-    calibrated: bool
+    reading: Reading
     group: str
     labels: Path | None
     corrections: Path | None
+
+    @property
+    def band_indices(self) -> tuple[int, ...]:
+        """Selected bands, counted from 1."""
+        return self.reading.indices
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """One a selected band; the quantity is ``DN x scale + offset``."""
+        return self.reading.scales
+
+    @property
+    def offsets(self) -> tuple[float, ...]:
+        """One a selected band."""
+        return self.reading.offsets
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether scale and offset are known, from the project or from the file."""
+        return self.reading.calibrated
 
     @property
     def nodata(self) -> float | None:
@@ -63,43 +80,55 @@ class Scene:
         return self.labels is not None and self.labels.suffix.lower() in RASTER_SUFFIXES
 
 
-def scenes_of(project: Study, site: SiteSection, problems: list[str]) -> list[Scene]:
-    """The images of a site with their headers; problems are added to the list."""
-    folder, where = project.folder, f"Site {site.name!r}"
-    pattern = str(folder / site.image)
-    images = sorted(Path(p) for p in glob.glob(pattern)) if glob.has_magic(site.image) else [Path(pattern)]
-    if not images:
-        problems.append(f"{where}: no file matches image = {site.image!r} (looked in {folder}).")
+def scenes_of(folder: Path, sites: Sequence[SiteSection], legend: Legend, problems: list[str]) -> list[Scene]:
+    """The images of all sites with their headers, in the order of the sites, those of a pattern sorted by path.
+
+    Args:
+        folder: Where relative paths start.
+        sites: The sites.
+        legend: The classes that labels may have.
+        problems: What is wrong is added to this list.
+    """
+    found = [(site, *image) for site in sites for image in _images(folder, site, problems)]
+    names = scene_names([Unnamed(site.name, varying) for site, _, varying in found])
+    scenes: list[Scene] = []
+    for site in sites:
+        own = [(image, name) for (s, image, _), name in zip(found, names, strict=True) if s is site]
+        scenes += _scenes_of_site(folder, site, own, legend, problems)
+    return scenes
+
+
+def _scenes_of_site(
+    folder: Path, site: SiteSection, images: list[tuple[Path, str]], legend: Legend, problems: list[str]
+) -> list[Scene]:
+    where = f"Site {site.name!r}"
     groups = _groups(folder, site, problems)
-    for name, layer in (("extent", site.extent), *(("exclude", layer) for layer in site.exclude)):
+    for key, layer in (("extent", site.extent), *(("exclude", layer) for layer in site.exclude)):
         if layer is not None and not (folder / layer).exists():
-            problems.append(f"{where}: {name} = {layer!r} does not exist.{nearest_file(folder / layer)}")
+            problems.append(f"{where}: {key} = {layer!r} does not exist.{nearest_file(folder / layer)}")
     scenes = []
-    for image in images:
+    for image, name in images:
         try:
             info = describe(image)
-            indices = info.band_indices(site.bands)
+            reading = site.asked.resolve(info)
         except ImageError as error:
             problems.append(f"{where}: {error}{'' if image.exists() else nearest_file(image)}")
             continue
+        if site.offset is not None and not reading.calibrated:
+            problems.append(f"{where}: offset is given, but no scale is known for {image.name}. Give scale, too.")
         scene = Scene(
-            name=site.name if len(images) == 1 else f"{site.name}-{image.stem}",
+            name=name,
             site=site,
             image=image,
             info=info,
-            band_indices=tuple(indices),
-            scales=tuple(info.scales[i - 1] if site.scale is None else site.scale for i in indices),
-            offsets=tuple(
-                site.offset if site.offset is not None else (info.offsets[i - 1] if site.scale is None else 0.0)
-                for i in indices
-            ),
-            calibrated=site.scale is not None or info.has_scale,
-            group=site.group or _group_of(image, groups) or image.stem,
+            reading=reading,
+            group=site.group or _group_of(image, groups) or name,
             labels=_own_file(folder, site.labels, image),
             corrections=_own_file(folder, site.corrections, image),
         )
-        check_labels(project, scene, problems)
+        check_labels(legend, scene, problems)
         scenes.append(scene)
+    _check_own_files(site, scenes, problems)
     if site.corrections is not None:
         check_corrections(site, scenes, problems)
         # Of several images some may not have been reviewed yet.
@@ -107,9 +136,47 @@ def scenes_of(project: Study, site: SiteSection, problems: list[str]) -> list[Sc
     return scenes
 
 
+def _images(folder: Path, site: SiteSection, problems: list[str]) -> list[tuple[Path, str | None]]:
+    """The images of a site; with each its path below the folder in which the pattern varies, None without a pattern.
+
+    A path that exists is taken as it stands, whatever characters it has: ``scene [1].tif`` is a file before it is a
+    pattern, and so is a folder ``data [1]`` at the beginning of one.
+    """
+    if not glob.has_magic(site.image) or (folder / site.image).exists():
+        return [(folder / site.image, None)]
+    parts = Path(site.image).parts
+    start, root = 0, folder
+    while glob.has_magic(str(Path(*parts[start:]))) and (root / parts[start]).exists() and start < len(parts) - 1:
+        start, root = start + 1, root / parts[start]
+    found = glob.glob(str(Path(*parts[start:])), root_dir=root, recursive=True)
+    paths = sorted(Path(p).as_posix() for p in found if (root / p).is_file() and not p.lower().endswith(SIDE_FILES))
+    if not paths:
+        problems.append(f"Site {site.name!r}: no file matches image = {site.image!r} (looked in {folder}).")
+    return [(root / path, path) for path in paths]
+
+
 def _own_file(folder: Path, pattern: str | None, image: Path) -> Path | None:
-    """The file that a path with ``{stem}`` names for an image."""
-    return None if pattern is None else folder / pattern.replace("{stem}", image.stem)
+    """The file that a path with ``{stem}`` and ``{folder}`` names for an image."""
+    if pattern is None:
+        return None
+    return folder / pattern.replace("{stem}", image.stem).replace("{folder}", str(image.parent))
+
+
+def _check_own_files(site: SiteSection, scenes: list[Scene], problems: list[str]) -> None:
+    """Images of one name in several folders must not share what ``{stem}`` names."""
+    for key, pattern in (("labels", site.labels), ("corrections", site.corrections)):
+        if pattern is None or "{stem}" not in pattern:
+            continue
+        owners: dict[Path, Path] = {}
+        for scene in scenes:
+            path = _own_file(Path(), pattern, scene.image)
+            assert path is not None
+            if (other := owners.setdefault(path, scene.image)) != scene.image:
+                problems.append(
+                    f"Site {site.name!r}: {key} = {pattern!r} names one file for two images, {other} and "
+                    f"{scene.image}. {{folder}} stands for the folder of the image: {{folder}}/{Path(pattern).name}."
+                )
+                break
 
 
 def _groups(folder: Path, site: SiteSection, problems: list[str]) -> dict[str, str]:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pitmap.study.asked import Asked
+
 RASTER_SUFFIXES = {".tif", ".tiff", ".img", ".jp2", ".vrt", ".png", ".asc", ".bil", ".hdf", ".nc"}
 """Endings by which a label file is taken for a raster; everything else is taken for a vector layer."""
 
@@ -67,7 +69,8 @@ class SiteSection(Section):
     groups: GroupTable | None = None
     """Groups of the images of a glob."""
     labels: str | None = None
-    """Land-use layer (vector) or label raster; ``{stem}`` stands for the image's name without ending."""
+    """Land-use layer (vector) or label raster; ``{stem}`` stands for the image's name without ending, ``{folder}`` for
+    the folder that it lies in. Default: none, the images are mapped only."""
     label_layer: str | None = None
     """Layer of a vector file. Default: the only one."""
     label_layers: dict[str, str] | None = None
@@ -83,7 +86,13 @@ class SiteSection(Section):
     exclude: list[str] = []
     """Layers (vector, or rasters that are not 0 there) of clouds, shadows or other ground to leave out."""
     corrections: str | None = None
-    """Queue of `pitmap review`, filled in: labels of training ground that win over ``labels``; ``{stem}`` as there."""
+    """Queue of `pitmap review`, filled in: labels of training ground that win over ``labels``; ``{stem}`` and
+    ``{folder}`` as there. Default: none."""
+
+    @property
+    def asked(self) -> Asked:
+        """How the images are to be read; each resolves it against its own header."""
+        return Asked(None if self.bands is None else tuple(self.bands), self.scale, self.offset, self.nodata)
 
     @model_validator(mode="after")
     def _consistent(self) -> SiteSection:

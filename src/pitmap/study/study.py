@@ -117,7 +117,7 @@ def load_study(path: Path) -> Study:
     """
     path = Path(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise ProjectError(
@@ -130,8 +130,12 @@ def load_study(path: Path) -> Study:
     except ValidationError as error:
         raise problem_list(path, [explain(e) for e in error.errors()]) from error
     project._path = path.resolve()
+    try:
+        legend = project.legend
+    except ProjectError as error:
+        raise problem_list(path, [str(error)]) from error
     problems: list[str] = []
-    scenes = [scene for site in project.sites for scene in scenes_of(project, site, problems)]
+    scenes = scenes_of(project.folder, project.sites, legend, problems)
     problems += check_names(project, scenes)
     if problems:
         raise problem_list(path, problems)

@@ -1,0 +1,103 @@
+import sys
+
+import numpy as np
+import pytest
+
+from pitmap.cli import main
+from pitmap.legend import DEFAULT_LEGEND
+from pitmap.networks import ModelCard, build, save_model
+from pitmap.raster.codes import read_codes
+from pitmap.raster.writing import Layout, write_cog
+from studies import grid, quilt, reflectance_of
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command."""
+    code = 0
+    old, sys.argv = sys.argv, ["pitmap", *map(str, arguments)]
+    try:
+        main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    finally:
+        sys.argv = old
+    return code, *capsys.readouterr()
+
+
+NAMES = ("blue", "green", "red", "nir")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """One reflectance in four files of two sites: plain, with an offset, with another scale, with the bands turned."""
+    pixels = reflectance_of(quilt(96, 96))
+    where = grid(96, 96)
+    write_cog(tmp_path / "plain.tif", pixels, where, Layout(4, "uint16", 0, NAMES, scale=1e-4))
+    write_cog(tmp_path / "offset.tif", pixels + 1000, where, Layout(4, "uint16", 0, NAMES, scale=1e-4, offset=-0.1))
+    write_cog(tmp_path / "scale.tif", pixels * 2, where, Layout(4, "uint16", 0, NAMES, scale=0.5e-4))
+    write_cog(tmp_path / "turned.tif", pixels[::-1].copy(), where, Layout(4, "uint16", 0, NAMES[::-1], scale=1e-4))
+    write_cog(tmp_path / "bare.tif", pixels + 500, where, Layout(4, "uint16", 0))
+    (tmp_path / "pitmap.toml").write_text(
+        f"""
+[[sites]]
+name = "own"
+image = "[po]*.tif"
+bands = {list(NAMES)}
+[[sites]]
+name = "stated"
+image = "bare.tif"
+scale = 0.0001
+offset = -0.05
+"""
+    )
+    network = build("unet", 4, len(DEFAULT_LEGEND), 2)
+    values = pixels.reshape(4, -1) * 1e-4
+    save_model(
+        tmp_path / "m.safetensors",
+        network,
+        ModelCard(
+            network="unet", options={"width": 2}, legend=DEFAULT_LEGEND, bands=NAMES, unit="reflectance",
+            dtype="uint16", mean=tuple(values.mean(1)), std=tuple(values.std(1)), pixel_size_m=4.0,
+            created="2026-01-01",
+        ),
+    )  # fmt: skip
+    return tmp_path
+
+
+def mapped(capsys, folder, image, *options) -> np.ndarray:
+    code, _, err = run(capsys, "map", folder / "m.safetensors", folder / image, folder / "map.tif", *options)
+    assert code == 0, err
+    return read_codes(folder / "map.tif")
+
+
+def test_an_image_takes_what_its_site_asks_for_and_resolves_it_itself(capsys, folder):
+    expected = mapped(capsys, folder, "plain.tif")
+    assert len(np.unique(expected)) > 1
+    project = ("--project", folder)
+    for image, options in (
+        ("plain.tif", project),
+        ("offset.tif", project),  # an image of the project beside another one with other tags
+        ("offset.tif", (*project, "--site", "own")),
+        ("scale.tif", (*project, "--site", "own")),  # no image of the project, of the kind of its site
+        ("turned.tif", (*project, "--site", "own")),
+        ("turned.tif", (*project, "--site", "own-plain")),
+        ("bare.tif", project),
+        ("bare.tif", (*project, "--site", "stated")),
+    ):
+        np.testing.assert_array_equal(mapped(capsys, folder, image, *options), expected, str((image, options)))
+
+
+def test_an_image_of_no_site_needs_the_name_of_one_where_there_are_several(capsys, folder):
+    arguments = ("map", folder / "m.safetensors", folder / "scale.tif", folder / "map.tif", "--project", folder)
+    code, _, err = run(capsys, *arguments)
+    assert code == 1
+    assert "is not an image of the project" in err
+    assert "own, stated" in err
+    code, _, err = run(capsys, *arguments, "--site", "onw")
+    assert "no site 'onw'. Did you mean 'own'?" in err
+
+
+def test_options_win_over_the_site(capsys, folder):
+    expected = mapped(capsys, folder, "plain.tif")
+    options = ("--project", folder, "--site", "stated", "--scale", 0.00005, "--bands", "1,2,3,4")
+    np.testing.assert_array_equal(mapped(capsys, folder, "scale.tif", *options), expected)
