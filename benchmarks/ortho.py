@@ -81,13 +81,16 @@ def simulate(work: Path, rows: int, cols: int) -> None:
 
 def prepare_scene(work: Path, kernel: str) -> None:
     """One call of ``prepare``; prints its own peak memory and the grid."""
-    from pitmap.imagery.prepare import PrepareOptions, prepare
+    from dataclasses import asdict
+
+    from pitmap.imagery.options import PrepareOptions
+    from pitmap.imagery.prepare import prepare
 
     product = Path(json.loads((work / "product.json").read_text())["path"])
     options = PrepareOptions(dem=work / "dem_ellipsoid.tif", dem_datum="ellipsoid", kernel=kernel)  # type: ignore[arg-type]
     report = prepare(product, work / "pitmap.tif", options)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"peak_mib": peak, "grid": report.grid, "scale": report.radiometry["scale"]}))
+    print(json.dumps({"peak_mib": peak, "grid": asdict(report.grid), "scale": report.radiometry.scale}))
 
 
 def compare(args: argparse.Namespace, rows: int, cols: int) -> None:

@@ -92,7 +92,8 @@ def make_site(folder: Path, name: str, seed: int, observer: Observer = SILENT) -
         seed: Of the landscape.
         observer: Told of the progress.
     """
-    from pitmap.imagery.prepare import PrepareOptions, prepare
+    from pitmap.imagery.options import PrepareOptions
+    from pitmap.imagery.prepare import prepare
     from pitmap.simulate.landscape import simulate, sites
     from pitmap.simulate.product import ProductOptions, write_product
     from pitmap.simulate.site_files import write_site
@@ -111,5 +112,5 @@ def make_site(folder: Path, name: str, seed: int, observer: Observer = SILENT) -
     # The map's grid is the landscape's own: beyond it there is neither land-use map nor truth.
     x_min, y_min, x_max, y_max = landscape.grid.bounds
     wanted = PrepareOptions(dem=product.dem, crs=f"EPSG:{parameters.epsg}", extent=(x_min, y_min, x_max, y_max))
-    prepare(product.path, image, wanted, lambda done: observer.progress(f"preparing {name}", 0.7 + 0.3 * done))
+    prepare(product.path, image, wanted, Part(observer, 0.7, 1.0))
     return DemoFiles(product.path, image)

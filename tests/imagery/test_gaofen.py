@@ -7,8 +7,10 @@ import pytest
 
 from analytic_ground import grid, smooth
 from pitmap.errors import PitmapError, ProductError
-from pitmap.imagery.gaofen import describe_product, is_product, open_product, parse_metadata, parse_xml
-from pitmap.imagery.prepare import PrepareOptions, prepare
+from pitmap.imagery.gaofen import open_product, recognise
+from pitmap.imagery.gaofen_metadata import parse_metadata, parse_xml
+from pitmap.imagery.options import PrepareOptions
+from pitmap.imagery.prepare import prepare
 from pitmap.simulate.product import ProductOptions, write_product
 
 
@@ -51,18 +53,18 @@ def test_a_folder_an_archive_and_a_tiff_are_one_product(delivery, tmp_path):
     assert from_archive.images["mss"].tiff.read_bytes() == member(folder, "MSS", "tiff").read_bytes()
     assert set(from_tiff.images) == {"mss"}
     assert "the panchromatic image (PAN)" in from_tiff.missing
-    assert is_product(folder)
-    assert is_product(tmp_path / "any.tar.gz")
-    assert is_product(member(folder, "PAN", "tiff"))
+    assert recognise(folder)
+    assert recognise(tmp_path / "any.tar.gz")
+    assert recognise(member(folder, "PAN", "tiff"))
     (tmp_path / "empty").mkdir()
-    assert not is_product(tmp_path / "empty")
+    assert not recognise(tmp_path / "empty")
 
 
 def test_info_on_an_archive_writes_nothing(delivery, tmp_path):
     folder, _ = delivery
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         archive.add(folder, arcname=".")
-    described = describe_product(tmp_path / "a.tar")
+    described = open_product(tmp_path / "a.tar").to_json()
     json.dumps(described)
     assert described["images"]["mss"]["size_from"] == "metadata"
     assert described["images"]["mss"]["coefficients"]["source"] == "CRESDA 2018, GF2 PMS1"
@@ -203,7 +205,7 @@ def test_missing_elements_are_lived_with(folder):
     path.write_text("\n".join(line for line in text.splitlines() if any(word in line for word in kept)))
     product = open_product(folder)
     assert product.images["mss"].metadata.bands is None
-    described = describe_product(folder)["images"]["mss"]
+    described = open_product(folder).to_json()["images"]["mss"]
     assert described["view"]["incidence"] is None
     assert described["view"]["incidence_from_rpc"] == pytest.approx(16.5, abs=0.1)
     path.write_text('<?xml version="1.0"?><ProductMetaData></ProductMetaData>')
@@ -243,10 +245,10 @@ def test_a_delivery_of_pan_alone_is_prepared(delivery, tmp_path):
             archive.add(source, arcname=source.name)
     extent = (630_080.0, 3_829_840.0, 630_120.0, 3_829_880.0)
     report = prepare(path, tmp_path / "out.tif", PrepareOptions(height=280.0, extent=extent))
-    assert report.source["sensor"] == "GF2 PMS1 PAN"
+    assert report.source.sensor == "GF2 PMS1 PAN"
     assert report.valid_share == 1.0
     assert any("panchromatic one is prepared" in w for w in report.warnings)
-    assert report.grid["pixel_size"] == 0.81
+    assert report.grid.pixel_size == 0.81
 
 
 def test_gains_in_the_xml_come_first(folder):

@@ -6,9 +6,10 @@ from analytic_ground import grid, textured
 from pitmap.errors import ProductError
 from pitmap.imagery.gaofen import open_product
 from pitmap.imagery.heights import level
+from pitmap.imagery.options import PrepareOptions
 from pitmap.imagery.ortho import OrthoMap
 from pitmap.imagery.pansharpen import fused, phase_shift, register, spectral_weights
-from pitmap.imagery.prepare import PrepareOptions, prepare
+from pitmap.imagery.prepare import prepare
 from pitmap.raster.reading import open_raster
 from pitmap.raster.writing import Layout, write_cog
 from pitmap.simulate.product import ProductOptions, write_product
@@ -76,8 +77,8 @@ def test_the_sharpened_image_is_at_one_metre_and_nearer_to_the_truth(taken, tmp_
     # seen at the multispectral scale, reflectance is what it was
     coarse = [uniform_filter(v.astype(float), (0, 8, 8))[inner] for v in (with_pan * 1e-4, truth)]
     assert np.abs(coarse[0] - coarse[1]).mean() < 0.005
-    assert sharp.pan["rmse_pixels"] < 0.5
-    assert sharp.pan["misfit_pixels"] > 1.5
+    assert sharp.pan.rmse_pixels < 0.5
+    assert sharp.pan.misfit_pixels > 1.5
     assert not any("fits the multispectral" in w for w in sharp.warnings)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["plain.json", "plain.tif", "sharp.json", "sharp.tif"]
 

@@ -9,12 +9,14 @@ from affine import Affine
 from pyproj import Geod, Transformer
 
 from analytic_ground import as_rasterio, found_targets, geographic, grid, textured
+from observers import Heard
 from pitmap.errors import ImageError, PitmapError, ProductError
 from pitmap.grid import Grid
 from pitmap.imagery.gaofen import open_product
 from pitmap.imagery.heights import undulation
+from pitmap.imagery.options import PrepareOptions
 from pitmap.imagery.pansharpen import phase_shift
-from pitmap.imagery.prepare import PrepareOptions, prepare
+from pitmap.imagery.prepare import prepare
 from pitmap.raster.reading import describe, open_raster
 from pitmap.raster.writing import Layout, write_cog
 from pitmap.simulate.product import ProductOptions, write_product
@@ -76,7 +78,7 @@ def test_without_an_elevation_model_every_target_moves_as_predicted(target_produ
     height = 200.0
     report = prepare(product.path, tmp_path / "flat.tif", PrepareOptions(height=height, like=like))
     image, _ = read(report.output)
-    assert report.heights["level"]
+    assert report.heights.level
     assert "no elevation model" in report.warnings[0]
     rows, cols = np.rint(places).astype(int).T
     n = float(undulation(*geographic(ground.grid, np.array(110), np.array(130))))
@@ -96,7 +98,7 @@ def test_reflectance_is_right_to_one_number(smooth_product, like, tmp_path):
     report = prepare(product.path, tmp_path / "out.tif", PrepareOptions(dem=product.dem, like=like))
     image, valid = read(report.output)
     assert valid.all()
-    step = np.array(report.radiometry["scale"])
+    step = np.array(report.radiometry.scale)
     # at the very edge of the landscape the ground goes on as its mirror image
     inner = (slice(None), slice(2, -2), slice(2, -2))
     gap = np.abs(image * 1e-4 - ground.reflectance)[inner].max(axis=(1, 2))
@@ -198,10 +200,10 @@ def test_the_choice_of_coefficients_is_followed(smooth_product, like, tmp_path):
     options = PrepareOptions(dem=product.dem, like=like)
     by_year = prepare(product.path, tmp_path / "a.tif", options)
     envi = prepare(product.path, tmp_path / "b.tif", replace(options, coefficients="envi_2014"))
-    assert envi.radiometry["gain"][0] == 0.1585
+    assert envi.radiometry.gain[0] == 0.1585
     assert any("2014" in w for w in envi.warnings)
     a, b = read(by_year.output)[0][0].astype(float), read(envi.output)[0][0].astype(float)
-    dn = a / 1e4 / by_year.radiometry["scale"][0]
+    dn = a / 1e4 / by_year.radiometry.scale[0]
     expected = (0.1585 * dn - 0.8765) / (0.1356 * dn) * (1941.76 / 1941.53)
     np.testing.assert_allclose(b / a, expected, rtol=2e-3)
 
@@ -236,8 +238,8 @@ def test_control_points_take_out_a_shift(target_product, like, tmp_path):
     moved = miss_between(before, after)
     # 6 rows along 192 degrees and -4 columns: the picture moves back by 23 m
     assert np.hypot(*moved) == pytest.approx(math.hypot(6 * 3.24, 4 * 3.5), rel=0.1)
-    assert report.control["model"] == "shift"
-    assert report.control["rmse_pixels"] < 0.3
+    assert report.control.model == "shift"
+    assert report.control.rmse_pixels < 0.3
     assert len((tmp_path / "b.gcps.csv").read_text().splitlines()) == len(chosen) + 1
 
 
@@ -301,8 +303,9 @@ def test_an_image_without_place_is_refused(tmp_path):
 
 def test_progress_runs_from_nothing_to_one(smooth_product, like, tmp_path):
     _, product = smooth_product
-    seen = []
-    prepare(product.path, tmp_path / "out.tif", PrepareOptions(dem=product.dem, like=like), seen.append)
+    heard = Heard()
+    prepare(product.path, tmp_path / "out.tif", PrepareOptions(dem=product.dem, like=like), heard)
+    seen = heard.shares
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
     assert 0 < seen[0] < 1

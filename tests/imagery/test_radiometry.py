@@ -146,10 +146,12 @@ def test_valid_pixels_stay_valid_and_fill_stays_fill():
     scaling = Scaling((0.0002, 10.0), (-0.05, 0.0))
     dn = np.array([[[1, 100, 1023, 300]], [[1, 1, 1, 1]]], np.float32)
     valid = np.array([[True, True, True, False]])
-    stored = scaling.quantised(dn, valid)
+    stored, above, below = scaling.quantised(dn, valid)
     assert stored.dtype == np.uint16
     # reflectance below 0 is 1, beyond 6.5535 is 65535, and fill is 0 in every band
     np.testing.assert_array_equal(stored, [[[1, 1, 1546, 0]], [[65535, 65535, 65535, 0]]])
+    # what did not fit is counted by band, fill is not: 0.0002 x 100 - 0.05 and 0.0002 x 1 - 0.05 are negative
+    assert (above.tolist(), below.tolist()) == ([0, 3], [2, 0])
 
 
 def test_saturation_begins_at_the_ceiling():

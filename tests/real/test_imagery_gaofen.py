@@ -5,9 +5,10 @@ import pytest
 
 from analytic_ground import shared_data
 from pitmap.errors import ProductError
-from pitmap.imagery.gaofen import describe_product, is_product, open_product
+from pitmap.imagery.gaofen import open_product, recognise
+from pitmap.imagery.options import PrepareOptions
 from pitmap.imagery.pansharpen import fit_correction
-from pitmap.imagery.prepare import PrepareOptions, prepare
+from pitmap.imagery.prepare import prepare
 from pitmap.imagery.radiometry import sun_position
 from pitmap.imagery.rpc import parse_rpb
 
@@ -25,8 +26,8 @@ def test_every_product_parses():
     assert len(PRODUCTS) == 4
     found = {}
     for path in PRODUCTS:
-        assert is_product(path)
-        for part, image in describe_product(path)["images"].items():
+        assert recognise(path)
+        for part, image in open_product(path).to_json()["images"].items():
             key = f"{image['satellite']} {image['camera']} {part}"
             found[key] = (image["time_utc"], image["rows"], image["columns"], image["coefficients"]["source"])
     assert found == {

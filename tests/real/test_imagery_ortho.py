@@ -12,9 +12,10 @@ from scipy.ndimage import distance_transform_edt
 from analytic_ground import shared_data
 from pitmap.grid import Grid
 from pitmap.imagery.heights import Heights, level, read_heights, typical_height, undulation
+from pitmap.imagery.options import PrepareOptions
 from pitmap.imagery.ortho import MapModel, OrthoMap, footprint, grid_of, orthorectify, utm_zone
 from pitmap.imagery.pansharpen import phase_shift
-from pitmap.imagery.prepare import PrepareOptions, prepare
+from pitmap.imagery.prepare import prepare
 from pitmap.imagery.rpc import Rpc, from_gdal
 from pitmap.raster.reading import open_raster, read_rpcs
 from pitmap.raster.writing import Layout, write_cog
@@ -99,7 +100,7 @@ def test_prepare_takes_a_pleiades_image(surface, tmp_path):
     )  # fmt: skip
     report = prepare(REUNION / "img_01.tif", tmp_path / "out.tif", options)
     assert report.valid_share > 0.98
-    assert report.source["view_incidence"] == pytest.approx(8.8, abs=0.1)
+    assert report.source.view_incidence == pytest.approx(8.8, abs=0.1)
     with open_raster(report.output) as a:
         values, _ = a.read()
         g = a.grid

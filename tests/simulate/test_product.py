@@ -5,7 +5,7 @@ import pytest
 
 from analytic_ground import smooth
 from pitmap.grid import Window
-from pitmap.imagery.gaofen import describe_product, open_product
+from pitmap.imagery.gaofen import open_product
 from pitmap.imagery.heights import declared_datum, undulation
 from pitmap.imagery.radiometry import coefficients, to_radiance, to_reflectance
 from pitmap.imagery.rpc import WGS84
@@ -125,7 +125,7 @@ def test_numbers_are_the_inverse_calibration_of_the_ground(product, tmp_path):
 
 def test_metadata_print_what_real_ones_print(product):
     _, made = product
-    described = describe_product(made.path)
+    described = open_product(made.path).to_json()
     mss = described["images"]["mss"]
     assert described["missing"] == []
     assert described["warnings"] == []

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -112,13 +111,6 @@ class Console(Observer):
         elif anew:
             self._bar.reset(self._task)
         self._bar.update(self._task, description=self._text(), completed=self._share)
-
-
-@contextmanager
-def one_step(name: str) -> Iterator[Callable[[float], None]]:
-    """A ``Console`` for a step that tells its share done to a function."""
-    with Console() as observer:
-        yield lambda share: observer.progress(name, share)
 
 
 def say(text: str) -> None:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pitmap.cli.console import one_step, say
-from pitmap.errors import ImageError, ProjectError
+from pitmap.cli.console import Console
+from pitmap.imagery.options import Coefficients, Correction, Kernel, PrepareOptions, Voids
 
 
 def info(
@@ -23,12 +23,11 @@ def info(
         from pitmap.networks.model_file import read_card
 
         content: dict[str, Any] = read_card(path).model_dump(mode="json")
-    elif path.is_dir() or path.name.endswith((".tar.gz", ".tgz", ".tar")):
-        from pitmap.imagery.gaofen import describe_product
-
-        content = describe_product(path)
     else:
-        content = _describe_image(path)
+        from pitmap.imagery.sensors import recognise
+
+        delivery = recognise(path)
+        content = _describe_image(path) if delivery is None else delivery.to_json()
     print(json.dumps(content, indent=1, ensure_ascii=False, default=str))
 
 
@@ -56,71 +55,75 @@ def _describe_image(path: Path) -> dict[str, Any]:
     }
 
 
+def _extent(text: str) -> tuple[float, ...]:
+    """Four numbers out of ``x_min,y_min,x_max,y_max``."""
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 4:
+        raise typer.BadParameter(f"{text!r} is not x_min,y_min,x_max,y_max.")
+    return values
+
+
 def prepare(
-    product: Annotated[Path, typer.Argument(metavar="PRODUCT", help="Gaofen folder or tar.gz, or an image.")],
+    product: Annotated[Path, typer.Argument(metavar="PRODUCT", help="Folder or archive of a product, or an image.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The reflectance image, a .tif.")],
-    dem: Annotated[Path | None, typer.Option(help="Elevation model, metres.")] = None,
+    sensor: Annotated[
+        str | None, typer.Option(help="Whose product it is: gaofen, or package.module:name. Default: found out.")
+    ] = None,
+    dem: Annotated[Path | None, typer.Option(help="Elevation model, metres or feet.")] = None,
     dem_datum: Annotated[
         str | None, typer.Option(help="What its heights count from: egm96, ellipsoid, or a geoid raster.")
     ] = None,
     height: Annotated[float | None, typer.Option(help="Instead of a DEM: metres above the ellipsoid.")] = None,
-    voids: Annotated[str, typer.Option(help="Voids of the DEM: fill or refuse.")] = "fill",
+    voids: Annotated[
+        Voids, typer.Option(help="Voids of the DEM; leave: deep ones become nodata of the image.")
+    ] = "fill",
     crs: Annotated[str | None, typer.Option(help="Of the result. Default: the scene's UTM zone.")] = None,
     resolution: Annotated[float | None, typer.Option(help="Pixel size. Default: 4 m for GF-2, 1 m with --pan.")] = None,
-    extent: Annotated[str | None, typer.Option(help="x_min,y_min,x_max,y_max in the CRS.")] = None,
+    extent: Annotated[
+        Any, typer.Option(help="x_min,y_min,x_max,y_max in the CRS.", parser=_extent, metavar="NUMBERS")
+    ] = None,
     like: Annotated[Path | None, typer.Option(help="Take the grid of this raster.")] = None,
-    kernel: Annotated[str, typer.Option(help="bilinear or cubic.")] = "bilinear",
-    coefficients: Annotated[str, typer.Option(help="by_year, or envi_2014 to repeat work done with ENVI.")] = "by_year",
+    kernel: Annotated[Kernel, typer.Option(help="How values between pixels are found.")] = "bilinear",
+    coefficients: Annotated[
+        Coefficients, typer.Option(help="Calibration; envi_2014 repeats work done with ENVI.")
+    ] = "by_year",
     pan: Annotated[bool, typer.Option("--pan", help="Sharpen with the panchromatic image.")] = False,
     gcps: Annotated[Path | None, typer.Option(help="Ground control points, CSV or QGIS .points.")] = None,
-    gcp_model: Annotated[str, typer.Option(help="shift, affine, or auto by their number.")] = "auto",
+    gcp_model: Annotated[Correction, typer.Option(help="What is fitted to them; auto: by their number.")] = "auto",
     scale: Annotated[float | None, typer.Option(help="Of an image: reflectance = DN x scale + offset.")] = None,
     offset: Annotated[float, typer.Option(help="See --scale.")] = 0.0,
     nodata: Annotated[float | None, typer.Option(help="Overrides the nodata value of an image.")] = None,
+    keep_dn: Annotated[bool, typer.Option("--keep-dn", help="Keep the digital numbers, uncalibrated.")] = False,
 ) -> None:
     """Calibrate and orthorectify a product: reflectance x 10000 on a map grid.
 
     Example: pitmap prepare GF2_PMS1_….tar.gz scene.tif --dem srtm.tif --dem-datum egm96
     """
-    from pitmap.imagery.prepare import PrepareOptions
     from pitmap.imagery.prepare import prepare as prepare_image
 
     options = PrepareOptions(
+        sensor=sensor,
         dem=dem,
         dem_datum=dem_datum,
-        voids=_choice("--voids", voids, ("fill", "refuse")),
+        voids=voids,
         height=height,
         crs=crs,
         resolution=resolution,
-        extent=_extent(extent),
+        extent=extent,
         like=like,
-        kernel=_choice("--kernel", kernel, ("bilinear", "cubic")),
-        coefficients=_choice("--coefficients", coefficients, ("by_year", "envi_2014")),
+        kernel=kernel,
+        coefficients=coefficients,
         pan=pan,
         gcps=gcps,
-        gcp_model=_choice("--gcp-model", gcp_model, ("auto", "shift", "affine")),
+        gcp_model=gcp_model,
         scale=scale,
         offset=offset,
         nodata=nodata,
+        keep_dn=keep_dn,
     )
-    with one_step(f"preparing {product.name}") as progress:
-        result = prepare_image(product, out, options, progress)
-    for warning in result.warnings:
-        say(f"Warning: {warning}")
+    with Console() as observer:
+        result = prepare_image(product, out, options, observer)
     print(f"{result.output}: {result.valid_share:.1%} of the grid has data. Report beside it: {out.stem}.json")
-
-
-def _choice(option: str, value: str, choices: tuple[str, ...]) -> Any:
-    if value not in choices:
-        raise ProjectError(f"{option} is {value!r}.", f"One of {', '.join(choices)}.")
-    return value
-
-
-def _extent(text: str | None) -> tuple[float, float, float, float] | None:
-    if text is None:
-        return None
-    try:
-        x_min, y_min, x_max, y_max = (float(part) for part in text.split(","))
-    except ValueError:
-        raise ImageError(f"--extent is {text!r}.", "Four numbers: x_min,y_min,x_max,y_max.") from None
-    return x_min, y_min, x_max, y_max

@@ -7,43 +7,31 @@ Photogrammetric Engineering and Remote Sensing 69).
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError
 
 from pitmap.errors import ProductError
 from pitmap.files import write_text
-from pitmap.imagery.heights import WGS84, Heights
+from pitmap.grid import Grid
+from pitmap.imagery.control_points import ControlPoint
+from pitmap.imagery.heights import Heights
+from pitmap.imagery.options import Correction
 from pitmap.imagery.rpc import ImageAffine, Rpc
 
 Floats = NDArray[np.float64]
-Correction = Literal["auto", "shift", "affine"]
 AFFINE_POINTS = 6
 """Control points from which ``auto`` fits an affine: twice what it needs."""
-
-
-class ControlPoint(NamedTuple):
-    """A place seen in the image and known on the ground.
-
-    ``row`` and ``col`` count from (0, 0) at the centre of the upper left pixel; ``height`` is ellipsoidal, None where
-    it is to be taken from the elevation model.
-    """
-
-    name: str
-    row: float
-    col: float
-    lon: float
-    lat: float
-    height: float | None = None
+MAX_CHANGE = 0.1
+"""How much a correction may change distances in the image; those of camera models are off by less than 0.001."""
+NOISE = 5.0
+"""Pixels by which points may miss each other before their geometry is looked at: clicks on what is hard to find."""
+SHIFT_M = (100.0, 1000.0)
+"""Shift that is believed, metres: a tenth of the image's diagonal, but within these bounds."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +66,21 @@ class Control:
         return float(np.sqrt((known**2).sum(1).mean())) if len(known) else None
 
 
-def fit_control(model: Rpc, heights: Heights, points: Sequence[ControlPoint], kind: Correction = "auto") -> Control:
+def fit_control(
+    model: Rpc, image: Grid, heights: Heights, points: Sequence[ControlPoint], kind: Correction = "auto"
+) -> Control:
     """The correction of a camera model that fits control points best.
 
     Args:
         model: The camera model as delivered.
+        image: The pixels of its image.
         heights: Where points have no height of their own.
         points: At least one for a shift, three that are not in line for an affine.
         kind: ``auto`` fits an affine from six points on, and a shift below.
 
     Raises:
-        ProductError: Too few points, points in line, or points outside the elevation model.
+        ProductError: Too few points, points in line, or points outside the elevation model; or a correction that is far
+            from identity, as from points with rows and columns exchanged, mirrored, turned, or of another image.
     """
     if kind == "auto":
         kind = "affine" if len(points) >= AFFINE_POINTS else "shift"
@@ -96,7 +88,7 @@ def fit_control(model: Rpc, heights: Heights, points: Sequence[ControlPoint], ki
     if len(points) < needed:
         raise ProductError(
             f"There are {len(points)} control points.", f"At least {needed} for a correction by {kind}.",
-            "Measure more, or ask for a shift.",
+            "Measure more, or choose a shift.",
         )  # fmt: skip
     lon, lat = np.array([p.lon for p in points]), np.array([p.lat for p in points])
     surface = heights.at(lon, lat)
@@ -111,11 +103,17 @@ def fit_control(model: Rpc, heights: Heights, points: Sequence[ControlPoint], ki
     measured = np.array([(p.row, p.col) for p in points], np.float64)
     if not np.isfinite(modelled).all():
         raise ProductError("A control point lies where the camera model has no value.", "Points inside the scene.")
+    _check_near_identity(model, image, modelled, measured)
     if kind == "affine" and _in_line(modelled):
         raise ProductError(
-            "The control points lie in one line.", "Points spread over the scene.", "Measure more, or ask for a shift."
+            "The control points lie in one line.", "Points spread over the scene.", "Measure more, or choose a shift."
         )
     fitted = _fit(modelled, measured, kind)
+    if (change := float(np.abs(fitted[:, :2] - np.eye(2)).max())) > MAX_CHANGE:
+        raise ProductError(
+            f"The affine through the control points changes distances in the image by {change:.0%}.",
+            f"At most {MAX_CHANGE:.0%}.", "The points lie too near to each other: spread them, or choose a shift.",
+        )  # fmt: skip
     residuals = measured - _apply(fitted, modelled)
     checks = np.full_like(residuals, np.nan)
     for i in range(len(points)):
@@ -124,6 +122,53 @@ def fit_control(model: Rpc, heights: Heights, points: Sequence[ControlPoint], ki
             left_out = _fit(modelled[others], measured[others], kind)
             checks[i] = measured[i] - _apply(left_out, modelled[i : i + 1])[0]
     return Control(kind, _rows(fitted), tuple(points), residuals, checks, _odd_points(points, checks))
+
+
+def _check_near_identity(model: Rpc, image: Grid, modelled: Floats, measured: Floats) -> None:
+    """Whether the points lie where the camera model puts them, up to a shift and a small change of shape."""
+    shift = (measured - modelled).mean(0)
+    misses = np.hypot(*(measured - modelled - shift).T)
+    miss = float(np.sqrt((misses**2).mean()))
+    apart = float(np.sqrt(((modelled - modelled.mean(0)) ** 2).sum(1).mean()))
+    if miss > max(MAX_CHANGE * apart, NOISE):
+        raise ProductError(
+            f"The control points do not lie in the image as on the ground: after a shift they miss by {miss:.0f} "
+            f"pixels, {miss / max(apart, 1):.0%} of their distance from each other{_likeness(modelled, measured)}.",
+            f"Points that agree with the camera model up to a shift and {MAX_CHANGE:.0%} of their distance.",
+            "Check rows, columns, longitudes and latitudes, their CRS, and that they were measured in this image.",
+        )
+    along, across = model.ground_sampling((image.height - 1) / 2, (image.width - 1) / 2)
+    diagonal = math.hypot(image.height * along, image.width * across)
+    limit = min(max(diagonal / 10, SHIFT_M[0]), SHIFT_M[1])
+    metres = math.hypot(shift[0] * along, shift[1] * across)
+    if metres > limit:
+        raise ProductError(
+            f"The control points shift the image by {shift[0]:.0f} rows and {shift[1]:.0f} columns, {metres:.0f} m.",
+            f"A shift of at most {limit:.0f} m: camera models of satellites are off by metres to tens of metres.",
+            "Check rows, columns, longitudes and latitudes, their CRS, and that they were measured in this image.",
+        )
+
+
+def _likeness(modelled: Floats, measured: Floats) -> str:
+    """What the affine between two sets of positions looks like, as the end of a sentence."""
+    if len(modelled) < 3 or _in_line(modelled):
+        return ""
+    linear = _fit(modelled, measured, "affine")[:, :2]
+    known = {
+        "rows and columns look exchanged": [[0, 1], [1, 0]], "rows look counted from the bottom": [[-1, 0], [0, 1]],
+        "columns look counted from the right": [[1, 0], [0, -1]],
+        "the image looks turned by 90 degrees": [[0, 1], [-1, 0]],
+        "the image looks turned by 180 degrees": [[-1, 0], [0, -1]],
+        "the image looks turned by 270 degrees": [[0, -1], [1, 0]],
+    }  # fmt: skip
+    for words, matrix in known.items():
+        if np.abs(linear - matrix).max() < 0.2:
+            return f": {words}"
+    scale = math.sqrt(abs(float(np.linalg.det(linear))))
+    if np.abs(linear - scale * np.eye(2)).max() < 0.1 * scale:
+        return f": they look measured in an image whose pixels are {1 / scale:.3g} times as wide"
+    turn = math.degrees(math.atan2(linear[1, 0] - linear[0, 1], linear[0, 0] + linear[1, 1]))
+    return f": they look scaled by {scale:.2g} and turned by {turn:.0f} degrees"
 
 
 def _fit(modelled: Floats, measured: Floats, kind: str) -> Floats:
@@ -160,75 +205,6 @@ def _odd_points(points: Sequence[ControlPoint], checks: Floats) -> tuple[str, ..
     limit = max(4 * float(np.nanmedian(lengths)), 1.0)
     odd = [f"{p.name} ({v:.1f} pixels)" for p, v in zip(points, lengths, strict=True) if v > limit]
     return (f"Control points that do not fit the others: {', '.join(odd)}.",) if odd else ()
-
-
-def read_control_points(path: Path) -> list[ControlPoint]:
-    """Control points from a file.
-
-    Either CSV with the columns ``row, col, lon, lat`` and, where known, ``height`` (ellipsoidal) and ``name``; or the
-    ``.points`` file of QGIS's georeferencer, whose image positions count from the corner of the image.
-
-    Raises:
-        ProductError: The file is missing, or not one of these, or holds a broken number.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProductError(f"The control points {path} cannot be read ({error}).", remedy="Check the path.") from error
-    lines = [line for line in text.splitlines() if line.strip()]
-    comments = [line for line in lines if line.startswith("#")]
-    rows = list(csv.DictReader(io.StringIO("\n".join(line for line in lines if not line.startswith("#")))))
-    columns = {c.strip(): c for c in (rows[0] if rows else {}) if c is not None}
-    if {"row", "col", "lon", "lat"} <= columns.keys():
-        return [_point(path, i, row, columns) for i, row in enumerate(rows, start=1)]
-    if {"mapX", "mapY"} <= columns.keys() and ({"sourceX", "sourceY"} <= columns.keys() or "pixelX" in columns):
-        return _qgis_points(path, rows, columns, comments)
-    raise ProductError(
-        f"{path} has the columns {', '.join(columns) or 'none'}.",
-        "CSV with row, col, lon, lat and optionally height and name, or a .points file of QGIS.",
-        "Rename the columns; row and col count from 0 at the centre of the upper left pixel.",
-    )
-
-
-def _point(path: Path, number: int, row: dict[str, str], columns: dict[str, str]) -> ControlPoint:
-    name = (row.get(columns.get("name", columns.get("id", "")), "") or "").strip() or str(number)
-    height = (row.get(columns.get("height", ""), "") or "").strip()
-    at_row, at_col, lon, lat = (_value(path, number, row[columns[key]]) for key in ("row", "col", "lon", "lat"))
-    if not (-180 <= lon <= 360 and -90 <= lat <= 90):
-        raise ProductError(f"{path}, point {name}: {lon:g}, {lat:g} is no longitude and latitude.")
-    return ControlPoint(name, at_row, at_col, lon, lat, _value(path, number, height) if height else None)
-
-
-def _qgis_points(
-    path: Path, rows: list[dict[str, str]], columns: dict[str, str], comments: list[str]
-) -> list[ControlPoint]:
-    declared = next((line.split(":", 1)[1].strip() for line in comments if line.upper().startswith("#CRS:")), "")
-    try:
-        crs = CRS.from_user_input(declared) if declared else WGS84
-    except CRSError as error:
-        raise ProductError(f"{path} names a CRS that is not known ({declared[:80]}).") from error
-    to_geographic = Transformer.from_crs(crs, WGS84, always_xy=True)
-    across, down = ("sourceX", "sourceY") if "sourceX" in columns else ("pixelX", "pixelY")
-    points = []
-    for number, row in enumerate(rows, start=1):
-        if (row.get(columns.get("enable", ""), "1") or "1").strip() == "0":
-            continue
-        x, y, col, up = (_value(path, number, row[columns[key]]) for key in ("mapX", "mapY", across, down))
-        lon, lat = to_geographic.transform(x, y)
-        if not (math.isfinite(lon) and abs(lat) <= 90):
-            raise ProductError(f"{path}, point {number}: {x:g}, {y:g} lies outside the CRS of the file.")
-        points.append(ControlPoint(str(number), -up - 0.5, col - 0.5, lon, lat))
-    return points
-
-
-def _value(path: Path, number: int, text: str | None) -> float:
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ProductError(f"{path}, point {number}, holds {text!r}.", "A finite number.")
-    return value
 
 
 def write_residuals(path: Path, control: Control) -> None:

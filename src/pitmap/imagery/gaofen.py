@@ -1,91 +1,48 @@
 """Gaofen level-1A products: GF-2 and GF-1 PMS, GF-1 WFV, GF-6 PMS, GF-7 (backward camera).
 
-A delivery is a tar.gz or its unpacked folder, with a TIFF without georeference, an XML and an RPB for each of the
-multispectral and the panchromatic image. What the metadata say is not always what their names say:
-
-- ``StartTime``, ``CenterTime`` and ``EndTime`` are Beijing time (UTC+8), ``ReceiveTime`` is UTC.
-- ``SolarZenith`` is a zenith angle; ``SatelliteZenith`` is the **elevation** of the satellite.
-- The corners of GF-2 describe a frame that is up to 300 rows taller than the image: the footprint comes from the RPC.
-- ``RollViewingAngle`` is always 0, and many elements are empty.
-
-Each was found by comparing real products with the position of the sun and with their own RPC.
+A delivery is an archive or its unpacked folder, with a TIFF without georeference, an XML and an RPB for each of the
+multispectral and the panchromatic image. What else lies there (previews, side files of GDAL, QGIS and ArcGIS, further
+XML) is not looked at: an image is what has at least two of the three under one name. The footprint comes from the RPC,
+because the printed corners describe a taller frame.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import time, timedelta
 from pathlib import Path
-from typing import Any, Literal
-from xml.parsers import expat
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pitmap.errors import ImageError, ProductError
 from pitmap.imagery import archive, radiometry
-from pitmap.imagery.radiometry import Coefficients, Part
+from pitmap.imagery.gaofen_metadata import Metadata, parse_metadata
+from pitmap.imagery.options import Coefficients as Choice
+from pitmap.imagery.options import PrepareOptions
+from pitmap.imagery.radiometry import SATURATED_DN, Coefficients, Part, reflectance_scaling
 from pitmap.imagery.rpc import WGS84, Rpc, from_gdal, parse_rpb
+from pitmap.imagery.scene import PAN_FACTOR, PanImage, Radiometry, Scene, Source
 from pitmap.raster.reading import RasterInfo, describe, read_rpcs
 
-BEIJING = timedelta(hours=8)
 SUN_TOLERANCE = 1.0
 """Degrees by which the printed sun may differ from the computed one."""
 BAND_NAMES = ("blue", "green", "red", "nir")
+DEFAULT_RESOLUTION = {"GF2": 4.0}
+"""Metres; GF-2 pixels of 3.24 m are labelled 4 m by CRESDA. Others default to their nominal pixel size."""
+TEN_BIT = ("GF1", "GF2")
+"""Satellites whose numbers end at 1023."""
 
-_MEMBER = re.compile(
-    r"(?P<scene>GF[1-7][A-D]?_.+?)(?:-(?P<part>MSS|MUX|PAN|BWDMUX|BWDPAN)(?P<number>[12])?)?"
-    r"\.(?P<kind>tiff?|xml|rpb)",
-    re.IGNORECASE,
+_NAME = re.compile(
+    r"(?P<scene>GF[1-7][A-D]?_[^/\\]+?)(?:-(?P<part>[A-Z]{3,})(?P<number>\d)?)?\.(?P<kind>tiff?|xml|rpb)", re.IGNORECASE
 )
+_SIDE_FILE = re.compile(r"\.(?:aux|ovr|msk|tiff?|jpe?g|png|xml|rpb)$", re.IGNORECASE)
+"""Ending of a stem that is a file name itself: ``scene.tiff.aux.xml`` of GDAL, ``scene.tiff.xml`` of ArcGIS."""
 _PARTS: dict[str, Part] = {"MSS": "mss", "MUX": "mss", "BWDMUX": "mss", "PAN": "pan", "BWDPAN": "pan", "": "mss"}
 _KINDS = {"tif": "tiff", "tiff": "tiff", "xml": "xml", "rpb": "rpb"}
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """What the XML of one image says, in the units and senses of the field.
-
-    Attributes:
-        satellite: ``GF2`` and so on.
-        camera: ``PMS1``, ``PMS2``, ``WFV3``, ``PMS``, ``BWD``.
-        time: Centre of the acquisition in UTC.
-        bands: Number of bands.
-        width: Columns, or None where the XML does not say.
-        height: Rows.
-        pixel_size_m: Nominal ground sampling distance.
-        solar_zenith: Degrees.
-        solar_azimuth: Degrees clockwise from north.
-        incidence: Angle of view from the vertical on the ground, degrees.
-        satellite_azimuth: Direction from the ground to the satellite, degrees clockwise from north.
-        roll: Degrees.
-        cloud_percent: As printed.
-        absolute_gains: ``AbsCeof``, one a band, where the file has it.
-        corners: Longitude and latitude of the printed corners, upper left, upper right, lower right, lower left.
-        identifiers: Orbit, scene and product numbers, production level and time.
-        warnings: Remarks on what is missing or odd.
-    """
-
-    satellite: str
-    camera: str
-    time: datetime
-    bands: int | None
-    width: int | None
-    height: int | None
-    pixel_size_m: float | None
-    solar_zenith: float | None
-    solar_azimuth: float | None
-    incidence: float | None
-    satellite_azimuth: float | None
-    roll: float | None
-    cloud_percent: float | None
-    absolute_gains: tuple[float, ...] | None
-    corners: tuple[tuple[float, float], ...] | None
-    identifiers: Mapping[str, str]
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,18 +78,20 @@ class ProductImage:
         printed = self.metadata.solar_zenith
         if printed is None:
             return zenith, azimuth, ["SolarZenith is missing; the sun is computed from date and place."]
+        if self.metadata.solar_azimuth is not None:
+            azimuth = self.metadata.solar_azimuth
         if abs(printed - zenith) <= SUN_TOLERANCE:
-            return printed, self.metadata.solar_azimuth or azimuth, []
+            return printed, azimuth, []
         if abs(90 - printed - zenith) <= SUN_TOLERANCE:
             note = f"SolarZenith holds {printed:g}, the elevation of the sun; its zenith angle is {90 - printed:g}."
-            return 90 - printed, self.metadata.solar_azimuth or azimuth, [note]
+            return 90 - printed, azimuth, [note]
         note = (
             f"SolarZenith is {printed:g} degrees, but date and place put the sun at {zenith:.2f}. The printed angle is "
             f"used; check CenterTime ({self.metadata.time:%Y-%m-%d %H:%M:%S} UTC)."
         )
-        return printed, self.metadata.solar_azimuth or azimuth, [note]
+        return printed, azimuth, [note]
 
-    def coefficients(self, choice: radiometry.Choice = "by_year") -> Coefficients:
+    def coefficients(self, choice: Choice = "by_year") -> Coefficients:
         """Calibration coefficients of this image.
 
         Raises:
@@ -151,6 +110,50 @@ class ProductImage:
         )
         return list(zip(lon.tolist(), lat.tolist(), strict=True))
 
+    def to_json(self, choice: Choice = "by_year") -> dict[str, Any]:
+        """What the image is and what would be done with it, as plain values."""
+        m = self.metadata
+        zenith, azimuth, warnings = self.sun()
+        computed = radiometry.sun_position(m.time, *self.centre)
+        row, col = (self.shape[0] - 1) / 2, (self.shape[1] - 1) / 2
+        incidence, towards = self.rpc.viewing_angles(row, col)
+        along, across = self.rpc.ground_sampling(row, col)
+        used: dict[str, Any]
+        try:
+            found = self.coefficients(choice)
+            used = {
+                "source": found.source, "gain": list(found.gain), "bias": list(found.bias),
+                "irradiance": None if found.irradiance is None else list(found.irradiance),
+            }  # fmt: skip
+            warnings += found.warnings
+        except ProductError as error:
+            used = {"source": None, "problem": str(error)}
+        return {
+            "satellite": m.satellite,
+            "camera": m.camera,
+            "time_utc": m.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "rows": self.shape[0],
+            "columns": self.shape[1],
+            "size_from": "metadata" if self.tiff is None else "image",
+            "bands": 1 if self.part == "pan" else 4,
+            "pixel_size_m": {
+                "nominal": m.pixel_size_m, "along_track": round(along, 3), "across_track": round(across, 3),
+            },
+            "sun": {
+                "zenith": zenith, "azimuth": azimuth,
+                "computed_zenith": round(computed[0], 3), "computed_azimuth": round(computed[1], 3),
+            },
+            "view": {
+                "incidence": m.incidence, "azimuth": m.satellite_azimuth, "roll": m.roll,
+                "incidence_from_rpc": round(incidence, 3), "azimuth_from_rpc": round(towards, 3),
+            },
+            "footprint": [[round(lon, 6), round(lat, 6)] for lon, lat in self.footprint()],
+            "cloud_percent": m.cloud_percent,
+            "coefficients": used,
+            "identifiers": dict(m.identifiers),
+            "warnings": warnings,
+        }  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Product:
@@ -168,23 +171,106 @@ class Product:
     name: str
     images: Mapping[Part, ProductImage]
     missing: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self, choice: Choice = "by_year") -> dict[str, Any]:
+        """What the delivery is and what would be done with it, as plain values."""
+        return {
+            "product": self.name,
+            "path": str(self.path),
+            "images": {part: image.to_json(choice) for part, image in self.images.items()},
+            "missing": list(self.missing),
+            "warnings": list(self.warnings),
+        }
 
 
-def is_product(path: Path) -> bool:
-    """Whether a path looks like a Gaofen delivery: an archive, a folder with its members, or one of its TIFFs."""
+@dataclass(frozen=True)
+class GaofenDelivery:
+    """A path that looks like a Gaofen delivery; it is read when asked."""
+
+    path: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """See ``pitmap.imagery.scene.Delivery``."""
+        return open_product(self.path).to_json()
+
+    def scene(self, folder: Path, options: PrepareOptions) -> Scene:
+        """See ``pitmap.imagery.scene.Delivery``. Without a multispectral image, the panchromatic one is the scene's."""
+        product = open_product(self.path, folder, ("mss", "pan") if options.pan else ("mss",))
+        warnings = list(product.warnings)
+        part: Part = "mss" if "mss" in product.images else "pan"
+        image, pan = product.images[part], product.images.get("pan")
+        if options.pan and (pan is None or pan.tiff is None or part == "pan"):
+            raise ProductError(
+                f"{self.path} lacks an image: {', '.join(product.missing)}.",
+                "The multispectral and the panchromatic image.", "Prepare it without sharpening.",
+            )  # fmt: skip
+        if part == "pan":
+            warnings.append("The product has no multispectral image; the panchromatic one is prepared.")
+            if image.tiff is None and image.tiff_name is not None:
+                image = open_product(self.path, folder, ("pan",)).images["pan"]
+        if image.tiff is None:
+            raise ProductError(
+                f"{self.path} lacks {', '.join(product.missing)}.", "The image itself.", "Get the product again."
+            )
+        m = image.metadata
+        zenith, azimuth, remarks = image.sun()
+        warnings += remarks
+        used = Radiometry("none: digital numbers are kept")
+        if not options.keep_dn:
+            known = image.coefficients(options.coefficients)
+            warnings += known.warnings
+            scaling = reflectance_scaling(known, zenith, m.time.date())
+            used = Radiometry(
+                known.source, scaling.scale, scaling.offset, known.gain, known.bias, known.irradiance or ()
+            )
+        row, col = (image.shape[0] - 1) / 2, (image.shape[1] - 1) / 2
+        incidence, towards = image.rpc.viewing_angles(row, col)
+        source = Source(
+            product.name, f"{m.satellite} {m.camera} {part.upper()}", m.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            zenith, azimuth, round(incidence, 3), round(towards, 3),
+        )  # fmt: skip
+        pixel = m.pixel_size_m or float(np.mean(image.rpc.ground_sampling(row, col)))
+        if part == "mss":
+            pixel = DEFAULT_RESOLUTION.get(m.satellite, pixel)
+        wanted = None
+        if options.pan and pan is not None and pan.tiff is not None:
+            wanted, pixel = PanImage(pan.tiff, pan.rpc), pixel / PAN_FACTOR
+        return Scene(
+            image.tiff, image.rpc, BAND_NAMES if part == "mss" else ("pan",), pixel, source, used,
+            SATURATED_DN if m.satellite in TEN_BIT else None, wanted, tuple(warnings),
+        )  # fmt: skip
+
+
+def recognise(path: Path) -> GaofenDelivery | None:
+    """The sensor ``gaofen``: whether a path is an archive, a folder with members of a delivery, or one of its TIFFs."""
     if path.is_dir():
-        return any(True for _ in _folder_members(path))
-    if archive.is_archive(path):
-        return True
-    return _match(path.name, "tiff") and any(
-        _match(p.name, "xml") and p.stem == path.stem for p in path.parent.iterdir()
-    )
+        found = bool(_folder_members(path))
+    elif archive.is_archive(path):
+        found = True
+    else:
+        name = _parsed(path.name)
+        found = name is not None and name.kind == "tiff" and any(
+            (other := _parsed(p.name)) is not None and other.kind == "xml" and p.stem.lower() == path.stem.lower()
+            for p in path.parent.iterdir()
+        )  # fmt: skip
+    return GaofenDelivery(path) if found else None
 
 
-def _match(name: str, kind: str) -> bool:
-    match = _MEMBER.fullmatch(name)
-    return match is not None and _KINDS[match["kind"].lower()] == kind
+class _Name(NamedTuple):
+    """What the name of a member says: the scene, the part as written, and the kind of file."""
+
+    scene: str
+    part: str
+    kind: str
+
+
+def _parsed(name: str) -> _Name | None:
+    """The name of a member of a delivery, None for other files."""
+    match = _NAME.fullmatch(name)
+    if match is None or _SIDE_FILE.search(name[: match.start("kind") - 1]):
+        return None
+    return _Name(match["scene"].upper(), (match["part"] or "").upper(), _KINDS[match["kind"].lower()])
 
 
 @dataclass(frozen=True)
@@ -211,7 +297,7 @@ def open_product(path: Path, folder: Path | None = None, parts: Iterable[Part] =
     """Read a delivery.
 
     Args:
-        path: A folder (members may lie in a folder inside), a tar or tar.gz archive, or a TIFF of a delivery.
+        path: A folder (members may lie in a folder inside), a tar or zip archive, or a TIFF of a delivery.
         folder: Where the TIFFs of an archive are unpacked. Without it an archive is read in place and its images have
             no ``tiff``.
         parts: Which TIFFs to unpack.
@@ -227,52 +313,85 @@ def open_product(path: Path, folder: Path | None = None, parts: Iterable[Part] =
         files = [_File(p.name, p) for p in _folder_members(path)]
     elif archive.is_archive(path):
         files = _archive_members(path, folder, set(parts))
-    elif match := _MEMBER.fullmatch(path.name):
-        stem = path.name[: -len(match["kind"]) - 1].lower()
-        files = [_File(p.name, p) for p in sorted(path.parent.iterdir()) if _is_member(p) and p.stem.lower() == stem]
     else:
-        files = []
+        beside = sorted(p for p in path.parent.iterdir() if p.is_file() and p.stem.lower() == path.stem.lower())
+        files = [_File(p.name, p) for p in beside if _parsed(p.name) is not None]
     scenes: dict[str, dict[tuple[Part, str], _File]] = {}
-    for file in files:
-        match = _MEMBER.fullmatch(file.name)
-        assert match is not None
-        key = (_PARTS[(match["part"] or "").upper()], _KINDS[match["kind"].lower()])
-        members = scenes.setdefault(match["scene"].upper(), {})
-        if key in members:
-            raise ProductError(
-                f"{path} holds both {members[key].name} and {file.name}.", "One file of each kind.",
-                "Give a folder with one delivery.",
-            )  # fmt: skip
-        members[key] = file
+    for name, file in _images(path, files):
+        scenes.setdefault(name.scene, {})[_PARTS[name.part], name.kind] = file
     if len(scenes) != 1:
         found = f"{len(scenes)} scenes ({', '.join(sorted(scenes))})" if scenes else "no Gaofen scene"
         raise ProductError(
             f"{path} holds {found}.", "One delivery: <scene>-MSS1.tiff, .xml and .rpb, and the same for PAN1.",
-            "Give the folder or the tar.gz of one scene.",
+            "Give the folder or the archive of one scene.",
         )  # fmt: skip
     (_, members), = scenes.items()  # fmt: skip
     return _assemble(path, members)
 
 
-def _is_member(path: Path) -> bool:
-    return path.is_file() and _MEMBER.fullmatch(path.name) is not None
+def _images(path: Path, files: Sequence[_File]) -> list[tuple[_Name, _File]]:
+    """The files that make up images: at least two of TIFF, XML and RPB under one name, of a part that is known.
+
+    Raises:
+        ProductError: There are two files of one kind for an image.
+    """
+    groups: dict[tuple[str, str], dict[str, tuple[_Name, _File]]] = {}
+    for file in files:
+        name = _parsed(file.name)
+        if name is None or name.part not in _PARTS:
+            continue
+        stem = file.name.rsplit(".", 1)[0].lower()
+        group = groups.setdefault((name.scene, stem), {})
+        if name.kind in group:
+            raise _both(path, group[name.kind][1], file)
+        group[name.kind] = name, file
+    complete = {key: group for key, group in groups.items() if len(group) > 1} or groups
+    members = [member for group in complete.values() for member in group.values()]
+    # A scene of several images has its further files, of the scene as a whole, under its bare name.
+    parted = {name.scene for name, _ in members if name.part}
+    kept = [(name, file) for name, file in members if name.part or name.scene not in parted]
+    seen: dict[tuple[str, Part, str], _File] = {}
+    for name, file in kept:
+        key = name.scene, _PARTS[name.part], name.kind
+        if key in seen:
+            raise _both(path, seen[key], file)
+        seen[key] = file
+    return kept
+
+
+def _both(path: Path, first: _File, second: _File) -> ProductError:
+    return ProductError(
+        f"{path} holds both {first.name} and {second.name}.", "One file of each kind.",
+        "Give a folder with one delivery.",
+    )  # fmt: skip
 
 
 def _folder_members(folder: Path) -> list[Path]:
-    """Members in a folder, or in the folders inside it down to two levels."""
+    """Members in a folder, or in the folders inside it down to two levels: the first level that has an image."""
+    found: list[Path] = []
     for pattern in ("*", "*/*", "*/*/*"):
-        if found := sorted(p for p in folder.glob(pattern) if _is_member(p)):
-            return found
-    return []
+        here = sorted(
+            p for p in folder.glob(pattern)
+            if _parsed(p.name) is not None and "__MACOSX" not in p.parts and p.is_file()
+        )  # fmt: skip
+        stems = [p.stem.lower() for p in here]
+        if len(set(stems)) < len(stems):
+            return here
+        found = found or here
+    return found
 
 
 def _archive_members(path: Path, folder: Path | None, parts: set[Part]) -> list[_File]:
-    def wanted(name: str) -> bool:
-        match = _MEMBER.fullmatch(name)
-        return match is not None and _match(name, "tiff") and _PARTS[(match["part"] or "").upper()] in parts
+    def is_text(base: str) -> bool:
+        name = _parsed(base)
+        return name is not None and name.kind != "tiff"
 
-    members = archive.read_archive(path, lambda n: _match(n, "xml") or _match(n, "rpb"), wanted, folder)
-    return [_File(m.name, m.file, m.text) for m in members if _MEMBER.fullmatch(m.name)]
+    def is_wanted(base: str) -> bool:
+        name = _parsed(base)
+        return name is not None and name.kind == "tiff" and _PARTS.get(name.part) in parts
+
+    members = archive.read_archive(path, is_text, is_wanted, folder)
+    return [_File(m.name, m.file, m.text) for m in members if _parsed(m.name) is not None]
 
 
 def _assemble(path: Path, members: Mapping[tuple[Part, str], _File]) -> Product:
@@ -391,7 +510,7 @@ def _check_pair(path: Path, mss: Metadata, pan: Metadata) -> None:
         raise ProductError(
             f"{path} holds MSS of {mss.satellite} {mss.camera}, {mss.time:%Y-%m-%d %H:%M} UTC, and PAN of "
             f"{pan.satellite} {pan.camera}, {pan.time:%Y-%m-%d %H:%M} UTC.",
-            "Both images of one acquisition.", "Give the folder or the tar.gz of one scene.",
+            "Both images of one acquisition.", "Give the folder or the archive of one scene.",
         )  # fmt: skip
 
 
@@ -401,261 +520,3 @@ def _swapped(name: str, found: str, expected: str) -> ProductError:
         f"The {expected}.",
         "Files of different images were swapped, or the delivery is damaged.",
     )
-
-
-def parse_xml(content: bytes, name: str) -> dict[str, str]:
-    """The filled elements of a flat XML file by name; the first where a name is repeated.
-
-    Document types and entities, with which a small file can ask for endless memory or for other files, are refused.
-
-    Raises:
-        ProductError: It is not XML, or holds a document type.
-    """
-    # Chinese encodings are beyond expat; the element names and values that are read are ASCII.
-    declared = re.match(rb"<\?xml[^>]*encoding=[\"']([A-Za-z0-9_-]+)", content.lstrip())
-    override = None
-    if declared and declared[1].lower() in (b"gb2312", b"gbk", b"gb18030"):
-        content, override = content.decode("gb18030", "replace").encode("utf-8"), "utf-8"
-    parser = expat.ParserCreate(override)
-    elements: dict[str, str] = {}
-    open_elements: list[str] = []
-    texts: list[str] = []
-
-    def refuse(*_: Any) -> None:
-        raise ProductError(
-            f"{name} declares a document type or entities.", "Plain elements, as product metadata have.",
-            "This is no metadata file of a satellite product: it was not read.",
-        )  # fmt: skip
-
-    def start(tag: str, _: Any) -> None:
-        open_elements.append(tag)
-        if len(open_elements) > 50:
-            refuse()
-        texts.clear()
-
-    def end(tag: str) -> None:
-        open_elements.pop()
-        value = "".join(texts).strip()
-        texts.clear()
-        if value:
-            elements.setdefault(tag, value)
-
-    parser.StartDoctypeDeclHandler = refuse
-    parser.EntityDeclHandler = refuse
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = texts.append
-    try:
-        parser.Parse(content, True)
-    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: encodings
-        raise ProductError(
-            f"{name} is not an XML file ({error}).", "The metadata of the product.", "Get the product again."
-        ) from error
-    return elements
-
-
-def parse_metadata(content: bytes, name: str) -> Metadata:
-    """Read the XML of one image.
-
-    Args:
-        content: The file.
-        name: Its name, which gives satellite, camera and UTC date where elements are missing.
-
-    Raises:
-        ProductError: It is not XML, is hostile, holds a broken number, or does not say what took it and when.
-    """
-    xml = parse_xml(content, name)
-    read = _Numbers(xml, name)
-    from_name = re.match(r"(GF[1-7][A-D]?)_([A-Z]+\d?)_.*?_(\d{8})_", name, re.IGNORECASE)
-    warnings: list[str] = []
-    satellite = xml.get("SatelliteID") or (from_name[1] if from_name else "")
-    camera = xml.get("SensorID") or (from_name[2] if from_name else "")
-    if not satellite or not camera:
-        raise ProductError(
-            f"{name} does not say which satellite and camera took the image.", "SatelliteID and SensorID.",
-            "This is no metadata file of a Gaofen product.",
-        )  # fmt: skip
-    time = _utc(xml, name, from_name[3] if from_name else None, warnings)
-    elevation = read.angle("SatelliteZenith", 0, 90)
-    bands = [b for b in re.split(r"[,;\s]+", xml.get("Bands", "")) if b]
-    gains = xml.get("AbsCeof") or xml.get("AbsCoef")
-    corners = [
-        (read.angle(f"{corner}Longitude", -180, 360), read.angle(f"{corner}Latitude", -90, 90))
-        for corner in ("TopLeft", "TopRight", "BottomRight", "BottomLeft")
-    ]
-    complete = [(lon, lat) for lon, lat in corners if lon is not None and lat is not None]
-    identifiers = ("OrbitID", "SceneID", "ProductID", "ProductLevel", "ProduceTime", "ReceiveStationID")
-    return Metadata(
-        satellite.upper().replace("-", ""),
-        _camera(satellite, camera),
-        time,
-        len(bands) or None,
-        read.size("WidthInPixels"),
-        read.size("HeightInPixels"),
-        read.number("ImageGSD") or read.number("ImageGSDLine"),
-        read.angle("SolarZenith", 0, 180),
-        read.angle("SolarAzimuth", -180, 360),
-        None if elevation is None else 90 - elevation,
-        read.angle("SatelliteAzimuth", -180, 360),
-        read.angle("RollSatelliteAngle", -90, 90),
-        read.number("CloudPercent"),
-        tuple(read.gain(v) for v in re.split(r"[,;\s]+", gains)) if gains else None,
-        tuple(complete) if len(complete) == 4 else None,
-        {key: xml[key] for key in identifiers if key in xml},
-        tuple(warnings),
-    )
-
-
-def _camera(satellite: str, sensor: str) -> str:
-    """The name under which the calibration table has a camera."""
-    sensor = sensor.upper()
-    if satellite.upper().startswith("GF7") and sensor in ("BWD", "DLC", "BWDMUX", "BWDPAN"):
-        return "BWD"
-    return sensor
-
-
-@dataclass(frozen=True)
-class _Numbers:
-    """Numbers of an XML file; a missing element is None, a broken one is an error."""
-
-    xml: Mapping[str, str]
-    name: str
-
-    def number(self, key: str) -> float | None:
-        if key not in self.xml:
-            return None
-        try:
-            value = float(self.xml[key])
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise self._broken(key, "A finite number.")
-        return value
-
-    def angle(self, key: str, least: float, most: float) -> float | None:
-        value = self.number(key)
-        if value is not None and not least <= value <= most:
-            raise self._broken(key, f"Degrees from {least:g} to {most:g}.")
-        return value
-
-    def size(self, key: str) -> int | None:
-        value = self.number(key)
-        if value is None:
-            return None
-        if not 1 <= value <= 200_000 or value != int(value):
-            raise self._broken(key, "A whole number of pixels, 1 to 200000.")
-        return int(value)
-
-    def gain(self, text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not 0 < value < 100:
-            raise self._broken("AbsCeof", "Positive gains in W m-2 sr-1 um-1 for each DN.")
-        return value
-
-    def _broken(self, key: str, expected: str) -> ProductError:
-        value = self.xml.get(key, "")
-        return ProductError(f"{self.name} holds {value[:60]!r} in {key}.", expected, "Get the product again.")
-
-
-def _utc(xml: Mapping[str, str], name: str, date_of_name: str | None, warnings: list[str]) -> datetime:
-    """Centre of the acquisition in UTC."""
-    beijing = [_time(xml, key, name) for key in ("CenterTime", "StartTime", "EndTime")]
-    received = _time(xml, "ReceiveTime", name)
-    centre = beijing[0]
-    if centre is None and beijing[1] is not None and beijing[2] is not None:
-        centre = beijing[1] + (beijing[2] - beijing[1]) / 2
-    if centre is not None:
-        utc = centre - BEIJING
-        if received is not None and abs(utc - received) > timedelta(minutes=10):
-            warnings.append(
-                f"CenterTime {centre:%Y-%m-%d %H:%M:%S} is taken as Beijing time, as in other products, but is not 8 "
-                f"hours after ReceiveTime {received:%Y-%m-%d %H:%M:%S}."
-            )
-        return utc
-    if received is not None:
-        warnings.append("CenterTime is missing; ReceiveTime, which is UTC, is used.")
-        return received
-    if date_of_name is not None:
-        with suppress(ValueError):
-            day = datetime.strptime(date_of_name, "%Y%m%d").replace(tzinfo=UTC)
-            warnings.append("No time is given; the date of the file name is used, and the sun cannot be checked.")
-            return day
-    raise ProductError(
-        f"{name} does not say when the image was taken.", "CenterTime, ReceiveTime, or a date in the file name.",
-        "Get the product again.",
-    )  # fmt: skip
-
-
-def _time(xml: Mapping[str, str], key: str, name: str) -> datetime | None:
-    if key not in xml:
-        return None
-    text = xml[key].strip().replace("T", " ").rstrip("Z")
-    for pattern in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M"):
-        try:
-            return datetime.strptime(text, pattern).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-    raise ProductError(
-        f"{name} holds {xml[key][:60]!r} in {key}.", "A time such as 2018-04-16 11:20:05.", "Get the product again."
-    )
-
-
-def describe_product(path: Path, choice: Literal["by_year", "envi_2014"] = "by_year") -> dict[str, Any]:
-    """What a delivery is and what would be done with it, as plain values for printing or JSON.
-
-    Raises:
-        ProductError: See ``open_product``.
-    """
-    product = open_product(path)
-    return {
-        "product": product.name,
-        "path": str(product.path),
-        "images": {part: _describe_image(image, choice) for part, image in product.images.items()},
-        "missing": list(product.missing),
-        "warnings": list(product.warnings),
-    }
-
-
-def _describe_image(image: ProductImage, choice: radiometry.Choice) -> dict[str, Any]:
-    m = image.metadata
-    zenith, azimuth, warnings = image.sun()
-    computed = radiometry.sun_position(m.time, *image.centre)
-    row, col = (image.shape[0] - 1) / 2, (image.shape[1] - 1) / 2
-    incidence, towards = image.rpc.viewing_angles(row, col)
-    along, across = image.rpc.ground_sampling(row, col)
-    used: dict[str, Any]
-    try:
-        found = image.coefficients(choice)
-        used = {
-            "source": found.source, "gain": list(found.gain), "bias": list(found.bias),
-            "irradiance": None if found.irradiance is None else list(found.irradiance),
-        }  # fmt: skip
-        warnings += found.warnings
-    except ProductError as error:
-        used = {"source": None, "problem": str(error)}
-    return {
-        "satellite": m.satellite,
-        "camera": m.camera,
-        "time_utc": m.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "rows": image.shape[0],
-        "columns": image.shape[1],
-        "size_from": "metadata" if image.tiff is None else "image",
-        "bands": 1 if image.part == "pan" else 4,
-        "pixel_size_m": {"nominal": m.pixel_size_m, "along_track": round(along, 3), "across_track": round(across, 3)},
-        "sun": {
-            "zenith": zenith, "azimuth": azimuth,
-            "computed_zenith": round(computed[0], 3), "computed_azimuth": round(computed[1], 3),
-        },
-        "view": {
-            "incidence": m.incidence, "azimuth": m.satellite_azimuth, "roll": m.roll,
-            "incidence_from_rpc": round(incidence, 3), "azimuth_from_rpc": round(towards, 3),
-        },
-        "footprint": [[round(lon, 6), round(lat, 6)] for lon, lat in image.footprint()],
-        "cloud_percent": m.cloud_percent,
-        "coefficients": used,
-        "identifiers": dict(m.identifiers),
-        "warnings": warnings,
-    }  # fmt: skip

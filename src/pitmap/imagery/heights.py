@@ -8,11 +8,13 @@ added in the open: the vertical datum is declared, or the model is refused.
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,16 +22,19 @@ from numpy.typing import ArrayLike, NDArray
 from pyproj import CRS, Transformer
 from rasterio.features import geometry_mask
 from rasterio.fill import fillnodata
-from scipy.ndimage import distance_transform_edt, map_coordinates
+from scipy.ndimage import distance_transform_edt, label, map_coordinates
+from scipy.ndimage import maximum as maximum_of_labels
 from shapely import get_coordinates, transform
+from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
 from pitmap.errors import ProductError
 from pitmap.grid import Grid, Window
+from pitmap.imagery.longitudes import WGS84, near, positions_on
+from pitmap.imagery.options import Voids
 from pitmap.imagery.resample import sample_bilinear
-from pitmap.raster.reading import RasterInfo, RasterReader, describe, open_raster
+from pitmap.raster.reading import RasterInfo, RasterReader, describe, open_raster, opened
 
-WGS84 = CRS.from_epsg(4326)
 LOWEST, HIGHEST = -1000.0, 9000.0
 """Heights beyond these are voids, whatever the file says."""
 MAX_PIXELS = 48_000_000
@@ -37,7 +42,18 @@ MAX_PIXELS = 48_000_000
 MAX_VOID = 100
 """Pixels from a void's inside to the nearest height, up to which it is filled."""
 
-Voids = Literal["fill", "refuse"]
+_FEET = {"foot": 0.3048, "survey foot": 1200 / 3937}
+_UNITS = {
+    **dict.fromkeys(("", "m", "metre", "metres", "meter", "meters", "unknown"), 1.0),
+    **dict.fromkeys(("ft", "foot", "feet", "international foot", "international feet"), _FEET["foot"]),
+    **dict.fromkeys(
+        ("us survey foot", "us survey feet", "survey foot", "survey feet", "us foot", "us feet", "us ft", "ftus",
+         "ft us", "foot us", "sft"), _FEET["survey foot"],
+    ),
+    **dict.fromkeys(("cm", "centimetre", "centimeter"), 0.01), **dict.fromkeys(("dm", "decimetre", "decimeter"), 0.1),
+    **dict.fromkeys(("mm", "millimetre", "millimeter"), 0.001), **dict.fromkeys(("km", "kilometre", "kilometer"), 1e3),
+}  # fmt: skip
+"""Metres in a unit of heights, by the names that files give it, in lower case and without punctuation."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +61,8 @@ class Heights:
     """A surface of ellipsoidal heights.
 
     Attributes:
-        values: Metres above the ellipsoid, float32, ``(row, col)``; finite. A single value is a level surface.
+        values: Metres above the ellipsoid, float32, ``(row, col)``; NaN in voids that are left. A single value is a
+            level surface.
         grid: Where they lie; None for a level surface.
         source: What they are made of, as one phrase.
         datum: How they became ellipsoidal, as one phrase.
@@ -63,9 +80,7 @@ class Heights:
         if self.grid is None:
             zero = np.zeros(np.broadcast(lon, lat).shape)
             return zero, zero
-        assert self.grid.crs is not None
-        x, y = Transformer.from_crs(WGS84, self.grid.crs, always_xy=True).transform(lon, lat)
-        return self.grid.pixel_positions(x, y)
+        return positions_on(self.grid, lon, lat)
 
     def sample(
         self, rows: NDArray[np.float32], cols: NDArray[np.float32], origin: tuple[int, int] = (0, 0)
@@ -140,13 +155,11 @@ def _undulation(lon: NDArray[np.float64], lat: NDArray[np.float64], path: Path) 
         grid = reader.grid
         if grid.crs is None:
             raise ProductError(f"The geoid {path} has no CRS.", "A raster of geoid heights on a map or in degrees.")
-        x, y = Transformer.from_crs(WGS84, grid.crs, always_xy=True).transform(lon, lat)
-        if grid.crs.is_geographic:
-            # Grids run from -180 or from 0, and a global one closes on itself.
-            x = grid.bounds[0] + np.remainder(x - grid.bounds[0], 360.0)
-        row, col = grid.pixel_positions(x, y)
+        # Grids run from -180 or from 0, and a global one closes on itself.
+        row, col = positions_on(grid, lon, lat)
         wraps = grid.crs.is_geographic and abs(grid.width * grid.transform.a - 360) < abs(grid.transform.a) / 2
-        if row.min() < -0.5 or row.max() > grid.height - 0.5 or (not wraps and col.max() > grid.width - 0.5):
+        beyond = col.min() < -0.5 or col.max() > grid.width - 0.5
+        if row.min() < -0.5 or row.max() > grid.height - 0.5 or (beyond and not wraps):
             raise ProductError(
                 f"The geoid {path} does not cover the scene.",
                 "Geoid heights of the whole scene.", "Give another file, or use egm96.",
@@ -175,12 +188,44 @@ def declared_datum(info: RasterInfo) -> str | None:
     crs = info.grid.crs
     if crs is None:
         return None
-    if crs.is_geographic and len(crs.axis_info) == 3:
-        return "ellipsoid"
-    vertical = [part for part in crs.sub_crs_list if part.is_vertical]
-    if not vertical:
-        return None
-    return "egm96" if "EGM96" in vertical[0].name.upper() else vertical[0].name
+    if (vertical := _vertical(crs)) is not None:
+        return "egm96" if "EGM96" in vertical.name.upper() else vertical.name
+    # A compound CRS has three axes too, but its heights are those of its vertical part.
+    return "ellipsoid" if len(crs.axis_info) == 3 else None
+
+
+def _vertical(crs: CRS) -> CRS | None:
+    """The vertical part of a compound CRS."""
+    return next((part for part in crs.sub_crs_list if part.is_vertical), None)
+
+
+def _metres(dem: Path, info: RasterInfo) -> tuple[float, str]:
+    """Metres in a unit of a model's heights, and the name of the unit, of its band or else of its CRS.
+
+    Raises:
+        ProductError: The unit is not known, or band and CRS name different ones.
+    """
+    with opened(dem) as source:
+        named = (source.units[0] or "").strip()
+    of_band = _UNITS.get(re.sub(r"[\W_]+", " ", named.lower()).strip())
+    if of_band is None:
+        raise ProductError(
+            f"The heights of the elevation model {dem} are in {named!r}.", "Metres or feet.",
+            "Convert them, or name the unit of the band right (gdal_edit -units m).",
+        )  # fmt: skip
+    crs = info.grid.crs
+    axes = [] if crs is None else [axis for axis in crs.axis_info if axis.direction.lower() in ("up", "down")]
+    if not axes:
+        return of_band, named or "m"
+    if axes[0].direction.lower() == "down":
+        raise ProductError(f"The elevation model {dem} counts downwards, as its CRS says.", "Heights, not depths.")
+    of_crs = float(axes[0].unit_conversion_factor)
+    if named and not math.isclose(of_band, of_crs, rel_tol=1e-9):
+        raise ProductError(
+            f"The elevation model {dem} gives its heights in {named!r} and, in its CRS, in {axes[0].unit_name}.",
+            "One unit.", "Correct the file (gdal_edit -units, -a_srs).",
+        )  # fmt: skip
+    return of_crs, named or axes[0].unit_name
 
 
 def read_heights(
@@ -195,55 +240,92 @@ def read_heights(
     """The ellipsoidal heights of an area from an elevation model.
 
     Args:
-        dem: A raster of heights in metres with a CRS.
+        dem: A raster of heights, in metres or in the unit that its band or CRS names, with a CRS.
         datum: What its heights count from: ``egm96``, ``ellipsoid``, or the path of a raster of geoid heights. None
             takes what the CRS of the model declares.
         area: The ground that must be covered, longitude and latitude.
         incidence: Angle of view from the vertical in degrees, for the message on an undeclared datum.
         pixel_size_m: Pixel of the result; a model finer than that is averaged.
-        voids: ``fill`` from the surroundings, or ``refuse``.
+        voids: ``fill`` from the surroundings up to ``MAX_VOID`` pixels deep, ``refuse``, or ``leave``: like ``fill``,
+            but deeper voids stay, as NaN.
 
     Raises:
-        ProductError: The datum is not declared, the model does not cover the area, or has voids that are not filled.
+        ProductError: The datum is not declared, the unit is not known, the model does not cover the area, or has voids
+            that are neither filled nor left.
         ImageError: The model cannot be read.
     """
     info = describe(dem)
     if info.grid.crs is None:
         raise ProductError(f"The elevation model {dem} has no CRS.", "A model with a CRS.", "Assign it with gdal_edit.")
+    warnings = []
+    declared, named = declared_datum(info), ("egm96", "ellipsoid")
+    if None not in (datum, declared) and declared != str(datum) and (declared in named or str(datum) in named):
+        warnings.append(f"The CRS of the elevation model declares {declared}; its heights are taken as {datum}.")
     datum = _settled_datum(dem, info, datum, area, incidence, pixel_size_m)
+    metres, unit = _metres(dem, info)
+    if metres != 1:
+        warnings.append(f"The heights of the elevation model are in {unit}; they are converted to metres.")
     crs = _horizontal(info.grid.crs)
     to_dem = Transformer.from_crs(WGS84, crs, always_xy=True)
     # A degree or a metre has no part in the choice of points along an edge: 50 on each show its curve.
-    shape = transformed(area.segmentize(area.length / 200), to_dem)
+    if crs.is_geographic:
+        west, _, east, _ = info.grid.bounds
+        about, middle = area.centroid.x, (west + east) / 2
+        area = translate(area, float(near(about, middle)) - about)
+    shape = transformed(area.segmentize(area.length / 200), to_dem.transform)
     window = _covering_window(dem, info, crs, shape)
     side = math.sqrt(max(info.grid.crop(window)._cell_area_m2(0, 0, 1.0), 1e-12))
     factor = max(1, round(pixel_size_m / side), math.ceil(math.sqrt(window.height * window.width / MAX_PIXELS)))
     with open_raster(dem, [1], nodata=_nodata(info)) as reader:
-        values = _averaged(reader, window, factor)
+        values = _averaged(reader, window, factor, metres)
     coarse = info.grid.rescaled(window.row, window.col, factor, *values.shape)
     grid = Grid(crs, coarse.transform, *coarse.shape)
-    warnings = []
     inside = ~geometry_mask([shape], values.shape, grid.transform, all_touched=True)
+    values, remarks = _without_voids(dem, values, inside, voids)
+    warnings += remarks
+    values, words = _to_ellipsoid(values, grid, datum)
+    return Heights(values, grid, f"{Path(dem).name}, {side * factor:.3g} m", words, tuple(warnings))
+
+
+def _without_voids(
+    dem: Path, values: NDArray[np.float32], inside: NDArray[np.bool_], voids: Voids
+) -> tuple[NDArray[np.float32], list[str]]:
+    """Heights with their voids filled, or left where they are too deep and that is wanted; and what was done."""
     missing = np.isnan(values)
-    if count := int((missing & inside).sum()):
-        share = count / int(inside.sum())
-        if voids == "refuse":
-            raise ProductError(
-                f"The elevation model {dem} has voids in {share:.2%} of the scene.", "Heights everywhere.",
-                "Fill them, or let them be filled from their surroundings.",
-            )  # fmt: skip
-        reach = float(distance_transform_edt(missing)[inside].max())
-        if reach > MAX_VOID or missing.all():
+    if not missing.any():
+        return values, []
+    if missing.all():
+        raise ProductError(f"The elevation model {dem} has no height in the scene.", remedy="Give another model.")
+    share = float((missing & inside).sum()) / max(int(inside.sum()), 1)
+    if share and voids == "refuse":
+        raise ProductError(
+            f"The elevation model {dem} has voids in {share:.2%} of the scene.", "Heights everywhere.",
+            "Fill them, or let them be filled from their surroundings.",
+        )  # fmt: skip
+    depth = distance_transform_edt(missing)
+    reach = float(depth[inside].max(initial=0))
+    if reach <= MAX_VOID or voids == "fill":
+        if reach > MAX_VOID:
             raise ProductError(
                 f"The elevation model {dem} has a void that reaches {reach:.0f} pixels from the nearest height "
                 f"({share:.1%} of the scene).",
-                f"Voids of at most {MAX_VOID} pixels from their edge, which can be filled.", "Give another model.",
-            )  # fmt: skip
-        warnings.append(f"Voids of the elevation model in {share:.2%} of the scene were filled from around them.")
-    if missing.any():
-        values = _filled(values, missing)
-    values, words = _to_ellipsoid(values, grid, datum)
-    return Heights(values, grid, f"{Path(dem).name}, {side * factor:.3g} m", words, tuple(warnings))
+                f"Voids of at most {MAX_VOID} pixels from their edge, which can be filled.",
+                "Give another model, or let such voids be left: the image has no data there.",
+            )
+        said = f"Voids of the elevation model in {share:.2%} of the scene were filled from around them."
+        return _filled(values, missing), [said] if share else []
+    regions, count = label(missing)
+    deep = np.zeros(count + 1, np.bool_)
+    deep[1:] = maximum_of_labels(depth, regions, np.arange(1, count + 1)) > MAX_VOID
+    left = deep[regions]
+    left_share = float((left & inside).sum()) / max(int(inside.sum()), 1)
+    filled = np.where(left, np.float32(np.nan), _filled(values, missing))
+    remarks = [f"Voids of the elevation model in {left_share:.2%} of the scene are too deep to fill: no data there."]
+    if share > left_share:
+        remarks.append(
+            f"Voids of the elevation model in {share - left_share:.2%} of the scene were filled from around them."
+        )
+    return filled.astype(np.float32), remarks
 
 
 def _settled_datum(
@@ -263,8 +345,8 @@ def _settled_datum(
         f"What its heights count from: here EGM96 lies {n:.1f} m from the ellipsoid, and the wrong choice shifts the "
         f"image by {shift:.1f} m ({shift / pixel_size_m:.1f} pixels of {pixel_size_m:.3g} m) at a view angle of "
         f"{incidence:.1f} degrees.",
-        "Give --dem-datum egm96 (SRTM, ASTER, AW3D30), --dem-datum ellipsoid, or --dem-datum with the path of a raster "
-        "of geoid heights (EGM2008 for Copernicus DEM).",
+        "Give the vertical datum: egm96 (SRTM, ASTER, AW3D30), ellipsoid, or the path of a raster of geoid heights "
+        "(EGM2008 for Copernicus DEM).",
     )
 
 
@@ -287,7 +369,7 @@ def _covering_window(dem: Path, info: RasterInfo, crs: CRS, shape: BaseGeometry)
         raise ProductError(
             f"The elevation model {dem} does not cover the scene: it lacks {', '.join(named)}.",
             "Heights of the whole scene.",
-            "Give a larger model (gdalbuildvrt joins tiles), or a smaller --extent.",
+            "Give a larger model (gdalbuildvrt joins tiles), or a smaller extent.",
         )
     margin = 16
     first_row, first_col = max(int(top) - margin, 0), max(int(left) - margin, 0)
@@ -295,8 +377,8 @@ def _covering_window(dem: Path, info: RasterInfo, crs: CRS, shape: BaseGeometry)
     return Window(first_row, first_col, last_row - first_row, last_col - first_col)
 
 
-def _averaged(reader: RasterReader, window: Window, factor: int) -> NDArray[np.float32]:
-    """Heights of a window, means of ``factor`` x ``factor`` pixels, NaN where there is none; read in strips."""
+def _averaged(reader: RasterReader, window: Window, factor: int, metres: float) -> NDArray[np.float32]:
+    """Heights in metres, means of ``factor`` x ``factor`` pixels, NaN where there is none; read in strips."""
     rows, cols = -(-window.height // factor), -(-window.width // factor)
     result = np.empty((rows, cols), np.float32)
     strip = max(1, 2**22 // (window.width * factor))
@@ -304,7 +386,7 @@ def _averaged(reader: RasterReader, window: Window, factor: int) -> NDArray[np.f
         stop = min(start + strip, rows)
         height = min(stop * factor, window.height) - start * factor
         pixels, valid = reader.read(Window(window.row + start * factor, window.col, height, window.width))
-        heights = pixels[0].astype(np.float32) * reader.info.scales[0] + reader.info.offsets[0]
+        heights = (pixels[0].astype(np.float32) * reader.info.scales[0] + reader.info.offsets[0]) * metres
         valid &= (heights > LOWEST) & (heights < HIGHEST)
         result[start:stop] = _block_means(np.where(valid, heights, 0).astype(np.float32), valid, factor)
     return result
@@ -324,7 +406,7 @@ def _filled(values: NDArray[np.float32], missing: NDArray[np.bool_]) -> NDArray[
     nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
     base = values[tuple(nearest)]
     filled = fillnodata(base.copy(), mask=~missing, max_search_distance=MAX_VOID, smoothing_iterations=0)
-    return np.where(np.isfinite(filled), filled, base).astype(np.float32)
+    return np.asarray(np.where(np.isfinite(filled), filled, base), np.float32)
 
 
 def _to_ellipsoid(values: NDArray[np.float32], grid: Grid, datum: str | Path) -> tuple[NDArray[np.float32], str]:
@@ -353,16 +435,16 @@ def _to_ellipsoid(values: NDArray[np.float32], grid: Grid, datum: str | Path) ->
 def _interpolation(nodes: NDArray[np.float64], length: int) -> NDArray[np.float32]:
     """Matrix ``(length, nodes)`` of linear interpolation from nodes to 0 .. length - 1."""
     weights = [np.interp(np.arange(length), nodes, unit) for unit in np.eye(len(nodes))]
-    return np.stack(weights, axis=1).astype(np.float32)
+    return np.asarray(np.stack(weights, axis=1), np.float32)
 
 
-def transformed(shape: BaseGeometry, transformer: Transformer) -> BaseGeometry:
-    """A shape in other coordinates."""
-    return transform(shape, lambda xy: np.stack(transformer.transform(*xy.T), axis=1))
+def transformed(shape: BaseGeometry, change: Callable[..., tuple[Any, Any]]) -> BaseGeometry:
+    """A shape in other coordinates, given what takes x and y of points to them."""
+    return transform(shape, lambda xy: np.stack(change(*xy.T), axis=1))
 
 
 def typical_height(dem: Path, lon: float, lat: float) -> float:
-    """Height of a model near a place, as it stands in the file: to find where a scene lies before its heights are read.
+    """Height of a model near a place, metres above its own datum: to find where a scene lies.
 
     Raises:
         ImageError: The model cannot be read.
@@ -370,14 +452,14 @@ def typical_height(dem: Path, lon: float, lat: float) -> float:
     info = describe(dem)
     if info.grid.crs is None:
         return 0.0
-    x, y = Transformer.from_crs(WGS84, _horizontal(info.grid.crs), always_xy=True).transform(lon, lat)
-    row, col = (float(v) for v in info.grid.pixel_positions(x, y))
+    grid = Grid(_horizontal(info.grid.crs), info.grid.transform, *info.grid.shape)
+    row, col = (float(v) for v in positions_on(grid, lon, lat))
     if not (0 <= row < info.grid.height and 0 <= col < info.grid.width):
         return 0.0
     top, left = max(int(row) - 32, 0), max(int(col) - 32, 0)
     window = Window(top, left, min(64, info.grid.height - top), min(64, info.grid.width - left))
     with open_raster(dem, [1], nodata=_nodata(info)) as reader:
-        heights = _averaged(reader, window, 1)
+        heights = _averaged(reader, window, 1, _metres(dem, info)[0])
     return float(np.nanmedian(heights)) if np.isfinite(heights).any() else 0.0
 
 
@@ -390,8 +472,3 @@ def _horizontal(crs: CRS) -> CRS:
 def _nodata(info: RasterInfo) -> float:
     """The file's own nodata value; without one, the usual -32768, because height 0 is a height."""
     return -32768.0 if info.nodata is None else info.nodata
-
-
-__all__ = [
-    "Heights", "Voids", "declared_datum", "level", "read_heights", "transformed", "typical_height", "undulation",
-]  # fmt: skip

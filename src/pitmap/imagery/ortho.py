@@ -12,21 +12,24 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from affine import Affine
 from numpy.typing import ArrayLike, NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS, Geod, Transformer
 from pyproj.aoi import AreaOfInterest
 from pyproj.database import query_utm_crs_info
 from shapely import Polygon
 
 from pitmap.errors import ProductError
 from pitmap.grid import Grid, Window, blocks
-from pitmap.imagery.heights import WGS84, Heights, transformed
+from pitmap.imagery.heights import Heights, transformed
 from pitmap.imagery.lattice import Axis, parabola, spread
-from pitmap.imagery.resample import MARGIN, Kernel, resample
+from pitmap.imagery.longitudes import WGS84, near, positions_on
+from pitmap.imagery.options import Kernel
+from pitmap.imagery.resample import MARGIN, resample
+from pitmap.imagery.rpc import Rpc
 
 TOLERANCE = 0.05
 """Pixels by which interpolated image positions may differ from the camera model."""
@@ -53,8 +56,7 @@ class MapModel:
     def project(self, lon: ArrayLike, lat: ArrayLike, height: ArrayLike) -> tuple[Floats, Floats]:
         """Row and column of geographic positions."""
         lon, lat, _ = np.broadcast_arrays(lon, lat, height)
-        x, y = Transformer.from_crs(WGS84, self.grid.crs, always_xy=True).transform(lon, lat)
-        return self.grid.pixel_positions(x, y)
+        return positions_on(self.grid, lon, lat)
 
 
 class Positions(NamedTuple):
@@ -133,7 +135,7 @@ class OrthoMap:
             return Polygon()
         assert self.area is not None
         centre = self.area.centroid.x
-        return Polygon(zip(centre + np.remainder(lon - centre + 180, 360) - 180, lat, strict=True)).buffer(0)
+        return Polygon(zip(near(lon, centre), lat, strict=True)).buffer(0)
 
     def _interpolated(self, window: Window, spacing: int) -> Positions | None:
         """Positions from a lattice of nodes at a spacing, or None where they miss the tolerance."""
@@ -204,7 +206,7 @@ class Source(Protocol):
     def grid(self) -> Grid:
         """The pixels of the image."""
 
-    def read(self, window: Window | None = None) -> tuple[NDArray, NDArray[np.bool_]]:
+    def read(self, window: Window | None = None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Bands and validity of a window."""
 
 
@@ -214,7 +216,7 @@ class Block(NamedTuple):
     window: Window
     values: Float32s
     valid: NDArray[np.bool_]
-    extra: NDArray | None
+    extra: NDArray[np.bool_] | None
 
 
 def orthorectify(
@@ -222,7 +224,7 @@ def orthorectify(
     mapping: OrthoMap,
     kernel: Kernel = "bilinear",
     block: int = BLOCK,
-    mark: Callable[[NDArray], NDArray[np.bool_]] | None = None,
+    mark: Callable[[NDArray[Any]], NDArray[np.bool_]] | None = None,
 ) -> Iterator[Block]:
     """Blocks of an image on a map grid, in constant memory.
 
@@ -275,14 +277,18 @@ def _reduction(mapping: OrthoMap) -> int:
     """How many positions a side a pixel of the grid needs, from the step of image positions at the image's centre."""
     rows, cols = mapping.grid.height // 2 + np.array([0, 1, 0]), mapping.grid.width // 2 + np.array([0, 0, 1])
     lon, lat = mapping._geographic(rows.astype(np.float64), cols.astype(np.float64))
-    level = float(np.median(mapping.heights.values))
+    level = float(np.nanmedian(mapping.heights.values))
     r, c = mapping.model.project(lon, lat, level)
     area = abs((r[1] - r[0]) * (c[2] - c[0]) - (r[2] - r[0]) * (c[1] - c[0]))
     return int(np.clip(round(math.sqrt(area)), 1, 16)) if np.isfinite(area) else 1
 
 
 def _resampled(
-    source: Source, window: Window, found: list[Positions], kernel: Kernel, mark: Callable[[NDArray], NDArray] | None
+    source: Source,
+    window: Window,
+    found: list[Positions],
+    kernel: Kernel,
+    mark: Callable[[NDArray[Any]], NDArray[np.bool_]] | None,
 ) -> Block:
     shape = window.height, window.width
     read = _source_window(found, source.grid)
@@ -292,7 +298,7 @@ def _resampled(
     pixels, usable = source.read(read)
     total: Float32s | None = None
     count = np.zeros(shape, np.uint16)
-    flags: NDArray | None = None
+    flags: NDArray[np.bool_] | None = None
     marked = None if mark is None else mark(pixels) & usable
     if marked is not None and not marked.any():
         marked = None
@@ -315,7 +321,7 @@ def _resampled(
     return Block(window, total, valid, None if flags is None else flags & valid)
 
 
-def _nearest(flags: NDArray, rows: Float32s, cols: Float32s) -> NDArray:
+def _nearest(flags: NDArray[np.bool_], rows: Float32s, cols: Float32s) -> NDArray[np.bool_]:
     """Flags ``(band, row, col)`` at the pixels nearest to positions; those outside take the border's."""
     height, width = flags.shape[1:]
     # NaN becomes the first pixel; such positions are not valid.
@@ -349,11 +355,18 @@ def utm_zone(lon: float, lat: float) -> CRS:
     Raises:
         ProductError: It lies near a pole, where there is none.
     """
+    lon = float(near(lon, 0.0))
     area = AreaOfInterest(lon, lat, lon, lat)
     if not (found := query_utm_crs_info(datum_name="WGS 84", area_of_interest=area)):
-        raise ProductError(f"There is no UTM zone at {lat:.2f} N.", remedy="Give --crs.")
+        raise ProductError(f"There is no UTM zone at {lat:.2f} N.", remedy="Name the CRS of the result.")
     # On the border of two zones both contain the place; the norm is the zone that begins there.
     return CRS.from_epsg(max(int(info.code) for info in found))
+
+
+MAX_PIXELS = 4e9
+"""Of a grid; the largest scenes of today have a fifth of it."""
+MAX_BEYOND = 50
+"""Times the ground of a scene that a grid may cover which is made for it."""
 
 
 def grid_of(
@@ -361,42 +374,83 @@ def grid_of(
 ) -> Grid:
     """A north-up grid whose pixel corners lie on multiples of the resolution.
 
+    A grid in degrees goes on beyond 180 where the area does.
+
     Args:
-        area: Ground to cover, longitude and latitude.
+        area: Ground to cover, longitude and latitude; continued beyond 180 degrees where it crosses the antimeridian.
         crs: Of the result.
         resolution: Pixel size in units of ``crs``.
-        extent: ``(x_min, y_min, x_max, y_max)`` in ``crs``, instead of the bounds of the area.
+        extent: ``(x_min, y_min, x_max, y_max)`` in ``crs``, instead of the bounds of the area. In degrees, an ``x_max``
+            below ``x_min`` lies beyond the antimeridian.
 
     Raises:
-        ProductError: The extent is empty, or the grid would have more than 4e9 pixels.
+        ProductError: The extent is empty, the grid would be absurdly large or a single pixel, or the area crosses the
+            seam of a projection.
     """
-    to_map = Transformer.from_crs(WGS84, crs, always_xy=True)
-    bounds = extent or transformed(area.segmentize(area.length / 200), to_map).bounds
+    if extent is None:
+        bounds = transformed(area.segmentize(area.length / 200), _to_map(crs, area.centroid.x)).bounds
+    else:
+        bounds = extent
+        if crs.is_geographic and bounds[2] < bounds[0]:
+            bounds = bounds[0], bounds[1], bounds[2] + 360, bounds[3]
+    sizes = f"The extent {', '.join(f'{v:.10g}' for v in bounds)} at a resolution of {resolution:g}"
+    expected = "x_min, y_min, x_max, y_max in the units of the CRS, and a resolution in the same units."
+    if not (np.isfinite(bounds).all() and bounds[0] < bounds[2] and bounds[1] < bounds[3]):
+        raise ProductError(f"{sizes} is empty.", expected)
+    height, width = ((bounds[i + 2] - bounds[i]) / resolution for i in (1, 0))
+    if height * width > MAX_PIXELS:
+        raise ProductError(f"{sizes} makes {height:.0f} x {width:.0f} pixels.", expected, _seam(crs, area, extent))
+    if extent is None and max(height, width) < 1:
+        raise ProductError(
+            f"{sizes} makes a single pixel.", expected,
+            "In degrees, 4 m are 0.000036." if crs.is_geographic else "",
+        )  # fmt: skip
     left, bottom = (math.floor(v / resolution + 1e-3) for v in bounds[:2])
     right, top = (math.ceil(v / resolution - 1e-3) for v in bounds[2:])
-    height, width = top - bottom, right - left
-    if not (bounds[0] < bounds[2] and bounds[1] < bounds[3]) or height * width > 4e9:
-        raise ProductError(
-            f"The extent {', '.join(f'{v:g}' for v in bounds)} at a resolution of {resolution:g} makes {height} x "
-            f"{width} pixels.",
-            "x_min, y_min, x_max, y_max in the units of the CRS, and a resolution in the same units.",
-        )
-    return Grid(crs, Affine(resolution, 0, left * resolution, 0, -resolution, top * resolution), height, width)
+    grid = Grid(
+        crs, Affine(resolution, 0, left * resolution, 0, -resolution, top * resolution), top - bottom, right - left
+    )
+    if extent is None:
+        # The ground of an area around the middle of a scene, against that of the pixels made for it.
+        ground, _ = Geod(ellps="WGS84").geometry_area_perimeter(area)
+        pixel = grid.rescaled(0, 0, 1.0, *grid.shape).pixel_size_m or 1.0
+        if grid.height * grid.width * pixel**2 > MAX_BEYOND * abs(ground):
+            raise ProductError(
+                f"A grid of {grid.height} x {grid.width} pixels covers {MAX_BEYOND} times the ground of the scene.",
+                "A CRS in which the scene lies in one piece.", _seam(crs, area, extent),
+            )  # fmt: skip
+    return grid
 
 
-def footprint(model: CameraModel, image: Grid, height: float) -> Polygon:
+def _to_map(crs: CRS, about: float) -> Callable[[Floats, Floats], tuple[Floats, Floats]]:
+    """Degrees to a CRS; to degrees again without a seam near a longitude."""
+    transformer = Transformer.from_crs(WGS84, crs, always_xy=True)
+
+    def to_map(lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
+        x, y = transformer.transform(lon, lat)
+        return (near(x, about), y) if crs.is_geographic else (x, y)
+
+    return to_map
+
+
+def _seam(crs: CRS, area: Polygon, extent: tuple[float, float, float, float] | None) -> str:
+    west, _, east, _ = area.bounds
+    if extent is None and not crs.is_geographic and (west < -180 or east > 180):
+        return f"The scene crosses 180 degrees, where {crs.name} is cut: use its UTM zone, or degrees (EPSG:4326)."
+    return ""
+
+
+def footprint(model: Rpc, image: Grid, height: float) -> Polygon:
     """The ground that an image shows at a height, longitude and latitude.
 
     Args:
-        model: An ``Rpc``.
+        model: The camera model.
         image: Its pixels.
         height: Metres above the ellipsoid.
     """
-    locate = model.locate  # type: ignore[attr-defined]
     steps = np.linspace(0, 1, 9)
     rows = np.concatenate([0 * steps, steps, 0 * steps + 1, steps[::-1]]) * image.height - 0.5
     cols = np.concatenate([steps, 0 * steps + 1, steps[::-1], 0 * steps]) * image.width - 0.5
-    lon, lat = locate(rows, cols, height)
+    lon, lat = model.locate(rows, cols, height)
     # Longitudes on both sides of the antimeridian are continued beyond it.
-    lon = lon[0] + np.remainder(lon - lon[0] + 180, 360) - 180
-    return Polygon(zip(lon, lat, strict=True)).buffer(0)
+    return Polygon(zip(near(lon, float(lon[0])), lat, strict=True)).buffer(0)

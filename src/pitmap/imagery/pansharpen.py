@@ -179,7 +179,7 @@ def _places(length: int, side: float) -> list[float]:
     if length < side:
         return []
     count = int(np.clip((length - side) // (side / 2) + 1, 1, CHIPS_A_SIDE))
-    return np.linspace(0, length - side, count).tolist()
+    return [float(v) for v in np.linspace(0, length - side, count)]
 
 
 def phase_shift(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[float, float] | None:

@@ -1,14 +1,15 @@
 """From what users have to reflectance on a map grid: the files side of calibration and orthorectification.
 
-Takes a Gaofen delivery, an image of any sensor with an RPC that GDAL reads, or an image that lies on a map already.
+Takes a delivery of a known sensor, an image of any sensor with an RPC that GDAL reads, or an image that lies on a map
+already.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,72 +17,89 @@ import numpy as np
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 from shapely import Polygon
+from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
-from pitmap.errors import ImageError, ProductError
+from pitmap.errors import ImageError, OutputError, ProductError
 from pitmap.files import make_folder, write_json
 from pitmap.grid import Grid, blocks
-from pitmap.imagery import gaofen
-from pitmap.imagery.control import Control, Correction, fit_control, read_control_points, write_residuals
-from pitmap.imagery.heights import WGS84, Heights, Voids, level, read_heights, transformed, typical_height
-from pitmap.imagery.ortho import BLOCK, Block, MapModel, OrthoMap, footprint, grid_of, orthorectify, utm_zone
+from pitmap.imagery.control import Control, fit_control, write_residuals
+from pitmap.imagery.control_points import read_control_points
+from pitmap.imagery.heights import Heights, level, read_heights, transformed, typical_height
+from pitmap.imagery.longitudes import WGS84, near
+from pitmap.imagery.options import Kernel, PrepareOptions
+from pitmap.imagery.ortho import (
+    BLOCK,
+    MAX_PIXELS,
+    Block,
+    MapModel,
+    OrthoMap,
+    footprint,
+    grid_of,
+    orthorectify,
+    utm_zone,
+)
 from pitmap.imagery.pansharpen import TARGET_RMSE, fused, register, spectral_weights
-from pitmap.imagery.radiometry import REFLECTANCE_SCALE, Choice, Scaling, reflectance_scaling, saturated
-from pitmap.imagery.resample import Kernel
+from pitmap.imagery.radiometry import REFLECTANCE_SCALE, saturated
+from pitmap.imagery.reflectance import Clipped, Tally, saturation_flags, write_blocks
 from pitmap.imagery.rpc import Rpc, from_gdal
-from pitmap.raster.reading import RasterInfo, RasterReader, describe, open_raster, read_rpcs  # fmt: skip
-from pitmap.raster.writing import Layout, RasterWriter, create_cog, create_plain
+from pitmap.imagery.scene import PanImage, Radiometry, Scene, Source, as_they_are
+from pitmap.imagery.sensors import recognise
+from pitmap.observer import SILENT, Observer, Part
+from pitmap.raster.reading import RasterInfo, RasterReader, describe, open_raster, read_rpcs
+from pitmap.raster.writing import Layout, create_cog, create_plain
 
-DEFAULT_RESOLUTION = {"GF2": 4.0}
-"""Metres; GF-2 pixels of 3.24 m are labelled 4 m by CRESDA. Others default to their nominal pixel size."""
 PAN_FACTOR = 4
 """Multispectral pixels are four panchromatic ones wide."""
-TEN_BIT = ("GF1", "GF2")
-"""Satellites whose numbers end at 1023."""
 
 
 @dataclass(frozen=True)
-class PrepareOptions:
-    """What is wanted.
+class GridSummary:
+    """Where the result lies: ``EPSG:…`` or a name, pixel size in its units, rows, columns, and outer bounds."""
+
+    crs: str
+    pixel_size: float
+    rows: int
+    columns: int
+    bounds: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class HeightsUsed:
+    """Elevation model and vertical datum, as phrases, and whether it was one level for the whole scene."""
+
+    source: str
+    datum: str
+    level: bool
+
+
+@dataclass(frozen=True)
+class ControlUsed:
+    """Correction by control points: kind, number, root mean square of residuals and of points left out, pixels."""
+
+    model: str
+    points: int
+    rmse_pixels: float
+    left_out_rmse_pixels: float | None
+
+
+@dataclass(frozen=True)
+class PanUsed:
+    """How the panchromatic image was laid onto the multispectral one and fused with it.
 
     Attributes:
-        dem: Elevation model, metres.
-        dem_datum: What its heights count from: ``egm96``, ``ellipsoid``, or the path of a raster of geoid heights.
-            None takes what its CRS declares, and refuses a model that declares nothing.
-        voids: Whether voids of the model are filled from their surroundings or refused.
-        height: Instead of a model: one height for the whole scene, metres above the ellipsoid.
-        crs: Of the result; by default the UTM zone of the scene's centre.
-        resolution: Pixel size in units of the CRS; by default 4 for GF-2 (1 with ``pan``), else the nominal pixel.
-        extent: ``(x_min, y_min, x_max, y_max)`` in the CRS; by default the whole scene.
-        like: A raster whose grid is taken, instead of ``crs``, ``resolution`` and ``extent``.
-        kernel: ``bilinear`` or ``cubic``.
-        coefficients: ``by_year``, or ``envi_2014`` to repeat work done with ENVI.
-        pan: Whether the result is sharpened with the panchromatic image.
-        gcps: Control points, CSV or QGIS ``.points``.
-        gcp_model: ``shift``, ``affine``, or ``auto`` by their number.
-        scale: Of an image that is no Gaofen product: reflectance = DN x scale + offset. By default from its tags.
-        offset: See ``scale``.
-        nodata: Overrides the nodata value of an image.
-        keep_dn: Write digital numbers as they are, uncalibrated.
+        misfit_pixels: Root mean square distance as delivered, in panchromatic pixels.
+        rmse_pixels: What remains.
+        places: Where it was measured.
+        degree: Of the polynomial.
+        weights: Share of each band in the panchromatic one.
     """
 
-    dem: Path | None = None
-    dem_datum: str | None = None
-    voids: Voids = "fill"
-    height: float | None = None
-    crs: str | None = None
-    resolution: float | None = None
-    extent: tuple[float, float, float, float] | None = None
-    like: Path | None = None
-    kernel: Kernel = "bilinear"
-    coefficients: Choice = "by_year"
-    pan: bool = False
-    gcps: Path | None = None
-    gcp_model: Correction = "auto"
-    scale: float | None = None
-    offset: float = 0.0
-    nodata: float | None = None
-    keep_dn: bool = False
+    misfit_pixels: float
+    rmse_pixels: float
+    places: int
+    degree: int
+    weights: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -90,163 +108,122 @@ class PrepareReport:
 
     Attributes:
         output: The image.
-        source: What it was made from: product, sensor, UTC time, sun and view angles.
+        source: What it was made from.
         radiometry: Coefficients, scale and offset a band.
-        grid: CRS, pixel size, rows and columns.
-        heights: Elevation model and datum; None where heights have no part.
+        grid: Where it lies.
+        heights: None where heights have no part.
         valid_share: Share of the grid with data.
         saturated: Pixels at the sensor's ceiling by band name; None where the ceiling is not known.
         saturated_file: Where they lie: bit k - 1 is band k; None where there are none.
-        control: Correction by control points: kind, number, root mean square of residuals and of points left out.
-        pan: Misfit of the panchromatic image before and after its correction, and spectral weights.
+        clipped: Pixels whose reflectance cannot be stored, by band name; empty where there are none.
+        control: Correction by control points.
+        pan: Of a sharpened image.
         warnings: What the user should know.
     """
 
     output: Path
-    source: dict[str, Any]
-    radiometry: dict[str, Any]
-    grid: dict[str, Any]
-    heights: dict[str, Any] | None
+    source: Source
+    radiometry: Radiometry
+    grid: GridSummary
+    heights: HeightsUsed | None
     valid_share: float
     saturated: dict[str, int] | None
     saturated_file: Path | None
-    control: dict[str, Any] | None
-    pan: dict[str, Any] | None
-    warnings: list[str] = field(default_factory=list)
+    clipped: dict[str, Clipped]
+    control: ControlUsed | None
+    pan: PanUsed | None
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
-
-
-@dataclass(frozen=True)
-class _Scene:
-    """An image with what is needed to prepare it."""
-
-    tiff: Path
-    info: RasterInfo
-    model: Rpc | MapModel
-    scaling: Scaling
-    names: tuple[str, ...]
-    pixel_size_m: float
-    ceiling: bool
-    source: dict[str, Any]
-    radiometry: dict[str, Any]
-    warnings: list[str]
-    pan: gaofen.ProductImage | None = None
+        plain = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+        return plain | {"source": self.source.to_json(), "radiometry": self.radiometry.to_json()}
 
 
 def prepare(
-    product_or_image: Path,
-    out: Path,
-    options: PrepareOptions | None = None,
-    progress: Callable[[float], None] | None = None,
+    product_or_image: Path, out: Path, options: PrepareOptions | None = None, observer: Observer = SILENT
 ) -> PrepareReport:
     """Calibrate and orthorectify.
 
     Writes a COG of uint16 reflectance x 10000 (scale and offset in its tags), 0 where there is no data, and a report
     beside it; where pixels are saturated also ``<name>.saturated.tif``, and with control points ``<name>.gcps.csv``.
+    All of them get their names when all are complete.
 
     Args:
-        product_or_image: A Gaofen delivery (folder, tar.gz, or its TIFF), an image with an RPC, or an image on a map.
+        product_or_image: A delivery (folder, archive, or its TIFF), an image with an RPC, or an image on a map.
         out: The image to write, ending in ``.tif``.
         options: What is wanted.
-        progress: Called with the share done, 0..1.
+        observer: Hears the share done, and every warning.
 
     Raises:
-        ProductError: The product is incomplete, damaged or hostile; heights are missing, undeclared or do not cover it.
-        ImageError: An image cannot be read, or does not say how its numbers become reflectance.
+        ProductError: The product is incomplete, damaged or hostile; heights are missing, undeclared or do not cover it;
+            control points do not belong to it; or the grid is absurd.
+        ImageError: An image cannot be read, does not say how its numbers become reflectance, or holds none.
         OutputError: The result cannot be written.
     """
     path, out, options = Path(product_or_image), Path(out), options or PrepareOptions()
     _check_options(options)
     make_folder(out.parent)
-    with tempfile.TemporaryDirectory(prefix=".pitmap-", dir=out.parent) as work:
-        scene = _open_scene(path, Path(work), options)
-        return _prepare(scene, out, Path(work), options, progress or (lambda _: None))
+    with tempfile.TemporaryDirectory(prefix=".pitmap-", dir=out.parent) as name:
+        work = Path(name)
+        delivery = recognise(path, options.sensor)
+        if delivery is not None:
+            scene = delivery.scene(work / "product", options)
+        elif options.pan:
+            raise ProductError("Only products can be sharpened.", "A product with its panchromatic image.")
+        else:
+            scene = _open_image(path, options)
+        finished = work / "finished"
+        finished.mkdir()
+        try:
+            report = _prepare(scene, finished / out.name, out, work, options, observer)
+        except OutputError as error:
+            # The user knows the folder of the result, not the one that it is made in.
+            found = error.found.replace(str(finished), str(out.parent))
+            raise OutputError(found, error.expected, error.remedy) from error
+        _give_names(finished, out)
+    for warning in report.warnings:
+        observer.warn(warning)
+    observer.progress("preparing", 1.0)
+    return report
+
+
+def _side_files(out: Path) -> list[Path]:
+    return [out.with_name(f"{out.stem}.saturated.tif"), out.with_name(f"{out.stem}.gcps.csv"), out.with_suffix(".json")]
+
+
+def _give_names(finished: Path, out: Path) -> None:
+    """Move complete files to their names, and remove those that speak of an earlier image."""
+    try:
+        for path in (*_side_files(out), out):
+            made = finished / path.name
+            if made.exists():
+                made.replace(path)
+            else:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{out} cannot be written ({error.strerror or error}).",
+            remedy="Close what has it open, or choose another place.",
+        ) from error
 
 
 def _check_options(options: PrepareOptions) -> None:
     if options.dem is not None and options.height is not None:
         raise ProductError("Both an elevation model and a constant height are given.", "One of them.")
     if options.like is not None and (options.crs or options.resolution or options.extent):
-        raise ProductError("A grid is given by --like and by --crs, --resolution or --extent.", "One of them.")
+        raise ProductError("A grid is given by a raster, and by CRS, resolution or extent.", "One of them.")
     if options.resolution is not None and not options.resolution > 0:
         raise ProductError(f"The resolution is {options.resolution:g}.", "A positive pixel size.")
     if options.dem is not None and not Path(options.dem).exists():
         raise ProductError(f"There is no elevation model {options.dem}.", remedy="Check the path.")
 
 
-def _open_scene(path: Path, work: Path, options: PrepareOptions) -> _Scene:
-    if not path.exists():
-        raise ProductError(f"There is no file or folder {path}.", remedy="Check the path.")
-    if gaofen.is_product(path):
-        return _open_product(path, work, options)
-    if path.is_dir():
-        raise ProductError(
-            f"{path} holds no Gaofen product.", "A folder with <scene>-MSS1.tiff, .xml and .rpb, or an image file.",
-            "Give the image file itself.",
-        )  # fmt: skip
-    if options.pan:
-        raise ProductError("Only Gaofen products can be sharpened.", "A product with its panchromatic image.")
-    return _open_image(path, options)
-
-
-def _open_product(path: Path, work: Path, options: PrepareOptions) -> _Scene:
-    product = gaofen.open_product(path, work / "product", ("mss", "pan") if options.pan else ("mss",))
-    warnings = list(product.warnings)
-    part: gaofen.Part = "mss" if "mss" in product.images else "pan"
-    image = product.images[part]
-    pan = product.images.get("pan")
-    if options.pan and (pan is None or pan.tiff is None or part == "pan"):
-        raise ProductError(
-            f"{path} lacks an image: {', '.join(product.missing)}.",
-            "The multispectral and the panchromatic image.", "Leave out --pan.",
-        )  # fmt: skip
-    if part == "pan" and image.tiff is None and image.tiff_name is not None:
-        image = gaofen.open_product(path, work / "product", ("pan",)).images["pan"]
-    if image.tiff is None:
-        raise ProductError(f"{path} lacks {', '.join(product.missing)}.", "The image itself.", "Get the product again.")
-    if part == "pan":
-        warnings.append("The product has no multispectral image; the panchromatic one is prepared.")
-    m = image.metadata
-    bands = 1 if part == "pan" else 4
-    zenith, azimuth, remarks = image.sun()
-    warnings += remarks
-    radiometry: dict[str, Any]
-    if options.keep_dn:
-        scaling, radiometry = _as_they_are(bands), {"coefficients": "none: digital numbers are kept"}
-    else:
-        used = image.coefficients(options.coefficients)
-        warnings += used.warnings
-        scaling = reflectance_scaling(used, zenith, m.time.date())
-        radiometry = {
-            "coefficients": used.source, "gain": list(used.gain), "bias": list(used.bias),
-            "irradiance": list(used.irradiance or ()), "scale": list(scaling.scale), "offset": list(scaling.offset),
-        }  # fmt: skip
-    incidence, towards = image.rpc.viewing_angles((image.shape[0] - 1) / 2, (image.shape[1] - 1) / 2)
-    source = {
-        "product": product.name,
-        "sensor": f"{m.satellite} {m.camera} {part.upper()}",
-        "time_utc": m.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "solar_zenith": zenith,
-        "solar_azimuth": azimuth,
-        "view_incidence": round(incidence, 3),
-        "view_azimuth": round(towards, 3),
-    }
-    nominal = m.pixel_size_m or float(np.mean(image.rpc.ground_sampling(image.shape[0] / 2, image.shape[1] / 2)))
-    default = DEFAULT_RESOLUTION.get(m.satellite, nominal) if part == "mss" else nominal
-    return _Scene(
-        image.tiff, describe(image.tiff), image.rpc, scaling, gaofen.BAND_NAMES if bands == 4 else ("pan",),
-        default / (PAN_FACTOR if options.pan else 1), m.satellite in TEN_BIT, source, radiometry, warnings,
-        pan if options.pan else None,
-    )  # fmt: skip
-
-
-def _open_image(path: Path, options: PrepareOptions) -> _Scene:
+def _open_image(path: Path, options: PrepareOptions) -> Scene:
+    """An image of any sensor, with its RPC or on a map."""
     info = describe(path)
     model: Rpc | MapModel
-    source: dict[str, Any] = {"product": path.name}
+    source = Source(path.name)
     if info.grid.crs is not None:
         model = MapModel(info.grid)
         pixel = info.grid.pixel_size_m or 1.0
@@ -254,86 +231,100 @@ def _open_image(path: Path, options: PrepareOptions) -> _Scene:
         model = from_gdal(rpcs)
         row, col = (info.grid.height - 1) / 2, (info.grid.width - 1) / 2
         incidence, towards = model.viewing_angles(row, col)
-        source |= {"view_incidence": round(incidence, 3), "view_azimuth": round(towards, 3)}
+        source = Source(path.name, view_incidence=round(incidence, 3), view_azimuth=round(towards, 3))
         pixel = float(f"{np.mean(model.ground_sampling(row, col)):.2g}")
     else:
         raise ProductError(
             f"{path} has neither a coordinate reference system nor an RPC.",
-            "A Gaofen product, an image with an RPC in its tags or beside it (.RPB, _RPC.TXT), or one on a map.",
+            "A product, an image with an RPC in its tags or beside it (.RPB, _RPC.TXT), or one on a map.",
             "Get the image with its metadata files, under the names they were delivered with.",
         )
     with open_raster(path) as reader:
         indices = reader.indices
-    scaling, warnings = _scaling_of(info, indices, options), list[str]()
     names = tuple(info.descriptions[i - 1] or f"band {i}" for i in indices)
-    radiometry: dict[str, Any] = {"coefficients": "none: digital numbers are kept"}
-    if not options.keep_dn:
-        given = {"scale": list(scaling.scale), "offset": list(scaling.offset)}
-        radiometry = {"coefficients": "none: scale and offset of the image", **given}
-    return _Scene(path, info, model, scaling, names, pixel, False, source, radiometry, warnings)
+    return Scene(path, model, names, pixel, source, _radiometry_of(info, indices, options))
 
 
-def _as_they_are(bands: int) -> Scaling:
-    """The scaling after which ``Scaling.quantised`` stores the digital numbers themselves."""
-    return Scaling((REFLECTANCE_SCALE,) * bands, (0.0,) * bands)
-
-
-def _scaling_of(info: RasterInfo, indices: list[int], options: PrepareOptions) -> Scaling:
+def _radiometry_of(info: RasterInfo, indices: list[int], options: PrepareOptions) -> Radiometry:
     if options.keep_dn:
-        return _as_they_are(len(indices))
+        return Radiometry("none: digital numbers are kept")
     if options.scale is not None:
-        return Scaling((options.scale,) * len(indices), (options.offset,) * len(indices))
+        scale, offset = (options.scale,) * len(indices), (options.offset,) * len(indices)
+        return Radiometry("none: scale and offset as given", scale, offset)
     if info.has_scale:
-        return Scaling(tuple(info.scales[i - 1] for i in indices), tuple(info.offsets[i - 1] for i in indices))
+        scale, offset = tuple(info.scales[i - 1] for i in indices), tuple(info.offsets[i - 1] for i in indices)
+        return Radiometry("none: scale and offset of the image", scale, offset)
     raise ImageError(
         f"{info.path} does not say how its numbers become reflectance.",
         "Scale and offset tags, with reflectance = DN x scale + offset.",
-        "Give --scale (and --offset), such as 0.0001 for reflectance x 10000, or --keep-dn.",
+        "Give scale and offset, such as 0.0001 for reflectance x 10000, or keep the digital numbers.",
     )
 
 
 def _prepare(
-    scene: _Scene, out: Path, work: Path, options: PrepareOptions, progress: Callable[[float], None]
+    scene: Scene, target: Path, out: Path, work: Path, options: PrepareOptions, observer: Observer
 ) -> PrepareReport:
+    """Write the image and what goes with it to ``target``; the report names ``out``."""
     warnings = list(scene.warnings)
     mapping, described, control = _mapping(scene, options, warnings)
+    flagged, points, _ = _side_files(target)
     if control is not None:
-        write_residuals(out.with_name(f"{out.stem}.gcps.csv"), control)
-    layout = _layout(scene, mapping, described, options)
-    flags = _Flags(out.with_name(f"{out.stem}.saturated.tif"), len(scene.names))
-    pan: dict[str, Any] | None = None
+        write_residuals(points, control)
+        warnings += control.warnings
+    layout = _layout(scene, described, options)
+    scaling, tally = scene.radiometry.scaling(len(scene.names)), Tally(len(scene.names))
+    pan: PanUsed | None = None
     if scene.pan is not None:
-        valid, pan = _sharpened(scene, scene.pan, mapping, layout, out, work, options, flags, progress)
-        if pan["rmse_pixels"] > TARGET_RMSE:
+        valid, pan = _sharpened(scene, scene.pan, mapping, layout, target, work, options, tally, observer)
+        if pan.rmse_pixels > TARGET_RMSE:
             warnings.append(
-                f"The panchromatic image fits the multispectral one to {pan['rmse_pixels']:.2f} of its pixels only."
+                f"The panchromatic image fits the multispectral one to {pan.rmse_pixels:.2f} of its pixels only."
             )
     else:
-        with open_raster(scene.tiff, nodata=options.nodata) as reader, create_cog(out, mapping.grid, layout) as writer:
+        with (
+            open_raster(scene.path, nodata=options.nodata) as reader,
+            create_cog(target, mapping.grid, layout) as writer,
+            saturation_flags(flagged, mapping.grid) as flags,
+        ):
             found = _blocks(reader, mapping, options.kernel, scene.ceiling)
-            valid = _write(found, scene.scaling, writer, mapping.grid, flags, lambda v: progress(0.8 * v))
+            write_blocks(found, scaling, writer, mapping.grid, tally, Part(observer, 0.0, 0.8, "preparing"), flags)
+            tally.refuse_if_all_clipped(scene.path)
+        valid = tally.valid
     if valid == 0:
         warnings.append("No pixel of the result has data.")
+    clipped = tally.clipped(scene.names)
+    warnings += [_clipping(name, found) for name, found in clipped.items()]
+    known = dict(zip(scene.names, tally.saturated.tolist(), strict=True))
     report = PrepareReport(
-        out, scene.source, scene.radiometry, _describe_grid(mapping.grid), described,
-        valid / (mapping.grid.height * mapping.grid.width),
-        dict(zip(scene.names, flags.counts, strict=True)) if scene.ceiling else None, flags.written,
-        None if control is None else {
-            "model": control.kind, "points": len(control.points), "rmse_pixels": control.rmse,
-            "left_out_rmse_pixels": control.check_rmse,
-        },
-        pan, warnings + ([] if control is None else list(control.warnings)),
+        out, scene.source, scene.radiometry, _summary(mapping.grid), described,
+        valid / (mapping.grid.height * mapping.grid.width), None if scene.ceiling is None else known,
+        out.with_name(flagged.name) if flagged.exists() else None, clipped,
+        None if control is None else ControlUsed(
+            control.kind, len(control.points), control.rmse, control.check_rmse
+        ),
+        pan, tuple(warnings),
     )  # fmt: skip
-    write_json(out.with_suffix(".json"), report.to_json())
-    progress(1.0)
+    write_json(target.with_suffix(".json"), report.to_json())
     return report
 
 
+def _clipping(name: str, clipped: Clipped) -> str:
+    sides = [
+        f"{count} {words}"
+        for count, words in (
+            (clipped.above, "above 65535, which they were set to"),
+            (clipped.below, "below 1, which they were set to"),
+        )
+        if count
+    ]
+    return f"{clipped.share:.2%} of the pixels of {name} do not fit into reflectance x 10000: {' and '.join(sides)}."
+
+
 def _mapping(
-    scene: _Scene, options: PrepareOptions, warnings: list[str]
-) -> tuple[OrthoMap, dict[str, Any] | None, Control | None]:
+    scene: Scene, options: PrepareOptions, warnings: list[str]
+) -> tuple[OrthoMap, HeightsUsed | None, Control | None]:
     """Grid, heights and, with control points, the corrected camera model."""
-    image, model = scene.info.grid, scene.model
+    image, model = describe(scene.path).grid, scene.model
     if isinstance(model, MapModel):
         if options.dem or options.height is not None or options.gcps:
             warnings.append("The image lies on a map already: heights and control points are not used.")
@@ -348,27 +339,34 @@ def _mapping(
         about = options.height
     shown = footprint(model, image, about)
     grid = _grid(options, shown, scene.pixel_size_m)
-    wanted = shown.intersection(_geographic(grid))
+    wanted = shown.intersection(_geographic(grid, shown.centroid.x))
     if wanted.is_empty or wanted.area == 0:
         raise ProductError(
             "The scene and the grid of the result do not touch.",
             f"A grid within {', '.join(f'{v:.4f}' for v in shown.bounds)} (west, south, east, north, degrees).",
-            "Check --extent, --crs or --like.",
+            "Check extent, CRS and the raster that gives the grid.",
         )
-    heights = _heights(scene, model, options, wanted, grid, warnings)
+    heights = _heights(scene, model, image, options, wanted, grid, warnings)
     control = None
     if options.gcps is not None:
-        control = fit_control(model, heights, read_control_points(Path(options.gcps)), options.gcp_model)
+        points = read_control_points(Path(options.gcps), image)
+        control = fit_control(model, image, heights, points, options.gcp_model)
         model = model.adjusted(control.correction)
-    described = {"source": heights.source, "datum": heights.datum, "level": heights.grid is None}
+    described = HeightsUsed(heights.source, heights.datum, heights.grid is None)
     # Relief moves the edges of the scene; a tenth of it is more than any relief does.
     return OrthoMap(grid, image, model, heights, shown.buffer(0.1 * shown.length / 4)), described, control
 
 
 def _heights(
-    scene: _Scene, model: Rpc, options: PrepareOptions, area: BaseGeometry, grid: Grid, warnings: list[str]
+    scene: Scene,
+    model: Rpc,
+    image: Grid,
+    options: PrepareOptions,
+    area: BaseGeometry,
+    grid: Grid,
+    warnings: list[str],
 ) -> Heights:
-    incidence = float(scene.source["view_incidence"])
+    incidence = model.viewing_angles((image.height - 1) / 2, (image.width - 1) / 2)[0]
     pixel = grid.pixel_size_m or scene.pixel_size_m
     slope = float(np.tan(np.radians(incidence)))
     if options.dem is None:
@@ -384,9 +382,10 @@ def _heights(
         )
         warnings += heights.warnings
     low, high = model.height_range
-    if heights.values.min() < low or heights.values.max() > high:
+    lowest, highest = float(np.nanmin(heights.values)), float(np.nanmax(heights.values))
+    if lowest < low or highest > high:
         warnings.append(
-            f"Heights from {heights.values.min():.0f} to {heights.values.max():.0f} m reach beyond those the RPC was "
+            f"Heights from {lowest:.0f} to {highest:.0f} m reach beyond those the RPC was "
             f"made for, {low:.0f} to {high:.0f} m."
         )
     return heights
@@ -396,7 +395,9 @@ def _grid(options: PrepareOptions, area: Polygon, pixel_size_m: float, keep: Gri
     if options.like is not None:
         grid = describe(Path(options.like)).grid
         if grid.crs is None:
-            raise ProductError(f"{options.like} has no CRS.", "A raster on a map.", "Give --crs and --resolution.")
+            raise ProductError(f"{options.like} has no CRS.", "A raster on a map.", "Give CRS and resolution.")
+        if grid.height * grid.width > MAX_PIXELS:
+            raise ProductError(f"{options.like} has {grid.height} x {grid.width} pixels.", f"At most {MAX_PIXELS:.0e}.")
         return grid
     if keep is not None and options.crs is None and options.resolution is None and options.extent is None:
         return keep
@@ -412,134 +413,90 @@ def _grid(options: PrepareOptions, area: Polygon, pixel_size_m: float, keep: Gri
     return grid_of(area, crs, options.resolution or pixel_size_m / unit, options.extent)
 
 
-def _geographic(grid: Grid) -> Polygon:
-    """The ground of a grid, longitude and latitude."""
+def _geographic(grid: Grid, about: float | None = None) -> Polygon:
+    """The ground of a grid, longitude and latitude, in one piece; near a longitude where one is given."""
     corners = np.array([(0, 0), (0, 1), (1, 1), (1, 0)]) * grid.shape - 0.5
     shape = Polygon(np.stack(grid.pixel_centres(*corners.T), axis=1))
-    to_geographic = Transformer.from_crs(grid.crs, WGS84, always_xy=True)
-    return transformed(shape.segmentize(shape.length / 200), to_geographic).buffer(0)
+    to_geographic = Transformer.from_crs(grid.crs, WGS84, always_xy=True).transform
+    middle = grid.pixel_centres(np.array((grid.height - 1) / 2), np.array((grid.width - 1) / 2))
+    centre = float(to_geographic(*middle)[0])
+
+    def in_one_piece(x: Any, y: Any) -> tuple[Any, Any]:
+        lon, lat = to_geographic(x, y)
+        return near(lon, centre), lat
+
+    ground = transformed(shape.segmentize(shape.length / 200), in_one_piece).buffer(0)
+    return ground if about is None else translate(ground, float(near(centre, about)) - centre)
 
 
-def _blocks(reader: RasterReader, mapping: OrthoMap, kernel: Kernel, ceiling: bool) -> Iterator[Block]:
+def _blocks(reader: RasterReader, mapping: OrthoMap, kernel: Kernel, ceiling: int | None) -> Iterator[Block]:
     """Blocks of an image on the grid: as they stand where the image has that grid already."""
     if isinstance(mapping.model, MapModel) and mapping.grid.same_as(reader.grid):
         for window in blocks(mapping.grid.shape, BLOCK):
             pixels, valid = reader.read(window)
             yield Block(window, np.where(valid, pixels, 0).astype(np.float32), valid, None)
     else:
-        yield from orthorectify(reader, mapping, kernel, mark=saturated if ceiling else None)
-
-
-class _Flags:
-    """Where pixels are saturated: counted by band, and written once there are any.
-
-    Attributes:
-        counts: Pixels by band.
-        written: The file, None while there are none.
-    """
-
-    def __init__(self, path: Path, bands: int) -> None:
-        self.counts = [0] * bands
-        self.written: Path | None = None
-        self._path = path
-        # A file of an earlier run would speak of another image.
-        path.unlink(missing_ok=True)
-
-    @contextmanager
-    def recording(self, grid: Grid) -> Iterator[Callable[[Block], None]]:
-        """Gives what takes every block of a raster on ``grid``."""
-        with ExitStack() as stack:
-            writer: RasterWriter | None = None
-
-            def take(block: Block) -> None:
-                nonlocal writer
-                if block.extra is None or not block.extra.any():
-                    return
-                if writer is None:
-                    layout = Layout(1, "uint8", None, ("saturated bands, bit 0 is band 1",), overviews="nearest")
-                    writer = stack.enter_context(create_cog(self._path, grid, layout))
-                packed = np.zeros(block.valid.shape, np.uint8)
-                for band, where in enumerate(block.extra):
-                    packed |= where.view(np.uint8) << band
-                    self.counts[band] += int(np.count_nonzero(where))
-                writer.write(packed, block.window)
-
-            yield take
-        if writer is not None:
-            self.written = self._path
-
-
-def _write(
-    found: Iterator[Block],
-    scaling: Scaling,
-    writer: RasterWriter,
-    grid: Grid,
-    flags: _Flags | None,
-    progress: Callable[[float], None],
-) -> int:
-    """Calibrate and write blocks; gives the number of pixels with data."""
-    valid = done = 0
-    with flags.recording(grid) if flags is not None else nullcontext() as take:
-        for block in found:
-            writer.write(scaling.quantised(block.values, block.valid), block.window)
-            if take is not None:
-                take(block)
-            valid += int(block.valid.sum())
-            done += block.window.height * block.window.width
-            progress(done / (grid.height * grid.width))
-    return valid
+        yield from orthorectify(
+            reader, mapping, kernel, mark=None if ceiling is None else partial(saturated, ceiling=ceiling)
+        )
 
 
 def _sharpened(
-    scene: _Scene,
-    pan: gaofen.ProductImage,
+    scene: Scene,
+    pan: PanImage,
     mapping: OrthoMap,
     layout: Layout,
-    out: Path,
+    target: Path,
     work: Path,
     options: PrepareOptions,
-    flags: _Flags,
-    progress: Callable[[float], None],
-) -> tuple[int, dict[str, Any]]:
-    """Multispectral image on a grid that is four times coarser, panchromatic image on the grid, and their fusion."""
-    grid = mapping.grid
-    assert pan.tiff is not None
+    tally: Tally,
+    observer: Observer,
+) -> tuple[int, PanUsed]:
+    """Multispectral image on a grid that is four times coarser, panchromatic image on the grid, and their fusion.
+
+    Saturation and clipping are counted in the multispectral image. Gives the pixels with data of the fusion.
+    """
+    grid, bands = mapping.grid, len(scene.names)
     shape = (-(-grid.height // PAN_FACTOR), -(-grid.width // PAN_FACTOR))
     coarse = grid.rescaled(0, 0, PAN_FACTOR, *shape)
     mss_map = OrthoMap(coarse, mapping.image, mapping.model, mapping.heights, mapping.area)
-    with open_raster(scene.tiff) as mss_reader, open_raster(pan.tiff) as pan_reader:
+    with open_raster(scene.path) as mss_reader, open_raster(pan.path) as pan_reader:
         # Control points were measured in the multispectral image, which the panchromatic one is laid onto.
-        pan_map = OrthoMap(grid, pan_reader.grid, pan.rpc, mapping.heights, mapping.area)
+        pan_map = OrthoMap(grid, pan_reader.grid, pan.model, mapping.heights, mapping.area)
         registration = register(pan_reader, mss_reader, pan_map, mapping)
-        progress(0.1)
+        observer.progress("preparing", 0.1)
         pan_map = OrthoMap(grid, pan_reader.grid, registration.model, mapping.heights, mapping.area)
         mss_path, pan_path = work / "mss.tif", work / "pan.tif"
-        with create_plain(mss_path, coarse, Layout(len(scene.names), "uint16", 0)) as writer:
+        with (
+            create_plain(mss_path, coarse, Layout(bands, "uint16", 0)) as writer,
+            saturation_flags(_side_files(target)[0], coarse) as flags,
+        ):
             found = _blocks(mss_reader, mss_map, options.kernel, scene.ceiling)
-            _write(found, scene.scaling, writer, coarse, flags, lambda v: progress(0.1 + 0.1 * v))
+            part = Part(observer, 0.1, 0.2, "preparing")
+            write_blocks(found, scene.radiometry.scaling(bands), writer, coarse, tally, part, flags)
+        tally.refuse_if_all_clipped(scene.path)
         with create_plain(pan_path, grid, Layout(1, "uint16", 0)) as writer:
-            found = _blocks(pan_reader, pan_map, options.kernel, False)
-            _write(found, _as_they_are(1), writer, grid, None, lambda v: progress(0.2 + 0.3 * v))
+            found = _blocks(pan_reader, pan_map, options.kernel, None)
+            write_blocks(found, as_they_are(1), writer, grid, Tally(1), Part(observer, 0.2, 0.5, "preparing"))
     with open_raster(mss_path) as mss_reader, open_raster(pan_path) as pan_reader:
         weights = spectral_weights(mss_reader, pan_reader, PAN_FACTOR)
-    with create_cog(out, grid, layout) as writer:
+    fusion = Tally(bands)
+    with create_cog(target, grid, layout) as writer:
         found = fused(mss_path, pan_path, weights, grid, work)
-        scaling = _as_they_are(len(scene.names))
-        valid = _write(found, scaling, writer, grid, None, lambda v: progress(0.5 + 0.3 * v))
-    return valid, {
-        "misfit_pixels": registration.misfit, "rmse_pixels": registration.rmse, "places": registration.chips,
-        "degree": registration.degree, "weights": list(weights),
-    }  # fmt: skip
+        write_blocks(found, as_they_are(bands), writer, grid, fusion, Part(observer, 0.5, 0.8, "preparing"))
+    return fusion.valid, PanUsed(
+        registration.misfit, registration.rmse, registration.chips, registration.degree, tuple(weights)
+    )
 
 
-def _layout(scene: _Scene, mapping: OrthoMap, heights: dict[str, Any] | None, options: PrepareOptions) -> Layout:
-    tags = {f"PITMAP_{key.upper()}": str(value) for key, value in scene.source.items()}
-    tags["PITMAP_COEFFICIENTS"] = scene.radiometry["coefficients"]
-    for key in ("gain", "bias"):
-        if key in scene.radiometry:
-            tags[f"PITMAP_{key.upper()}"] = ", ".join(f"{v:g}" for v in scene.radiometry[key])
+def _layout(scene: Scene, heights: HeightsUsed | None, options: PrepareOptions) -> Layout:
+    tags = {f"PITMAP_{key.upper()}": str(value) for key, value in scene.source.to_json().items()}
+    tags["PITMAP_COEFFICIENTS"] = scene.radiometry.coefficients
+    for key, values in (("GAIN", scene.radiometry.gain), ("BIAS", scene.radiometry.bias)):
+        if values:
+            tags[f"PITMAP_{key}"] = ", ".join(f"{v:g}" for v in values)
     if heights is not None:
-        tags |= {"PITMAP_DEM": heights["source"], "PITMAP_VERTICAL_DATUM": heights["datum"]}
+        tags |= {"PITMAP_DEM": heights.source, "PITMAP_VERTICAL_DATUM": heights.datum}
     tags["PITMAP_KERNEL"] = options.kernel
     if options.gcps is not None:
         tags["PITMAP_CONTROL_POINTS"] = Path(options.gcps).name
@@ -547,10 +504,9 @@ def _layout(scene: _Scene, mapping: OrthoMap, heights: dict[str, Any] | None, op
     return Layout(len(scene.names), "uint16", 0, scene.names, scale, tags=tags)
 
 
-def _describe_grid(grid: Grid) -> dict[str, Any]:
+def _summary(grid: Grid) -> GridSummary:
     assert grid.crs is not None
     epsg = grid.crs.to_epsg()
-    return {
-        "crs": f"EPSG:{epsg}" if epsg else grid.crs.name, "pixel_size": abs(grid.transform.a),
-        "rows": grid.height, "columns": grid.width, "bounds": list(grid.bounds),
-    }  # fmt: skip
+    return GridSummary(
+        f"EPSG:{epsg}" if epsg else grid.crs.name, abs(grid.transform.a), grid.height, grid.width, grid.bounds
+    )

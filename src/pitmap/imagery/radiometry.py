@@ -14,22 +14,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from pitmap.errors import ProductError
+from pitmap.imagery.options import Coefficients as Choice
 
-FILL_DN = 0
-"""Products have no nodata tag; DN 0 in every band is fill."""
 SATURATED_DN = 1023
 """Ceiling of the 10-bit numbers of GF-2 PMS."""
 REFLECTANCE_SCALE = 1e-4
 """Reflectance is stored as uint16 x 10000."""
 
-Choice = Literal["by_year", "envi_2014"]
 Part = Literal["mss", "pan"]
 
 
@@ -104,7 +102,7 @@ def coefficients(
         raise ProductError(
             f"No calibration coefficients are known for {satellite} {camera} {part.upper()}.",
             f"A product with AbsCeof in its XML, or one of {known}.",
-            "Keep the digital numbers (--keep-dn), or give your own --scale and --offset.",
+            "Keep the digital numbers, or prepare its TIFF as an image with your own scale and offset.",
         )
     nearest = min(published, key=lambda y: (abs(y - year), y))
     row = published[nearest]
@@ -163,7 +161,7 @@ def to_radiance(dn: ArrayLike, coefficients: Coefficients) -> NDArray[np.float64
         W m-2 sr-1 um-1, float64.
     """
     dn = np.asarray(dn, np.float64)
-    return _bandwise(coefficients.gain, dn) * dn + _bandwise(coefficients.bias, dn)
+    return np.asarray(_bandwise(coefficients.gain, dn) * dn + _bandwise(coefficients.bias, dn))
 
 
 def to_reflectance(
@@ -187,7 +185,20 @@ def to_reflectance(
             "Check SolarZenith and CenterTime in the product's XML.",
         )  # fmt: skip
     distance = earth_sun_distance(day)
-    return math.pi * radiance * distance**2 / (_bandwise(irradiance, radiance) * math.cos(math.radians(solar_zenith)))
+    incoming = _bandwise(irradiance, radiance) * math.cos(math.radians(solar_zenith))
+    return np.asarray(math.pi * radiance * distance**2 / incoming)
+
+
+class Quantised(NamedTuple):
+    """Reflectance as it is stored, and what did not fit.
+
+    ``pixels`` are uint16 ``(band, row, col)``: 1..65535 where valid, 0 elsewhere. ``above`` and ``below`` are the valid
+    pixels of each band whose values lay beyond 65535 or below 1, and were set to these.
+    """
+
+    pixels: NDArray[np.uint16]
+    above: NDArray[np.int64]
+    below: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -197,22 +208,21 @@ class Scaling:
     scale: tuple[float, ...]
     offset: tuple[float, ...]
 
-    def quantised(self, dn: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    def quantised(self, dn: NDArray[np.float32], valid: NDArray[np.bool_]) -> Quantised:
         """Reflectance x 10000, rounded.
 
         Args:
             dn: Digital numbers, ``(band, row, col)``, float32.
             valid: ``(row, col)``.
-
-        Returns:
-            uint16 ``(band, row, col)``: 1..65535 where valid, 0 elsewhere.
         """
         stored = dn * _bandwise(self.scale, dn, np.float32) * np.float32(1 / REFLECTANCE_SCALE)
         # One half rounds where the conversion to integers truncates.
         stored += _bandwise(self.offset, dn, np.float32) * np.float32(1 / REFLECTANCE_SCALE) + np.float32(0.5)
+        above = np.array([np.count_nonzero((band >= 65536) & valid) for band in stored], np.int64)
+        below = np.array([np.count_nonzero((band < 1) & valid) for band in stored], np.int64)
         np.clip(stored, 1, 65535, out=stored)
         stored *= valid
-        return stored.astype(np.uint16)
+        return Quantised(stored.astype(np.uint16), above, below)
 
 
 def reflectance_scaling(coefficients: Coefficients, solar_zenith: float, day: date) -> Scaling:
@@ -224,7 +234,7 @@ def reflectance_scaling(coefficients: Coefficients, solar_zenith: float, day: da
     if coefficients.irradiance is None:
         raise ProductError(
             "The solar irradiance of these bands is not published, or its sources disagree.",
-            remedy="Keep the digital numbers (--keep-dn), or give your own --scale and --offset.",
+            remedy="Keep the digital numbers, or prepare its TIFF as an image with your own scale and offset.",
         )
     bands = len(coefficients.gain)
     at_zero, at_one = (
@@ -234,9 +244,9 @@ def reflectance_scaling(coefficients: Coefficients, solar_zenith: float, day: da
     return Scaling(tuple((at_one - at_zero).tolist()), tuple(at_zero.tolist()))
 
 
-def saturated(dn: NDArray, ceiling: int = SATURATED_DN) -> NDArray[np.bool_]:
+def saturated(dn: NDArray[Any], ceiling: int = SATURATED_DN) -> NDArray[np.bool_]:
     """Which digital numbers lie at the ceiling. They stay valid: bright quarries saturate."""
-    return dn >= ceiling
+    return np.asarray(dn >= ceiling)
 
 
 def sun_position(time: datetime, lon: float, lat: float) -> tuple[float, float]:
@@ -270,5 +280,5 @@ def sun_position(time: datetime, lon: float, lat: float) -> tuple[float, float]:
     return math.degrees(math.atan2(math.hypot(east, north), up)), math.degrees(math.atan2(east, north)) % 360
 
 
-def _bandwise(values: tuple[float, ...], like: NDArray, dtype: Any = np.float64) -> NDArray:
+def _bandwise(values: tuple[float, ...], like: NDArray[Any], dtype: Any = np.float64) -> NDArray[Any]:
     return np.asarray(values, dtype).reshape((-1,) + (1,) * (like.ndim - 1))

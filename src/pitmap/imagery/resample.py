@@ -6,13 +6,13 @@ Positions are ``row, col`` with (0, 0) at the centre of the upper left pixel.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Kernel = Literal["bilinear", "cubic"]
+from pitmap.imagery.options import Kernel
+
 Float32s = NDArray[np.float32]
 
 MARGIN = 2

@@ -27,9 +27,10 @@ from pyproj import CRS, Transformer
 
 from pitmap.files import make_folder, replacing, write_text
 from pitmap.grid import Grid, Window
-from pitmap.imagery.gaofen import BEIJING
-from pitmap.imagery.heights import WGS84, undulation
+from pitmap.imagery.gaofen_metadata import BEIJING
+from pitmap.imagery.heights import undulation
 from pitmap.imagery.lattice import Axis, evaluate, parabola_terms, spread
+from pitmap.imagery.longitudes import WGS84
 from pitmap.imagery.radiometry import (
     SATURATED_DN,
     Part,
