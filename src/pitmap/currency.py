@@ -36,6 +36,7 @@ from typing import Any
 
 from pitmap.errors import PitmapError
 from pitmap.files import write_json
+from pitmap.paths import gdal_name, is_gdal, local_file
 
 LARGE = 16_000_000
 """Bytes from which on the checksum of a file is remembered between runs, in the user's cache folder."""
@@ -138,30 +139,17 @@ def digest(path: Path | str) -> str:
     Raises:
         PitmapError: It does not exist or cannot be read.
     """
-    text = str(path)
-    archive = _archive(text)
-    if archive is None and _is_remote(text):
+    text = gdal_name(path)
+    archive = local_file(path) if is_gdal(path) else None
+    if archive is None and is_gdal(path):
         return content_key({"remote": text, "header": _header(text)})
     try:
         if archive is not None:
-            return content_key({"archive": _file_digest(Path(archive)), "inside": text.split(archive, 1)[1]})
+            return content_key({"archive": _file_digest(archive), "inside": text.split(str(archive), 1)[-1]})
         parts = sorted((role, _file_digest(file)) for role, file in _members(Path(path)))
     except OSError as error:
         raise PitmapError(f"{path} cannot be read ({error.strerror or error}).", remedy="Check the path.") from error
     return content_key({"files": [[role, value] for role, value in parts if value]})
-
-
-def _archive(text: str) -> str | None:
-    """The local file that a path of GDAL's own leads into."""
-    found = re.match(r"/vsi(?:zip|tar|gzip|7z|rar)/(.*)", text)
-    if found is None or found[1].startswith("/vsi"):
-        return None
-    path = Path(found[1].strip("{}"))
-    return next((str(p) for p in (path, *path.parents) if p.is_file()), None)
-
-
-def _is_remote(text: str) -> bool:
-    return text.startswith("/vsi") or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text) is not None
 
 
 def _header(text: str) -> list[Any]:

@@ -5,15 +5,17 @@ Pixel pairs are ``row, col``; map pairs are ``x, y``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 from pyproj import CRS, Geod, Transformer
+from pyproj.exceptions import CRSError, ProjError
 
 
 class Window(NamedTuple):
@@ -34,21 +36,59 @@ class Window(NamedTuple):
         return Window(self.row - outer.row, self.col - outer.col, self.height, self.width)
 
 
+@lru_cache(maxsize=64)
+def place_of(wkt: str) -> CRS | None:
+    """The coordinate reference system of a file, if a way leads from it to longitude and latitude on WGS 84.
+
+    Args:
+        wkt: As the file states it.
+
+    Returns:
+        None for engineering (local), vertical and geocentric systems, for those of other planets, and for what PROJ
+        does not understand.
+    """
+    try:
+        crs = CRS.from_wkt(wkt)
+        if len(crs.axis_info) < 2 or crs.is_geocentric or crs.is_engineering:
+            return None
+        Transformer.from_crs(crs, CRS.from_epsg(4326), always_xy=True)
+    except (CRSError, ProjError):
+        return None
+    return crs
+
+
+def lack_of_place(local_crs: str | None) -> str:
+    """Why something has no place on the Earth, to follow its name in a sentence."""
+    if local_crs is None:
+        return "has no coordinate reference system"
+    return f"has the coordinate reference system {crs_name(local_crs)}, from which no way leads to WGS 84"
+
+
+def crs_name(wkt: str) -> str:
+    """The name of a coordinate reference system in quotation marks."""
+    found = re.match(r'\s*\w+\s*\[\s*"([^"]*)"', wkt)
+    return repr(found[1] if found else wkt[:40])
+
+
 @dataclass(frozen=True)
 class Grid:
     """Where the pixels of a raster lie.
 
     Attributes:
-        crs: Coordinate reference system, or None for an image without georeference.
+        crs: Coordinate reference system, from which a way leads to WGS 84 (see ``place_of``); None for an image without
+            georeference.
         transform: Affine from pixel corners ``(col, row)`` to ``(x, y)``.
         height: Number of rows.
         width: Number of columns.
+        local_crs: WKT of a system from which no way leads to WGS 84, such as that of a building site. Such a raster is
+            treated as one without georeference; what is made from it keeps the system.
     """
 
     crs: CRS | None
     transform: Affine
     height: int
     width: int
+    local_crs: str | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -73,7 +113,7 @@ class Grid:
         """The grid of a window of this one."""
         x, y = _apply(self.transform, window.col, window.row)
         t = self.transform
-        return Grid(self.crs, Affine(t.a, t.b, x, t.d, t.e, y), window.height, window.width)
+        return Grid(self.crs, Affine(t.a, t.b, x, t.d, t.e, y), window.height, window.width, self.local_crs)
 
     def rescaled(self, row: float, col: float, factor: float, height: int, width: int) -> Grid:
         """A grid of pixels ``factor`` times as wide that begins at the pixel corner ``row, col`` of this one.
@@ -87,22 +127,27 @@ class Grid:
         """
         x, y = _apply(self.transform, col, row)
         t = self.transform
-        return Grid(self.crs, Affine(t.a * factor, t.b * factor, x, t.d * factor, t.e * factor, y), height, width)
+        transform = Affine(t.a * factor, t.b * factor, x, t.d * factor, t.e * factor, y)
+        return Grid(self.crs, transform, height, width, self.local_crs)
 
     def same_as(self, other: Grid, tolerance: float = 1e-3) -> bool:
         """Whether both grids have the same pixels, to ``tolerance`` of a pixel at every corner."""
         if self.shape != other.shape or (self.crs is None) != (other.crs is None):
             return False
-        if self.crs is None:
-            return True
-        if not self.crs.equals(other.crs, ignore_axis_order=True):
-            return False
+        if not self.same_frame(other):
+            return self.crs is None
         inverse = ~self.transform
         return all(
             abs(value - corner[axis]) < tolerance
             for corner in self._corners()
             for axis, value in enumerate(_apply(inverse, *_apply(other.transform, *corner)))
         )
+
+    def same_frame(self, other: Grid) -> bool:
+        """Whether the coordinates of two grids mean the same, so that one is laid over the other without projecting."""
+        if self.crs is None or other.crs is None:
+            return self.crs is other.crs and self.local_crs is not None and self.local_crs == other.local_crs
+        return self.crs.equals(other.crs, ignore_axis_order=True)
 
     def overlaps(self, other: Grid) -> bool:
         """Whether the bounding boxes of two grids overlap, in this one's CRS; grids without CRS overlap."""

@@ -1,5 +1,7 @@
+import geopandas as gpd
 import numpy as np
 import pytest
+from shapely.geometry import box
 
 from pitmap.errors import ProjectError
 from pitmap.study.study import load_study
@@ -112,7 +114,7 @@ def test_vector_labels_need_a_crs(folder):
         warnings.simplefilter("ignore")
         with rasterio.open(folder / "bare.tif", "w", driver="GTiff", height=8, width=8, count=4, dtype="uint8") as t:
             t.write(np.ones((4, 8, 8), np.uint8))
-    (folder / "landuse.gpkg").touch()
+    gpd.GeoDataFrame({"x": [1]}, geometry=[box(0, 0, 1, 1)], crs=32649).to_file(folder / "landuse.gpkg")
     path = folder / "pitmap.toml"
     path.write_text('[[sites]]\nname="a"\nimage="bare.tif"\nlabels="landuse.gpkg"\nlabel_field="x"\n')
     text = problems_of(path)

@@ -14,7 +14,7 @@ from pitmap.accuracy.census.resampling import Interval
 from pitmap.comparison.plan import Plan, Run
 from pitmap.comparison.tables import Summary
 from pitmap.legend import Legend
-from pitmap.raster.reading import read_reduced, validity
+from pitmap.raster.reading import read_reduced
 from pitmap.reporting.pictures import BLUE, GREY, ORANGE, coloured, composite, resized, stretched
 from pitmap.study.scenes import Scene
 
@@ -72,12 +72,8 @@ def scene_maps(plan: Plan, split: str, seed: int, scene: Scene) -> dict[str, NDA
     """
     legend, mines = plan.project.legend, [plan.project.legend[key].code for key in plan.project.mine_classes]
     shown = composite(scene.band_names)
-    indices = [scene.band_indices[k] for k in shown.bands]
-    distinct = list(dict.fromkeys(indices))
-    pixels, valid = read_reduced(scene.image, distinct, LONGEST_SIDE)
-    if scene.nodata is not None:
-        valid = valid & validity(pixels, scene.nodata)
-    image = stretched(pixels[[distinct.index(i) for i in indices]], valid)
+    pixels, valid = read_reduced(scene.image, scene.band_indices, LONGEST_SIDE, scene.site.nodata)
+    image = stretched(pixels[list(shown.bands)], valid)
     labels = plan.samples_study(split, seed).samples_folder / "labels" / f"{scene.name}.tif"
     reference = resized(read_reduced(labels, [1], LONGEST_SIDE)[0][0], valid.shape)
     panels = {"image": image, "reference": painted(reference, reference, legend, mines)}

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pitmap.errors import ImageError
 from pitmap.grid import Grid, Window
-from pitmap.raster.reading import describe, open_raster, read_onto
-from pitmap.study.schema import RASTER_SUFFIXES
+from pitmap.raster.reading import check_overlay, describe, is_raster, read_onto
 
 Cover = Callable[[Window], NDArray[np.bool_]]
 """Which pixels of a window a layer covers: boolean ``(height, width)``."""
@@ -42,29 +40,15 @@ def wanted_ground(grid: Grid, extent: Path | None, masks: Sequence[Path]) -> Cov
 
 
 def _cover(path: Path, grid: Grid) -> Cover:
-    if path.suffix.lower() not in RASTER_SUFFIXES:
+    if not is_raster(path):
         return _vector_cover(path, grid, may_miss=True)
-    info = describe(path)
-    if grid.crs is None or info.grid.crs is None:
-        if (grid.crs, grid.shape) != (info.grid.crs, info.grid.shape):
-            raise ImageError(
-                f"The mask {path} cannot be laid over the image.",
-                "Both have a coordinate reference system, or neither has and both have the same size.",
-                "Assign the CRS with gdal_edit or QGIS, or give a mask that fits.",
-            )
+    check_overlay(describe(path), grid)
 
-        def same_pixels(window: Window) -> NDArray[np.bool_]:
-            with open_raster(path, [1]) as reader:
-                values, valid = reader.read(window)
-            return valid & (values[0] != 0)
+    def covered(window: Window) -> NDArray[np.bool_]:
+        values, valid = read_onto(path, grid, window)
+        return valid & (values != 0)
 
-        return same_pixels
-
-    def brought_over(window: Window) -> NDArray[np.bool_]:
-        values, covered = read_onto(path, grid.crop(window))
-        return covered & (values != 0)
-
-    return brought_over
+    return covered
 
 
 def _vector_cover(path: Path, grid: Grid, *, may_miss: bool) -> Cover:

@@ -19,18 +19,20 @@ from rasterio.errors import NotGeoreferencedWarning
 from pitmap.errors import ImageError, PitmapError
 from pitmap.grid import Window
 from pitmap.legend import MAX_CLASSES, UNLABELLED, LandCoverClass, Legend
+from pitmap.paths import gdal_name, is_gdal
 from pitmap.raster.reading import GDAL_ERRORS, GDAL_OPTIONS, describe, first_line, open_raster, opened, unreadable
 from pitmap.raster.writing import Layout
 
 
 def read_codes(path: Path, window: Window | None = None) -> NDArray:
-    """Band 1 of a raster as it stands, ``(height, width)``.
+    """The codes of a raster, 0 where it has no data: ``(height, width)`` in the file's dtype.
 
     Raises:
         ImageError: The file cannot be read.
     """
-    with open_raster(path, [1]) as reader:
-        pixels, _ = reader.read(window)
+    with open_raster(path, [1], zero_is_void=False) as reader:
+        pixels, valid = reader.read(window)
+        pixels[0][~valid] = UNLABELLED
         return pixels[0]
 
 
@@ -57,11 +59,12 @@ def code_polygons(path: Path, codes: Sequence[int]) -> Iterator[tuple[int, dict[
     # A virtual raster that turns all other codes into 0 keeps their polygons from being built at all.
     table = ",".join(f"{value}:{value if value in codes else 0}" for value in range(256))
     geotransform = ", ".join(repr(float(value)) for value in info.grid.transform.to_gdal())
+    name = escape(gdal_name(path if is_gdal(path) else Path(path).absolute()))
     virtual = (
         f'<VRTDataset rasterXSize="{info.grid.width}" rasterYSize="{info.grid.height}">'
         f"<GeoTransform>{geotransform}</GeoTransform>"
         f'<VRTRasterBand dataType="Byte" band="1"><ComplexSource><SourceFilename relativeToVRT="0">'
-        f"{escape(str(Path(path).absolute()))}</SourceFilename><SourceBand>1</SourceBand><LUT>{table}</LUT>"
+        f"{name}</SourceFilename><SourceBand>1</SourceBand><LUT>{table}</LUT>"
         "</ComplexSource></VRTRasterBand></VRTDataset>"
     )
     with rasterio.Env(**GDAL_OPTIONS), warnings.catch_warnings():

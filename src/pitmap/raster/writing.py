@@ -191,6 +191,8 @@ def _profile(grid: Grid, layout: Layout) -> dict[str, Any]:
     }  # fmt: skip
     if grid.crs is not None:
         profile["crs"] = grid.crs.to_wkt()
+    elif grid.local_crs is not None:
+        profile["crs"] = grid.local_crs
     if grid.crs is not None or grid.transform != Affine.identity():
         profile["transform"] = grid.transform
     return profile

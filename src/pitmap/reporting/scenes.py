@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 
 from pitmap.legend import Legend
-from pitmap.raster.reading import read_reduced, validity
+from pitmap.raster.reading import read_reduced
 from pitmap.reporting.formats import count, number
 from pitmap.reporting.pictures import (
     Outline,
@@ -104,12 +104,8 @@ def scene_pictures(
         ImageError: A raster cannot be read.
     """
     shown = composite(scene.band_names)
-    indices = [scene.band_indices[k] for k in shown.bands]
-    pixels, valid = read_reduced(scene.image, list(dict.fromkeys(indices)), longest_side)
-    if scene.nodata is not None:
-        valid = valid & validity(pixels, scene.nodata)
-    order = [list(dict.fromkeys(indices)).index(i) for i in indices]
-    image = stretched(pixels[order], valid)
+    pixels, valid = read_reduced(scene.image, scene.band_indices, longest_side, scene.site.nodata)
+    image = stretched(pixels[list(shown.bands)], valid)
     shape = valid.shape
 
     def codes(path: Path) -> np.ndarray | None:

@@ -163,7 +163,7 @@ def _scene_entry(project: Study, scene: Scene) -> dict[str, Any]:
         "shape": list(scene.info.grid.shape),
         "scales": list(scene.scales),
         "offsets": list(scene.offsets),
-        "nodata": scene.nodata,
+        "nodata": None if scene.fill is None else list(scene.fill),
         "pixel_size_m": scene.info.grid.pixel_size_m,
         "group": scene.group,
     }
@@ -174,20 +174,13 @@ def _save_pixels(folder: Path, scene: Scene, layers: list[NDArray[np.uint8]]) ->
     make_folder(folder / "pixels")
     with (
         replacing(folder / "pixels" / f"{scene.name}.npy") as temporary,
-        open_raster(scene.image, scene.band_indices, scene.nodata) as reader,
+        open_raster(scene.image, scene.band_indices, scene.site.nodata) as reader,
     ):
         shape = (len(scene.band_indices), *scene.info.grid.shape)
-        target = np.lib.format.open_memmap(temporary, "w+", np.dtype(scene.info.dtype), shape)
+        target = np.lib.format.open_memmap(temporary, "w+", np.dtype(reader.dtype), shape)
         _allocate(temporary)
         for window in blocks(scene.info.grid.shape, 2048):
-            pixels, valid = reader.read(window)
-            if np.issubdtype(pixels.dtype, np.integer) and scene.nodata is None:
-                # The file's own mask survives as zeros, which mean "no data" here.
-                pixels[:, ~valid] = 0
-            elif np.issubdtype(pixels.dtype, np.floating):
-                pixels[:, ~valid] = np.nan
-            else:
-                pixels[:, ~valid] = scene.nodata
+            pixels, valid = reader.filled(window)
             target[:, window.slices[0], window.slices[1]] = pixels
             for layer in layers:
                 layer[window.slices][~valid] = 0
@@ -419,7 +412,7 @@ def _statistics(
     def values(scene: Scene, split: NDArray[np.uint8], pixels: NDArray) -> Any:
         for window in blocks(split.shape, 1024):
             piece = pixels[:, window.slices[0], window.slices[1]]
-            used = (split[window.slices] == Split.TRAINING) & validity(piece, scene.nodata)
+            used = (split[window.slices] == Split.TRAINING) & validity(piece, scene.fill)
             if used.any():
                 scale, offset = np.array(scene.scales)[:, None], np.array(scene.offsets)[:, None]
                 yield piece[:, used].astype(np.float64) * scale + offset

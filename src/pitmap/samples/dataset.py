@@ -15,6 +15,7 @@ The pixels lie uncompressed, so that reading a patch is a copy out of a memory-m
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,7 +48,7 @@ class SampleScene:
         shape: Rows and columns.
         scales: One a band; the quantity is ``DN x scale + offset``.
         offsets: One a band.
-        nodata: The value that marks invalid pixels, or None (see ``raster.validity``).
+        nodata: The value that marks invalid pixels of each band, or None (see ``raster.reading.validity``).
         pixel_size_m: Ground size of a pixel, None without CRS.
         group: For ``split = "groups"``.
     """
@@ -58,7 +59,7 @@ class SampleScene:
     shape: tuple[int, int]
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
-    nodata: float | None
+    nodata: Sequence[float | None] | None
     pixel_size_m: float | None
     group: str
 

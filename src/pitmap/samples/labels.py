@@ -12,9 +12,8 @@ from pitmap import landuse
 from pitmap.errors import LabelError
 from pitmap.grid import Grid
 from pitmap.legend import UNLABELLED, Legend
-from pitmap.raster.reading import describe, read_onto
+from pitmap.raster.reading import describe, is_raster, read_onto
 from pitmap.study.scenes import Scene
-from pitmap.study.schema import RASTER_SUFFIXES
 from pitmap.study.study import Study
 
 
@@ -84,7 +83,7 @@ def excluded(path: Path, grid: Grid) -> NDArray[np.bool_]:
     Returns:
         Boolean, ``(height, width)``.
     """
-    if path.suffix.lower() in RASTER_SUFFIXES:
+    if is_raster(path):
         values, covered = read_onto(path, grid)
         return covered & (values != 0)
     return landuse.covered(path, grid)

@@ -98,11 +98,12 @@ def check_labels(legend: Legend, scene: Scene, problems: list[str]) -> None:
     if not scene.labels.exists():
         problems.append(f"{where}: labels {scene.labels} does not exist.{nearest_file(scene.labels)}")
         return
-    if scene.labels_are_raster:
-        try:
+    try:
+        if scene.labels_are_raster:
             describe(scene.labels)
-        except ImageError as error:
-            problems.append(f"{where}: labels: {error}")
+            return
+    except ImageError as error:
+        problems.append(f"{where}: labels: {error}")
         return
     if scene.info.grid.crs is None:
         problems.append(

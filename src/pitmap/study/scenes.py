@@ -10,11 +10,11 @@ from pathlib import Path
 
 from pitmap.errors import ImageError
 from pitmap.legend import Legend
-from pitmap.raster.reading import RasterInfo, describe
+from pitmap.raster.reading import RasterInfo, describe, is_raster
 from pitmap.study.asked import Reading
 from pitmap.study.names import Unnamed, scene_names
 from pitmap.study.problems import check_corrections, check_labels, nearest_file, suggestion
-from pitmap.study.schema import RASTER_SUFFIXES, SiteSection
+from pitmap.study.schema import SiteSection
 
 SIDE_FILES = (".aux.xml", ".tif.xml", ".ovr", ".msk", ".tfw", ".qml", ".qmd")
 """Ends of files that GDAL, QGIS and ArcGIS leave beside an image; a pattern does not take them for images."""
@@ -65,9 +65,9 @@ class Scene:
         return self.reading.calibrated
 
     @property
-    def nodata(self) -> float | None:
-        """The nodata value: the project's, or the file's."""
-        return self.info.nodata if self.site.nodata is None else self.site.nodata
+    def fill(self) -> tuple[float | None, ...] | None:
+        """What stands for invalid pixels in the sample set; see ``RasterInfo.fill``."""
+        return self.info.fill(self.band_indices, self.site.nodata)
 
     @property
     def band_names(self) -> list[str]:
@@ -76,8 +76,8 @@ class Scene:
 
     @property
     def labels_are_raster(self) -> bool:
-        """Whether the labels are a raster and not a vector layer."""
-        return self.labels is not None and self.labels.suffix.lower() in RASTER_SUFFIXES
+        """Whether the labels are a raster and not a vector layer; see ``is_raster``."""
+        return self.labels is not None and is_raster(self.labels)
 
 
 def scenes_of(folder: Path, sites: Sequence[SiteSection], legend: Legend, problems: list[str]) -> list[Scene]:

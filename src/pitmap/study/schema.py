@@ -8,9 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pitmap.study.asked import Asked
 
-RASTER_SUFFIXES = {".tif", ".tiff", ".img", ".jp2", ".vrt", ".png", ".asc", ".bil", ".hdf", ".nc"}
-"""Endings by which a label file is taken for a raster; everything else is taken for a vector layer."""
-
 
 class Section(BaseModel):
     """A table of the project file: unknown keys are refused, values are not converted silently."""

@@ -176,10 +176,10 @@ def test_without_crs_pixels_are_counted(tmp_path, truth):
     content = result.to_json()
     assert content["areas"][0]["mapped_anywhere_pixels"] == 300
     assert content["areas"][0]["mapped_anywhere_ha"] is None
-    with pytest.raises(LabelError, match="no coordinate reference system"):
+    with pytest.raises(ImageError, match="the map has no coordinate reference system"):
         assess(tmp_path / "map.tif", write(tmp_path, "geo.tif", truth))
     smaller = write(tmp_path, "small.tif", truth[:10].copy(), Grid(None, Affine.identity(), 10, 50))
-    with pytest.raises(LabelError, match="10 x 50 pixels, the map 40 x 50"):
+    with pytest.raises(ImageError, match="10 x 50 pixels, the map 40 x 50"):
         assess(tmp_path / "map.tif", smaller)
 
 

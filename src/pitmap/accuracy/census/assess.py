@@ -26,14 +26,10 @@ from pitmap.grid import Grid, Window, blocks
 from pitmap.legend import DEFAULT_LEGEND, UNLABELLED, Legend
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import read_legend
-from pitmap.raster.reading import RasterInfo, describe, open_raster, read_onto
+from pitmap.raster.reading import RasterInfo, check_overlay, describe, is_raster, open_raster, read_onto
 
 BLOCK = 1024
 """Side of the blocks in which a map is read, in pixels: about 100 MB with areas, masks and counts."""
-
-VECTOR_SUFFIXES = {
-    ".gpkg", ".shp", ".geojson", ".json", ".fgb", ".gml", ".kml", ".kmz", ".gdb", ".sqlite", ".tab", ".mif", ".parquet",
-}  # fmt: skip
 
 WHOLE_GROUND = "all ground where both the map and the reference have a class"
 
@@ -287,11 +283,9 @@ def assess(
     result = _empty(legend, grid, options.ground or default_ground, sources)
     cells = GroundCells(grid.shape, len(legend))
     done = 0
-    with open_raster(map_path, [1]) as reader:
+    with open_raster(map_path, [1], zero_is_void=False) as reader:
         for window in blocks(grid.shape, BLOCK):
             values, valid = reader.read(window)
-            if info.nodata is None:
-                valid = np.ones(values.shape[1:], np.bool_)  # 0 may be a class: the mapping decides
             inside = np.ones(valid.shape, np.bool_) if region is None else region[window.slices]
             if extent is not None:
                 inside = inside & (extent.burn(window) > 0)
@@ -350,7 +344,7 @@ def _reference_reader(
 ) -> tuple[Callable[[Window], NDArray[np.uint8]], str]:
     """A function that gives the reference's codes for a window of the map, and how the two were laid together."""
     codes = landuse.class_codes(options.values, legend)
-    if options.field is not None or options.layer is not None or path.suffix.lower() in VECTOR_SUFFIXES:
+    if options.field is not None or options.layer is not None or not is_raster(path):
         layer = landuse.read_layer(path, options.layer, options.field)
         if options.field is None and options.values is None:
             raise LabelError(
@@ -363,37 +357,22 @@ def _reference_reader(
         return projected.burn, f"polygons of layer {layer.name} burned on the pixels of the map {rule}"
     info = describe(path)
     _check_zero(info, codes, options.values)
-    if (info.grid.crs is None) != (grid.crs is None):
-        without, other = ("reference", "map") if info.grid.crs is None else ("map", "reference")
-        raise LabelError(
-            f"The {without} has no coordinate reference system, the {other} has one: {path} cannot be laid on the map.",
-            "Both have one, or neither has and both have the same size.",
-            "Assign the CRS with gdal_edit or QGIS.",
-        )
-    if grid.crs is None and info.grid.shape != grid.shape:
-        raise LabelError(
-            f"{path} has {info.grid.height} x {info.grid.width} pixels, the map {grid.height} x {grid.width}.",
-            "Without a CRS both have the same number of rows and columns.",
-        )
+    check_overlay(info, grid, "map")
     if info.grid.same_as(grid):
-        return partial(_read_aligned, path, info, codes), "same grid"
+        return partial(_read_reference, path, grid, codes), "same grid"
+    if grid.crs is None:
+        return partial(_read_reference, path, grid, codes), "reference brought to the map's grid by nearest neighbour"
     _check_overlap(path, info.grid, grid)
     size, map_size = info.grid.pixel_size_m or 0.0, grid.pixel_size_m or 0.0
     matching = (
         f"reference in {_crs_name(info.grid)} with pixels of {size:.4g} m brought to the map's grid in "
         f"{_crs_name(grid)} with pixels of {map_size:.4g} m by nearest neighbour"
     )
-    return partial(_read_resampled, path, grid, codes), matching
+    return partial(_read_reference, path, grid, codes), matching
 
 
-def _read_aligned(path: Path, info: RasterInfo, codes: Mapping[str, int], window: Window) -> NDArray[np.uint8]:
-    with open_raster(path, [1]) as reader:
-        values, valid = reader.read(window)
-    return landuse.map_values(values[0], codes, None if info.nodata is None else valid, str(path))
-
-
-def _read_resampled(path: Path, grid: Grid, codes: Mapping[str, int], window: Window) -> NDArray[np.uint8]:
-    values, covered = read_onto(path, grid.crop(window))
+def _read_reference(path: Path, grid: Grid, codes: Mapping[str, int], window: Window) -> NDArray[np.uint8]:
+    values, covered = read_onto(path, grid, window)
     return landuse.map_values(values, codes, covered, str(path))
 
 
