@@ -93,6 +93,13 @@ def test_map_and_assess_a_scene(capsys, tmp_path):
     with rasterio.open(tmp_path / "map.tif") as source:
         mapped = source.read(1)
     code, out, _ = run(
+        capsys, "map", tmp_path / "m.safetensors", tmp_path / "a.tif", tmp_path / "again.tif", "--mines",
+        tmp_path / "again.gpkg", "--precision", "float32", "--json",
+    )  # fmt: skip
+    content = json.loads(out)
+    assert content["pixels"]["OPM"] == (mapped == 1).sum()
+    assert content["mines"]["path"] == str(tmp_path / "again.gpkg")
+    code, out, _ = run(
         capsys, "assess", tmp_path / "map.tif", tmp_path / "a-labels.tif", "--out", tmp_path / "accuracy.json"
     )
     assert code == 0
@@ -100,6 +107,8 @@ def test_map_and_assess_a_scene(capsys, tmp_path):
     assert figures["overall_accuracy"] == pytest.approx((mapped == codes).mean())
     assert (tmp_path / "confusion.csv").exists()
     assert f"{figures['overall_accuracy']:.2%}" in out
+    code, out, _ = run(capsys, "assess", tmp_path / "map.tif", tmp_path / "a-labels.tif", "--json")
+    assert json.loads(out)["figures"] == figures
 
 
 def test_review_lists_what_to_correct(capsys, tmp_path):
@@ -116,6 +125,8 @@ def test_review_lists_what_to_correct(capsys, tmp_path):
     assert code == 0, err
     assert f"{queue}: " in out
     assert "Fill in the field `reference`" in out
+    code, out, _ = run(capsys, "review", made, tmp_path / "q.gpkg", "--minimum-m2", 0, "--below", 1, "--json")
+    assert json.loads(out)["path"] == str(tmp_path / "q.gpkg")
     assert_refused(run(capsys, "review", made, queue, "--below", 2), "below which ground is doubtful is 2")
 
 
@@ -192,10 +203,18 @@ def test_a_folder_that_cannot_be_written_is_refused(capsys, tmp_path, monkeypatc
 def test_options_with_a_wrong_form_are_refused(capsys, tmp_path):
     write_site(tmp_path, "a", quilt(64, 64), grid(64, 64))
     labels = tmp_path / "a-labels.tif"
-    assert_refused(run(capsys, "assess", labels, labels, "--values", "1OPM"), "1=OPM,2=WAT")
+    for arguments, text in (
+        (("assess", labels, labels, "--values", "1OPM"), "1=OPM,2=WAT"),
+        (("design", labels, tmp_path / "p.gpkg", "--allocation", "fair"), "'neyman'"),
+        (("design", labels, tmp_path / "p.gpkg", "--bands", "4,,2"), "'4,,2' is not of the form"),
+    ):
+        code, out, err = run(capsys, *arguments)
+        assert (code, out) == (2, "")
+        assert text in err
     write_model(tmp_path / "m.safetensors")
     wrong = run(capsys, "map", tmp_path / "m.safetensors", tmp_path / "a.tif", tmp_path / "o.tif", "--halo", "much")
-    assert_refused(wrong, "'exact', or a number of pixels")
+    assert wrong[0] == 2
+    assert "neither 'exact' nor a number of pixels" in wrong[2]
 
 
 def test_networks_lists_the_six_with_the_sheets_numbers(capsys):

@@ -1,4 +1,29 @@
-from pitmap.errors import nearest
+import ast
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+
+from pitmap.errors import ImageError, nearest
+
+SOURCES = Path(__file__).parents[1] / "src" / "pitmap"
+
+
+def test_an_error_survives_the_way_to_another_process():
+    error = pickle.loads(pickle.dumps(ImageError("Found.", "Expected.", "Do.", options=["scale"])))
+    assert isinstance(error, ImageError)
+    assert (str(error), error.remedy, error.options) == ("Found. Expected. Do.", "Do.", ("scale",))
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES.rglob("*.py")), ids=lambda p: str(p.relative_to(SOURCES)))
+def test_only_the_command_line_names_its_flags(path):
+    """Errors and docstrings speak of Python's options; the report and the demo write commands down."""
+    place = path.relative_to(SOURCES)
+    if place.parts[0] == "cli" or str(place) in ("reporting/content.py", "demo.py"):
+        return
+    texts = [n.value for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant)]
+    assert [t for t in texts if isinstance(t, str) and re.search(r"(^|[^-\w])--[a-z]", t)] == []
 
 
 def test_nearest_ignores_case_and_answers_only_where_a_name_is_near():

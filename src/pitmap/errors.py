@@ -9,10 +9,13 @@
     └── OutputError     a file or folder that cannot be written
 
 Each says what was found, what was expected, and what to do; the command line prints it as one paragraph and exits
-with 1.
+with 1. An error speaks of options in plain words and names the Python ones that it is about, so that the command line
+can add how they are given there.
 """
 
-from collections.abc import Iterable
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -23,14 +26,15 @@ class PitmapError(Exception):
         found: What was found, as a sentence that names the file, field or value.
         expected: What was expected instead, as a sentence. May be empty where ``found`` says it.
         remedy: What to do about it, as a sentence.
+        options: Python names of the options that the remedy speaks of, such as ``scale`` and ``pixel_size_m``.
     """
 
-    def __init__(self, found: str, expected: str = "", remedy: str = "") -> None:
-        self.found, self.expected, self.remedy = found, expected, remedy
+    def __init__(self, found: str, expected: str = "", remedy: str = "", options: Sequence[str] = ()) -> None:
+        self.found, self.expected, self.remedy, self.options = found, expected, remedy, tuple(options)
         super().__init__(" ".join(part for part in (found, expected, remedy) if part))
 
-    def __reduce__(self) -> tuple:
-        return type(self), (self.found, self.expected, self.remedy)
+    def __reduce__(self) -> tuple[type[PitmapError], tuple[str, str, str, tuple[str, ...]]]:
+        return type(self), (self.found, self.expected, self.remedy, self.options)
 
 
 class ProjectError(PitmapError):

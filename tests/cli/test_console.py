@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from pitmap.cli.console import Console
+from pitmap.cli.console import Console, band_list, exact_or_pixels, key_pairs, show, show_log, word_list
 from pitmap.observer import Epoch
 
 
@@ -54,3 +54,47 @@ def test_on_a_terminal_there_is_a_bar_and_it_is_taken_away(capsys, monkeypatch):
     assert "A sentence [b]." in err
     assert "mapping [a].tif" in err
     assert " 50%" in err
+
+
+def test_verbose_shows_sentences_as_log_lines_once(capsys):
+    end = show_log()
+    try:
+        with Console() as console:
+            console.say("Found 50%.")
+            console.warn("Look.")
+    finally:
+        end()
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[24:] for line in lines] == ["INFO Found 50%.", "WARNING Look."]
+    assert all(line[:2] == "20" for line in lines)
+    with Console() as console:
+        console.say("Found 50%.")
+    assert capsys.readouterr().err == "Found 50%.\n"
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "value"),
+    [
+        (key_pairs, "1=OPM, 2=WAT,3=", {"1": "OPM", "2": "WAT", "3": None}),
+        (band_list, "2,B03, 8", (2, "B03", 8)),
+        (word_list, "quarry,pit", ("quarry", "pit")),
+        (exact_or_pixels, "exact", "exact"),
+        (exact_or_pixels, "64", 64),
+    ],
+)
+def test_options_are_parsed(parse, text, value):
+    assert parse(text) == value
+
+
+def test_results_are_printed_for_people_and_for_machines(capsys):
+    class Made:
+        def summary(self):
+            return "One map."
+
+        def to_json(self):
+            return {"path": "é.tif"}
+
+    show(Made(), as_json=False)
+    show(Made(), as_json=False, text="Another.")
+    show(Made(), as_json=True)
+    assert capsys.readouterr().out == 'One map.\nAnother.\n{\n "path": "é.tif"\n}\n'

@@ -1,3 +1,4 @@
+import json
 import sqlite3
 from pathlib import Path
 from xml.etree import ElementTree
@@ -22,6 +23,10 @@ MINE = DEFAULT_LEGEND["OPM"].code
 DUMP = DEFAULT_LEGEND["WDA"].code
 
 
+def table_of(*arguments, **options):
+    return extract_mines(*arguments, **options).table
+
+
 def write_map(path: Path, codes: np.ndarray, grid: Grid, tags: dict[str, str] | None = None) -> Path:
     write_cog(path, codes.astype(np.uint8), grid, codes_layout(DEFAULT_LEGEND, tags))
     return path
@@ -39,7 +44,7 @@ def two_pits_and_a_dump() -> np.ndarray:
 
 
 def test_polygons_against_hand_computed_ones(tmp_path: Path):
-    mines = extract_mines(write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM), tmp_path / "mines.gpkg")
+    mines = table_of(write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM), tmp_path / "mines.gpkg")
     assert list(mines["id"]) == [1, 2, 3]
     assert list(mines["pixels"]) == [7 * 8 - 2 * 3, 6, 1]
     x, y = 500_000 + 4 * 3, 5_600_000 - 4 * 2
@@ -60,7 +65,7 @@ def test_polygons_against_hand_computed_ones(tmp_path: Path):
 
 def test_the_file_holds_the_same_table(tmp_path: Path):
     source = write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM, {"PITMAP_IMAGE": "gf2.tif"})
-    mines = extract_mines(source, tmp_path / "mines.gpkg", classes=("OPM", "WDA"))
+    mines = table_of(source, tmp_path / "mines.gpkg", classes=("OPM", "WDA"))
     read = gpd.read_file(tmp_path / "mines.gpkg", layer="mines")
     assert read.crs == UTM.crs
     assert list(read.columns) == [
@@ -74,10 +79,10 @@ def test_the_file_holds_the_same_table(tmp_path: Path):
 
 def test_minimum_mapping_unit_applies_to_polygons_not_to_holes(tmp_path: Path):
     source = write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM)
-    mines = extract_mines(source, tmp_path / "mines.gpkg", minimum_mapping_unit_m2=100)  # the hole has 96 m2
+    mines = table_of(source, tmp_path / "mines.gpkg", minimum_mapping_unit_m2=100)  # the hole has 96 m2
     assert list(mines["pixels"]) == [50]
     assert len(mines.geometry[0].interiors) == 1
-    assert list(extract_mines(source, tmp_path / "px.gpkg", minimum_mapping_unit_pixels=6)["pixels"]) == [50, 6]
+    assert list(table_of(source, tmp_path / "px.gpkg", minimum_mapping_unit_pixels=6)["pixels"]) == [50, 6]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +98,7 @@ def test_areas_are_those_of_the_ellipsoid_in_any_crs(tmp_path: Path, epsg: int, 
     codes = np.full(grid.shape, 6, np.uint8)
     codes[10:290, 20:390] = MINE
     codes[100:200, 100:300] = 4
-    mines = extract_mines(write_map(tmp_path / "map.tif", codes, grid), tmp_path / "mines.gpkg")
+    mines = table_of(write_map(tmp_path / "map.tif", codes, grid), tmp_path / "mines.gpkg")
     assert mines["area_m2"][0] == pytest.approx(grid.pixel_areas_m2()[codes == MINE].sum(), rel=1e-6)
 
 
@@ -116,7 +121,7 @@ def test_confidence_is_the_mean_over_the_pixels(tmp_path: Path):
     confidence = np.arange(480).reshape(UTM.shape) % 251 + 2
     confidence[2, 3] = 0  # not stated
     write_cog(tmp_path / "c.tif", confidence.astype(np.uint8), UTM, Layout(1, "uint8", 0, scale=1 / 255))
-    mines = extract_mines(
+    mines = table_of(
         write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM), tmp_path / "mines.gpkg", classes=["OPM", "WDA"],
         confidence=tmp_path / "c.tif",
     )  # fmt: skip
@@ -139,7 +144,7 @@ def test_confidence_of_another_grid_is_refused(tmp_path: Path):
 def test_a_map_without_crs_gives_pixels(tmp_path: Path):
     grid = Grid(None, Affine.identity(), 20, 24)
     source = write_map(tmp_path / "map.tif", two_pits_and_a_dump(), grid)
-    mines = extract_mines(source, tmp_path / "mines.gpkg", minimum_mapping_unit_m2=1e9)
+    mines = table_of(source, tmp_path / "mines.gpkg", minimum_mapping_unit_m2=1e9)
     assert not {"area_m2", "area_ha", "perimeter_m"} & set(mines.columns)
     assert mines.geometry[0].bounds == (3, 2, 11, 9)
     read = gpd.read_file(tmp_path / "mines.gpkg", layer="mines")
@@ -149,7 +154,7 @@ def test_a_map_without_crs_gives_pixels(tmp_path: Path):
 
 def test_no_mine_is_an_empty_layer(tmp_path: Path):
     source = write_map(tmp_path / "map.tif", np.full(UTM.shape, 6), UTM, {"PITMAP_IMAGE": "gf2.tif"})
-    assert len(extract_mines(source, tmp_path / "mines.gpkg")) == 0
+    assert len(table_of(source, tmp_path / "mines.gpkg")) == 0
     info = pyogrio.read_info(tmp_path / "mines.gpkg", layer="mines")
     assert info["features"] == 0
     assert info["geometry_type"] == "Polygon"
@@ -161,7 +166,7 @@ def test_no_mine_is_an_empty_layer(tmp_path: Path):
 
 def test_regions_of_noise_keep_every_pixel_and_are_valid(tmp_path: Path):
     codes = np.random.default_rng(0).choice([1, 6], UTM.shape).astype(np.uint8)
-    mines = extract_mines(write_map(tmp_path / "map.tif", codes, UTM), tmp_path / "mines.gpkg")
+    mines = table_of(write_map(tmp_path / "map.tif", codes, UTM), tmp_path / "mines.gpkg")
     assert mines["pixels"].sum() == (codes == 1).sum()
     assert mines.geometry.is_valid.all()
     assert list(mines["pixels"]) == sorted(mines["pixels"], reverse=True)
@@ -197,7 +202,7 @@ def test_unknown_classes_and_legends_are_refused(tmp_path: Path):
     write_cog(tmp_path / "bare.tif", two_pits_and_a_dump(), UTM, Layout(1, "uint8", 0))
     with pytest.raises(LabelError, match="does not say what its codes mean"):
         extract_mines(tmp_path / "bare.tif", tmp_path / "mines.gpkg")
-    assert len(extract_mines(tmp_path / "bare.tif", tmp_path / "ok.gpkg", legend=DEFAULT_LEGEND)) == 3
+    assert len(table_of(tmp_path / "bare.tif", tmp_path / "ok.gpkg", legend=DEFAULT_LEGEND)) == 3
     no_mines = Legend([LandCoverClass(c.code, f"K{c.code}", f"class {c.code}", c.colour) for c in DEFAULT_LEGEND])
     with pytest.raises(LabelError, match=r"None of the classes .* is called a pit"):
         extract_mines(tmp_path / "bare.tif", tmp_path / "mines.gpkg", legend=no_mines)
@@ -217,3 +222,14 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(OutputError, match="disk is full"):
         extract_mines(source, tmp_path / "mines.gpkg")
     assert set(tmp_path.iterdir()) == before
+
+
+def test_the_result_says_where_the_mines_are_and_how_large(tmp_path):
+    source = write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM)
+    found = extract_mines(source, tmp_path / "mines.gpkg")
+    assert (found.path, found.count) == (tmp_path / "mines.gpkg", len(found.table))
+    assert found.area_ha == pytest.approx(found.table["area_m2"].sum() / 1e4)
+    content = json.loads(json.dumps(found.to_json()))
+    assert [row["area_ha"] for row in content["mines"]] == list(found.table["area_ha"])
+    assert content["pixels"] == found.table["pixels"].sum()
+    assert found.summary().startswith(f"{found.count} mine polygon(s), {found.area_ha:.1f} ha, in ")

@@ -2,20 +2,37 @@
 
 Commands by their place in the way of the data: ``imagery`` (info, prepare), ``study`` (demo, init, sample, networks,
 train, compare, report, run), ``mapping`` (map, review), ``accuracy`` (assess, design, estimate, audit). Heavy imports
-are inside the commands.
+are inside the commands. Exit codes: 0, 1 for an error that the user can mend, 2 for a command line that cannot be read.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from pitmap.cli import accuracy, imagery, mapping, study
+from pitmap.cli.advice import advised
+from pitmap.cli.console import show_log
 from pitmap.errors import PitmapError
 
+
+class _Commands(TyperGroup):
+    """The commands; an error that the user can mend becomes one paragraph and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PitmapError as error:
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            print(f"Error: {advised(error, command.params if command else ())}", file=sys.stderr)
+            raise typer.Exit(1) from error
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="pitmap",
     help="Map open-pit mines from satellite images: raw product to land-cover map, mine polygons with hectares, and an "
     "accuracy statement.",
@@ -28,12 +45,18 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+def _main(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show log lines with their times.")] = False,
+) -> None:
     if version:
         from pitmap import __version__
 
         print(f"pitmap {__version__}")
         raise typer.Exit
+    if verbose:
+        context.call_on_close(show_log())
 
 
 for command in (
@@ -45,12 +68,9 @@ for command in (
 
 
 def main() -> None:
-    """Entry point: errors that the user can mend become one paragraph and exit code 1."""
+    """Entry point."""
     try:
         app()
-    except PitmapError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(1)
     except KeyboardInterrupt:
         print("Stopped. Run the same command again to go on.", file=sys.stderr)
         sys.exit(130)

@@ -7,7 +7,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pitmap.cli.console import Console, bands_of, load_project, pairs
+from pitmap.cli.console import Console, JsonOption, band_list, key_pairs, load_project, show, word_list
+
+Allocation = Literal["proportional", "equal", "neyman"]
+"""As in ``accuracy.sampling.estimation``, which is too heavy to import for a list of commands."""
 
 LegendOption = Annotated[Path | None, typer.Option("--project", "-p", help="Project whose legend is used.")]
 
@@ -18,10 +21,13 @@ def assess(
     extent: Annotated[Path | None, typer.Option(help="Compare only inside this vector layer.")] = None,
     layer: Annotated[str | None, typer.Option(help="Layer of a vector reference.")] = None,
     field: Annotated[str | None, typer.Option(help="Field with the class in a vector reference.")] = None,
-    values: Annotated[str | None, typer.Option(help="Reference value=class key: 1=OPM,2=WAT.")] = None,
-    map_values: Annotated[str | None, typer.Option(help="The same for the map, where its codes differ.")] = None,
+    values: Annotated[Any, typer.Option(parser=key_pairs, help="Reference value=class key: 1=OPM,2=WAT.")] = None,
+    map_values: Annotated[
+        Any, typer.Option(parser=key_pairs, help="The same for the map, where its codes differ.")
+    ] = None,
     project: LegendOption = None,
     out: Annotated[Path | None, typer.Option(help="Write the figures here (JSON), the matrix beside it.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare a map with a reference: confusion matrix, OA, Kappa, mIoU, and UA, PA, IoU, F1 per class.
 
@@ -32,18 +38,19 @@ def assess(
 
     options = AssessOptions(
         legend=None if project is None else load_project(project).legend,
-        values=pairs(values, "--values"),
-        map_values=pairs(map_values, "--map-values"),
+        values=values,
+        map_values=map_values,
         layer=layer,
         field=field,
         extent=extent,
     )
     with Console() as observer:
         result = compare(map_file, reference, options, observer=observer)
-    _print_figures(result)
+    if not as_json:
+        _print_figures(result)
     if out is not None:
         result.write(out)
-    print(result.summary() + ("" if out is None else f" Written to {out}."))
+    show(result, as_json, result.summary() + _written(out))
 
 
 def design(
@@ -52,17 +59,18 @@ def design(
     points: Annotated[int | None, typer.Option(help="Number of points; else from --standard-error.")] = None,
     standard_error: Annotated[float | None, typer.Option(help="Target of the overall accuracy, such as 0.01.")] = None,
     interval_width: Annotated[float | None, typer.Option(help="Target width of its 95 % interval instead.")] = None,
-    expected: Annotated[float, typer.Option(help="User's accuracy to expect.")] = 0.85,
-    allocation: Annotated[str, typer.Option(help="proportional, equal or neyman.")] = "proportional",
+    expected_users_accuracy: Annotated[float, typer.Option("--expected", help="User's accuracy to expect.")] = 0.85,
+    allocation: Annotated[Allocation, typer.Option(help="How points are shared out.")] = "proportional",
     floor: Annotated[int, typer.Option(help="Least number of points of a class.")] = 50,
     buffer_class: Annotated[str | None, typer.Option(help="Class with a belt round it as a stratum.")] = None,
     buffer_m: Annotated[float, typer.Option(help="Width of the belt.")] = 0.0,
     spacing_m: Annotated[float, typer.Option(help="Least distance of two points.")] = 0.0,
     extent: Annotated[Path | None, typer.Option(help="Sample only inside this vector layer.")] = None,
     image: Annotated[Path | None, typer.Option(help="Cut a picture of each point from this image.")] = None,
-    bands: Annotated[str | None, typer.Option(help="Its bands for red, green and blue, such as 4,3,2.")] = None,
+    bands: Annotated[Any, typer.Option(parser=band_list, help="Its bands for red, green and blue: 4,3,2.")] = None,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     project: LegendOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Draw a stratified random sample of a map, to be labelled in QGIS without seeing the map's class.
 
@@ -75,35 +83,37 @@ def design(
         points=points,
         standard_error=standard_error,
         interval_width=interval_width,
-        expected_users_accuracy=expected,
-        allocation=_allocation(allocation),
+        expected_users_accuracy=expected_users_accuracy,
+        allocation=allocation,
         floor=floor,
         buffer_class=buffer_class,
         buffer_m=buffer_m,
         spacing_m=spacing_m,
         extent=extent,
         image=image,
-        bands=bands_of(bands),
+        bands=bands,
         legend=None if project is None else load_project(project).legend,
         seed=seed,
     )
     with Console() as observer:
         drawn = draw(map_file, out, options, observer)
-    strata = ", ".join(f"{s.name} {s.points}" for s in drawn.strata)
-    print(f"{out}: {len(drawn.rows)} points ({strata}). Fill in the field `reference` in QGIS, then: pitmap estimate")
+    show(drawn, as_json, f"{drawn.summary()} Fill in the field `reference` of {out} in QGIS, then: pitmap estimate")
 
 
 def estimate(
     points: Annotated[Path, typer.Argument(metavar="POINTS", help="The labelled sample of `pitmap design`.")],
     map_file: Annotated[Path, typer.Argument(metavar="MAP", help="The map that it was drawn from.")],
     out: Annotated[Path | None, typer.Option(help="Write the estimates here (JSON).")] = None,
-    doubtful: Annotated[bool, typer.Option(help="Whether doubtful points count.")] = True,
+    use_doubtful: Annotated[
+        bool, typer.Option("--doubtful/--no-doubtful", help="Whether doubtful points count.")
+    ] = True,
     method: Annotated[
         Literal["mover", "wald"],
         typer.Option(
             help="How intervals are made; wald for comparison with publications: too narrow for rare classes."
         ),
     ] = "mover",
+    as_json: JsonOption = False,
 ) -> None:
     """Estimate accuracy and hectares per class from a labelled sample, with 95 % intervals (Olofsson et al. 2014).
 
@@ -113,12 +123,12 @@ def estimate(
     from pitmap.accuracy.sampling.sample import estimate as estimate_sample
 
     with Console() as observer:
-        result = estimate_sample(points, map_file, EstimateOptions(doubtful, method=method), observer)
+        result = estimate_sample(points, map_file, EstimateOptions(use_doubtful, method=method), observer)
         for warning in (*result.estimates.warnings, *result.warnings):
             observer.warn(warning)
     if out is not None:
         result.write(out)
-    print(result.summary() + ("" if out is None else f" Written to {out}."))
+    show(result, as_json, result.summary() + _written(out))
 
 
 def audit(
@@ -127,13 +137,16 @@ def audit(
     layer: Annotated[str | None, typer.Option(help="Layer of the mapped mines.")] = None,
     reference_layer: Annotated[str | None, typer.Option(help="Layer of the reference.")] = None,
     reference_field: Annotated[str | None, typer.Option(help="Field that says which polygons are mines.")] = None,
-    reference_values: Annotated[str | None, typer.Option(help="Its values that mean mine: quarry,pit.")] = None,
+    reference_values: Annotated[
+        Any, typer.Option(parser=word_list, help="Its values that mean mine: quarry,pit.")
+    ] = None,
     group_field: Annotated[str | None, typer.Option(help="Field of both layers, such as a tile's id.")] = None,
     dissolve: Annotated[bool, typer.Option("--dissolve", help="Polygons that touch are one mine.")] = False,
     overlap: Annotated[float, typer.Option(help="Share of a polygon that decides on found and true.")] = 0.5,
     extent: Annotated[Path | None, typer.Option(help="Cut both layers to this one: ground whose use is known.")] = None,
     minimum_m2: Annotated[float, typer.Option(help="Leave out smaller polygons of either layer.")] = 0.0,
     out: Annotated[Path | None, typer.Option(help="Write the audit here (JSON), the verdicts beside it.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Say of each mine whether it was found, missed, split or merged, and how its area and outline agree.
 
@@ -146,7 +159,7 @@ def audit(
         layer=layer,
         reference_layer=reference_layer,
         reference_field=reference_field,
-        reference_values=tuple(reference_values.split(",")) if reference_values else (),
+        reference_values=reference_values or (),
         group_field=group_field,
         dissolve=dissolve,
         overlap=overlap,
@@ -156,15 +169,11 @@ def audit(
     result = audit_mines(mines, reference, options)
     if out is not None:
         result.write(out)
-    print(result.summary() + ("" if out is None else f" Written to {out}."))
+    show(result, as_json, result.summary() + _written(out))
 
 
-def _allocation(value: str) -> Any:
-    from pitmap.errors import ProjectError
-
-    if value not in ("proportional", "equal", "neyman"):
-        raise ProjectError(f"--allocation is {value!r}.", "One of proportional, equal, neyman.")
-    return value
+def _written(out: Path | None) -> str:
+    return "" if out is None else f" Written to {out}."
 
 
 def _print_figures(assessment: Any) -> None:

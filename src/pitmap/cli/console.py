@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
-from pitmap.errors import ProjectError
-from pitmap.observer import Epoch, Observer, clock
+from pitmap.observer import Epoch, Observer, clock, logger
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -23,8 +24,20 @@ if TYPE_CHECKING:
 
 ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A pitmap.toml, or the folder it lies in.")]
 
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
 SECONDS_BETWEEN_LINES = 60.0
 """Where there is no terminal, a line of progress is written at most this often."""
+
+
+class Result(Protocol):
+    """What a step returns."""
+
+    def summary(self) -> str:
+        """One line for people."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for machines."""
 
 
 def load_project(path: Path) -> Study:
@@ -63,14 +76,21 @@ class Console(Observer):
 
     def say(self, sentence: str) -> None:
         """A line on stderr."""
+        super().say(sentence)
+        self._write(sentence)
+
+    def warn(self, sentence: str) -> None:
+        """A line that begins with ``Warning:``."""
+        super().warn(sentence)
+        self._write(f"Warning: {sentence}")
+
+    def _write(self, sentence: str) -> None:
+        if _log_is_shown():
+            return  # there it is, with its time
         if self._bar is None:
             print(sentence, file=sys.stderr, flush=True)
         else:
             self._bar.console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-
-    def warn(self, sentence: str) -> None:
-        """A line that begins with ``Warning:``."""
-        self.say(f"Warning: {sentence}")
 
     def progress(self, step: str, share: float) -> None:
         """Move the bar, or write a line if the last one is old enough."""
@@ -85,10 +105,12 @@ class Console(Observer):
             self._written = self._now()
             passed = self._written - self._started
             left = f", about {clock(passed / share - passed)} left" if 0 < share < 1 and passed > 0 else ""
-            self.say(f"{self._text()}: {share:.0%}{left}")
+            line = f"{self._text()}: {share:.0%}{left}"
+            logger.info(line) if _log_is_shown() else self._write(line)
 
     def epoch(self, epoch: Epoch) -> None:
         """Show it beside the progress."""
+        super().epoch(epoch)
         self._epoch = f"epoch {epoch.number}/{epoch.of}, loss {epoch.loss:.3f}"
         if epoch.validation_miou is not None:
             self._epoch += f", validation mIoU {epoch.validation_miou:.3f}"
@@ -118,16 +140,70 @@ def say(text: str) -> None:
     Console().say(text)
 
 
-def pairs(text: str | None, option: str) -> dict[str, str | None] | None:
+def show(result: Result, as_json: bool, text: str | None = None) -> None:
+    """Print a result on stdout: as JSON, or as a line of text, by default its own summary."""
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print(result.summary() if text is None else text)
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print plain values on stdout."""
+    print(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+class _LogLines(logging.Handler):
+    """Shows what is logged, so that the console need not say it again."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Looked up anew each time: a progress bar puts its own stream in the place of stderr.
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+def show_log() -> Callable[[], None]:
+    """Write what pitmap logs to stderr, a line each with its time; what is returned ends that."""
+    handler, level = _LogLines(), logger.level
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+
+    def end() -> None:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+    return end
+
+
+def _log_is_shown() -> bool:
+    return any(isinstance(handler, _LogLines) for handler in logger.handlers)
+
+
+def key_pairs(text: str) -> dict[str, str | None]:
     """``1=OPM,2=WAT`` as a dictionary; an empty key becomes None."""
-    if text is None:
-        return None
     parts = [part.split("=", 1) for part in text.split(",")]
     if any(len(p) != 2 for p in parts):
-        raise ProjectError(f"{option} is {text!r}.", "Pairs such as 1=OPM,2=WAT.")
+        raise typer.BadParameter(f"{text!r} is not of the form 1=OPM,2=WAT")
     return {value.strip(): key.strip() or None for value, key in parts}
 
 
-def bands_of(text: str | None) -> tuple[int | str, ...] | None:
+def band_list(text: str) -> tuple[int | str, ...]:
     """``2,3,4,8`` or ``B02,B03`` as band numbers and names."""
-    return None if text is None else tuple(int(b) if b.isdigit() else b for b in text.split(","))
+    bands = [band.strip() for band in text.split(",")]
+    if not all(bands):
+        raise typer.BadParameter(f"{text!r} is not of the form 2,3,4,8 or B02,B03")
+    return tuple(int(band) if band.isdigit() else band for band in bands)
+
+
+def word_list(text: str) -> tuple[str, ...]:
+    """``quarry,pit`` as its words."""
+    return tuple(text.split(","))
+
+
+def exact_or_pixels(text: str) -> str | int:
+    """``exact``, or a number of pixels."""
+    if text == "exact":
+        return text
+    if not text.isdigit():
+        raise typer.BadParameter(f"{text!r} is neither 'exact' nor a number of pixels")
+    return int(text)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pitmap.cli.console import Console, bands_of, load_project
+from pitmap.cli.console import Console, JsonOption, band_list, exact_or_pixels, load_project, print_json, show
 from pitmap.errors import ProjectError
 
 if TYPE_CHECKING:
     from pitmap.study.schema import SiteSection
     from pitmap.study.study import Study
+
+
+MineClassOption = Annotated[
+    list[str] | None, typer.Option("--mine-class", help="Key of a class of mines; may be repeated.")
+]
 
 
 def map_image(
@@ -23,26 +28,35 @@ def map_image(
         Path | None, typer.Option("--project", "-p", help="Project whose site says bands and scale.")
     ] = None,
     site: Annotated[str | None, typer.Option("--site", "-s", help="That site.")] = None,
-    bands: Annotated[str | None, typer.Option(help="Bands in the model's order, such as 2,3,4,8 or B02,B03.")] = None,
+    bands: Annotated[
+        Any, typer.Option(parser=band_list, help="Bands in the model's order, such as 2,3,4,8 or B02,B03.")
+    ] = None,
     scale: Annotated[float | None, typer.Option(help="Reflectance = DN x scale + offset.")] = None,
     offset: Annotated[float | None, typer.Option(help="See --scale.")] = None,
     nodata: Annotated[float | None, typer.Option(help="Pixels with this value in any band are left out.")] = None,
-    pixel_size: Annotated[float | None, typer.Option(help="Metres, for an image without a CRS.")] = None,
-    mask: Annotated[list[Path] | None, typer.Option(help="Layer of ground to leave out; may be repeated.")] = None,
+    pixel_size_m: Annotated[
+        float | None, typer.Option("--pixel-size", help="Metres, for an image without a CRS.")
+    ] = None,
+    masks: Annotated[
+        list[Path] | None, typer.Option("--mask", help="Layer of ground to leave out; may be repeated.")
+    ] = None,
     mines: Annotated[Path | None, typer.Option(help="Write mine polygons to this .gpkg.")] = None,
-    mine_class: Annotated[list[str] | None, typer.Option(help="Key of a class of mines; may be repeated.")] = None,
+    classes: MineClassOption = None,
     minimum_m2: Annotated[float, typer.Option(help="Leave out smaller mine polygons.")] = 1000.0,
     confidence: Annotated[Path | None, typer.Option(help="Write how sure the network was to this .tif.")] = None,
     probabilities: Annotated[Path | None, typer.Option(help="Write class probabilities to this .tif.")] = None,
     tile: Annotated[int | None, typer.Option(help="Longest side of a tile in pixels.")] = None,
-    halo: Annotated[str, typer.Option(help="'exact', or pixels.")] = "exact",
-    tta: Annotated[bool, typer.Option("--tta", help="Mean of the eight flips and rotations.")] = False,
-    precision: Annotated[str, typer.Option(help="auto, float32 or bf16.")] = "auto",
+    halo: Annotated[Any, typer.Option(parser=exact_or_pixels, help="'exact', or pixels.")] = "exact",
+    test_time_augmentation: Annotated[
+        bool, typer.Option("--tta", help="Mean of the eight flips and rotations.")
+    ] = False,
+    precision: Annotated[Literal["auto", "float32", "bf16"], typer.Option(help="Of the network's sums.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    trust: Annotated[
+    trusted: Annotated[
         list[str] | None,
-        typer.Option(help="Network package.module:factory that the model may import; may be repeated."),
+        typer.Option("--trust", help="Network package.module:factory that the model may import; may be repeated."),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Map a whole image in exact tiles; memory does not grow with the image.
 
@@ -60,38 +74,39 @@ def map_image(
 
         study = load_project(project)
         options = map_options(study, _site(study, site, image), out)
-        mine_class = mine_class or study.mine_classes
+        classes = classes or study.mine_classes
     given: dict[str, Any] = {
-        "bands": bands_of(bands),
+        "bands": bands,
         "scale": scale,
         "offset": offset if offset is not None or scale is None else 0.0,
         "nodata": nodata,
-        "pixel_size_m": pixel_size,
-        "masks": tuple(mask) if mask else None,
+        "pixel_size_m": pixel_size_m,
+        "masks": tuple(masks) if masks else None,
         "confidence": confidence,
         "probabilities": probabilities,
         "tile": tile,
-        "halo": None if halo == "exact" else _pixels(halo),
-        "test_time_augmentation": tta or None,
+        "halo": None if halo == "exact" else halo,
+        "test_time_augmentation": test_time_augmentation or None,
         "precision": None if precision == "auto" else precision,
-        "trusted": tuple(trust) if trust else None,
+        "trusted": tuple(trusted) if trusted else None,
         "device": None if device == "auto" else device,
     }
     options = replace(options, **{k: v for k, v in given.items() if v is not None})
     with Console() as observer:
         result = map_whole_image(model, image, out, options, observer)
-    line = result.summary()
+    found = None
     if mines is not None:
-        table = extract_mines(
+        found = extract_mines(
             out,
             mines,
-            classes=mine_class,
+            classes=classes,
             minimum_mapping_unit_m2=minimum_m2,
             confidence=options.confidence,
         )
-        amount = f"{table['area_ha'].sum():.1f} ha" if "area_ha" in table else f"{table['pixels'].sum()} pixels"
-        line += f" {len(table)} mine polygon(s), {amount}, in {mines}."
-    print(line)
+    if as_json:
+        print_json(result.to_json() | {"mines": found and found.to_json()})
+    else:
+        print(result.summary() + (f" {found.summary()}" if found else ""))
 
 
 def review(
@@ -100,7 +115,7 @@ def review(
     confidence: Annotated[
         Path | None, typer.Option(help="The map's confidence; default: MAP with -confidence added to its name.")
     ] = None,
-    mine_class: Annotated[list[str] | None, typer.Option(help="Key of a class of mines; may be repeated.")] = None,
+    classes: MineClassOption = None,
     below: Annotated[float, typer.Option(help="Ground is doubtful where the confidence is below this.")] = 0.7,
     minimum_m2: Annotated[float, typer.Option(help="Leave out smaller polygons.")] = 1000.0,
     most: Annotated[int, typer.Option(help="Number of polygons at most.")] = 500,
@@ -108,6 +123,7 @@ def review(
         Path | None,
         typer.Option("--project", "-p", help="Project that the map is of: says what validation and test ground is."),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List mines and doubtful ground, least sure and largest first, to be corrected in QGIS.
 
@@ -122,7 +138,7 @@ def review(
 
     study = None if project is None else load_project(project)
     options = ReviewOptions(
-        classes=mine_class or (study.mine_classes if study else None),
+        classes=classes or (study.mine_classes if study else None),
         below=below,
         minimum_m2=minimum_m2,
         most=most,
@@ -131,7 +147,7 @@ def review(
     )
     with Console() as observer:
         result = write_review(map_file, confidence or MapFiles(map_file).confidence, out, options, observer)
-    print(result.summary())
+    show(result, as_json)
 
 
 def _site(study: Study, site: str | None, image: Path) -> SiteSection:
@@ -152,12 +168,7 @@ def _site(study: Study, site: str | None, image: Path) -> SiteSection:
         raise ProjectError(
             found,
             "A site of the project that says which bands and which scale the image has.",
-            f"Give --site with one of: {', '.join(names)}.",
+            f"Name one of its sites: {', '.join(names)}.",
+            options=["site"],
         )
     return matching[0].site
-
-
-def _pixels(text: str) -> int:
-    if not text.isdigit():
-        raise ProjectError(f"--halo is {text!r}.", "'exact', or a number of pixels.")
-    return int(text)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,41 @@ class Measures:
     perimeter_m: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Mines:
+    """The mines of a map as they were written.
+
+    Attributes:
+        path: The GeoPackage.
+        count: Number of polygons.
+        area_ha: Their area on the ellipsoid, None without a CRS.
+        pixels: Their pixels.
+        table: The layer, in the order of ``id``.
+    """
+
+    path: Path
+    count: int
+    area_ha: float | None
+    pixels: int
+    table: gpd.GeoDataFrame = field(repr=False, compare=False)
+
+    def summary(self) -> str:
+        """One line for the screen."""
+        amount = f"{self.pixels} pixels" if self.area_ha is None else f"{self.area_ha:.1f} ha"
+        return f"{self.count} mine polygon(s), {amount}, in {self.path}."
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: the file, its totals, and a row a mine without its outline."""
+        rows = self.table.drop(columns="geometry").to_dict("records")
+        return {
+            "path": str(self.path),
+            "count": self.count,
+            "area_ha": self.area_ha,
+            "pixels": self.pixels,
+            "mines": json.loads(json.dumps(rows, default=lambda number: number.item())),
+        }
+
+
 def measure(polygons: NDArray[np.object_], crs: CRS, longest_edge: float) -> Measures:
     """Areas and perimeters of polygons on the WGS 84 ellipsoid, holes taken out.
 
@@ -78,7 +114,7 @@ def extract_mines(
     confidence: Path | None = None,
     legend: Legend | None = None,
     attributes: Mapping[str, str] | None = None,
-) -> gpd.GeoDataFrame:
+) -> Mines:
     """Write the polygons of the mine classes of a map to the layer ``mines`` of a GeoPackage.
 
     A polygon is a region of pixels of one class that share edges; two regions that touch at a corner are two mines.
@@ -102,7 +138,7 @@ def extract_mines(
         attributes: Further columns, each with one value for all polygons; by default ``image``, where the map names it.
 
     Returns:
-        The layer as a table, in the order of ``id``.
+        The file and what is in it.
 
     Raises:
         ImageError: A raster cannot be read, or map and confidence do not fit together.
@@ -162,7 +198,8 @@ def extract_mines(
 
     style = _qgis_style(list(chosen.values()))
     write_layers(out_gpkg, {LAYER: mines}, {LAYER: style}, {LAYER: "Polygon"})
-    return mines
+    area_ha = float(mines["area_ha"].sum()) if grid.crs is not None else None
+    return Mines(out_gpkg, len(mines), area_ha, int(mines["pixels"].sum()), mines)
 
 
 def map_legend(map_path: Path, legend: Legend | None = None) -> Legend:

@@ -7,9 +7,9 @@ beside the map until the map is complete: a killed run resumes there. Memory dep
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -155,6 +155,16 @@ class MapReport:
             f"{self.path}: {height} x {width} pixels in {cut} ({halo}){resumed}, "
             f"{self.precision} on {self.device}: {', '.join(found) or 'no pixel with data'}."
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; of the model its network, project and checksum."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "card"}
+        return {
+            **{name: str(value) if isinstance(value, Path) else value for name, value in plain.items()},
+            "shape": list(self.shape),
+            "tile": list(self.tile),
+            "model": {"network": self.card.network, "project": self.card.project, "sha256": self.card.sha256},
+        }
 
 
 def map_image(

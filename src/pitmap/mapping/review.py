@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,10 @@ class Review:
             f"`reference` in QGIS{then}"
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self) | {"path": str(self.path)}
+
 
 def review(
     map_path: Path,
@@ -152,8 +156,9 @@ def review(
     if not confidence.exists():
         raise ImageError(
             f"There is no confidence {confidence}.",
-            "The raster that `pitmap map --confidence` writes together with the map; `pitmap run` writes it by itself.",
-            "Make the map again with --confidence, or give --confidence here.",
+            "The raster that is written together with the map where it is asked for, as a study always does.",
+            "Make the map again with its confidence, or say where the confidence is.",
+            ["confidence"],
         )
     check_confidence(confidence, info)
     if options.split is not None and not describe(options.split).grid.same_as(info.grid):

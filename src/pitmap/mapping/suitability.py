@@ -53,8 +53,9 @@ def fit_image(
             f"The model was trained on reflectance, and {info.path} does not say how its {info.dtype} values become "
             "reflectance.",
             "Reflectance = DN x scale + offset, from the project's site, the file's tags or the options.",
-            "Give the scale and offset of the product: --scale 0.0001 for reflectance x 10000, --scale 1 for plain "
+            "Give the scale and offset of the product: a scale of 0.0001 for reflectance x 10000, of 1 for plain "
             "reflectance.",
+            ["scale", "offset"],
         )
     return reading
 
@@ -78,7 +79,8 @@ def _bands(
     if len(default_bands) != len(card.bands):
         raise ModelError(
             f"{info.path} has {len(default_bands)} bands, and the model takes {len(card.bands)}: {wanted}.",
-            remedy="Choose the model's bands, in its order, with --bands.",
+            remedy="Choose the model's bands, in its order.",
+            options=["bands"],
         )
     for index, band in zip(default_bands, card.bands, strict=True):
         name = info.descriptions[index - 1] or ""
@@ -86,7 +88,8 @@ def _bands(
             raise ModelError(
                 f"Band {index} of {info.path} is {name!r} where the model takes {band!r}.",
                 f"The bands {wanted}, in this order.",
-                "If only the names differ, state the bands by number with --bands.",
+                "If only the names differ, state the bands by number.",
+                ["bands"],
             )
     return tuple(default_bands)
 
@@ -103,7 +106,8 @@ def _check_pixel_size(card: ModelCard, info: RasterInfo, stated: float | None) -
         raise ModelError(
             f"{info.path} has no coordinate reference system, so the size of its pixels is not known.",
             f"Pixels of {card.pixel_size_m:.3g} m, on which the model was trained.",
-            "Assign the CRS with gdal_edit or QGIS, or state the pixel size with --pixel-size.",
+            "Assign the CRS with gdal_edit or QGIS, or state the size of a pixel.",
+            ["pixel_size_m"],
         )
     if abs(found / card.pixel_size_m - 1) > PIXEL_SIZE_TOLERANCE:
         raise ModelError(
@@ -127,5 +131,6 @@ def _check_plain_values(card: ModelCard, info: RasterInfo, asked: Asked, reading
             f"A scale is known for {info.path}, and the model was trained on plain {card.dtype} values without one.",
             "The same kind of pixel values as in training.",
             "Give the scale of the training images and train again; or, if the plain values of this image are what the "
-            "model was trained on, state that with --scale 1 --offset 0.",
+            "model was trained on, state a scale of 1 and an offset of 0.",
+            ["scale", "offset"],
         )

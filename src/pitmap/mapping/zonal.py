@@ -118,5 +118,6 @@ def check_confidence(confidence: Path, map_info: RasterInfo) -> None:
         raise ImageError(
             f"{confidence} was made in another run than {map_info.path}: {name} {info.tags[different[0]]} and "
             f"{map_info.tags[different[0]]}.",
-            remedy="Make the map again with --confidence, or give the confidence that was written together with it.",
+            remedy="Make the map again together with its confidence, or give the confidence that was written with it.",
+            options=["confidence"],
         )

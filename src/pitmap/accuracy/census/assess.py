@@ -350,7 +350,8 @@ def _reference_reader(
             raise LabelError(
                 f"No field of {path} is named that holds the class.",
                 "The field with the class of each polygon, or one class for the whole layer.",
-                "Give --field, or --values =KEY where the whole layer is one class.",
+                "Name the field with the class; or give values that make the whole layer one class.",
+                ["field", "values"],
             )
         projected = landuse.project(layer, grid, codes, all_touched=options.all_touched)
         rule = "that they touch" if options.all_touched else "whose centre they hold"

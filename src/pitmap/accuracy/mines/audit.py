@@ -237,7 +237,7 @@ def audit(mines_path: Path, reference_path: Path, options: AuditOptions | None =
     Multipolygons are taken apart: a mine is one connected polygon. The reference is brought to the CRS of the map.
 
     Args:
-        mines_path: Polygons of mapped mines, such as those of ``pitmap map --mines``.
+        mines_path: Polygons of mapped mines, such as those of ``extract_mines``.
         reference_path: Polygons of reference mines.
         options: How they are compared.
 

@@ -137,6 +137,17 @@ class Design:
         parts = ", ".join(f"{s.name} {s.points}" for s in self.strata)
         return f"{len(self.rows)} points drawn ({parts}) for {sum(s.area for s in self.strata):,.6g} {self.unit}."
 
+    def to_json(self) -> dict[str, Any]:
+        """The strata and the number of points; the points themselves are in the file."""
+        return {
+            "points": len(self.rows),
+            "unit": self.unit,
+            "unmapped_area": self.unmapped_area,
+            "map_sha256": self.checksum,
+            "strata": [asdict(stratum) for stratum in self.strata],
+            "legend": self.legend.to_json(),
+        }
+
 
 def draw(map_path: Path, options: DesignOptions, observer: Observer = SILENT) -> Design:
     """Draw a stratified random sample of the pixels of a map, in memory that does not grow with the map.
