@@ -1,12 +1,11 @@
 """Doing the runs of a plan, and reading what they left behind.
 
-A run is done when its ``run.json`` carries the key of what it depends on. The key is taken over contents, not over
-times, so that runs made on several machines are recognised when their folders are copied together.
+A run is done when its ``run.json``, written last, carries the key of what it depends on (see ``currency``): runs made
+on several machines are recognised when their folders are copied together.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import numpy as np
 from pitmap import workflow
 from pitmap.accuracy.census.places import Places
 from pitmap.comparison.plan import Plan, Run
+from pitmap.currency import content_key
 from pitmap.errors import ProjectError
 from pitmap.files import make_folder, write_json
 from pitmap.mapping.study import map_scenes
@@ -28,14 +28,12 @@ from pitmap.observer import SILENT, Observer
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
 from pitmap.samples.subsample import thinned
+from pitmap.study.inputs import site_inputs
 from pitmap.study.study import Study
 from pitmap.training.fit import Training
 from pitmap.training.recipes import Recipe, resolve
 
 FORMAT = 2
-
-_PATHS = {"image", "labels", "extent", "exclude", "groups", "corrections"}
-"""Fields of a site that name files: another machine may have them elsewhere; their contents count."""
 
 Scores = Mapping[str, float | None]
 """Figures of one map by name, such as ``mean_iou`` or ``iou OPM``; shares 0..1, None where undefined."""
@@ -113,30 +111,29 @@ class Keys:
         self.plan = plan
 
     @cached_property
-    def _files(self) -> list[tuple[str, str]]:
-        """Names and contents of all files that samples and maps are made from."""
-        return sorted((file.name, _content_sha256(file)) for file in self.plan.project.source_files)
+    def _sites(self) -> list[dict[str, Any]]:
+        return site_inputs(self.plan.project)
 
     def key(self, run: Run) -> str:
         """The checksum of everything that the result of a run depends on, but for the machine."""
         study, project = self.plan.study(run), self.plan.project
         compare = project.compare
-        state = {
-            "format": FORMAT,
-            "run": asdict(run),
-            "samples": study.samples.model_dump(),
-            "equal_to": sorted(self.plan.splits) if compare.equal_training else [run.split],
-            "sites": [s.model_dump(mode="json", exclude=_PATHS) for s in study.sites],
-            "scenes": [[s.name, s.group] for s in study.scenes],
-            "legend": study.legend.to_json(),
-            # As the project file has it: what depends on the device (width 0 and precision "auto" here) is in the facts
-            # of the run, and runs that differ in it are refused when they are compared.
-            "recipe": {**resolve(project.training, on_gpu=False).to_json(), "width": project.training.width or 0},
-            "mapping": project.mapping.model_dump(mode="json"),
-            "mines": study.mine_classes,
-            "files": self._files,
-        }
-        return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+        return content_key(
+            {
+                "step": "run",
+                "format": FORMAT,
+                "run": asdict(run),
+                "samples": study.samples.model_dump(),
+                "equal_to": sorted(self.plan.splits) if compare.equal_training else [run.split],
+                "sites": self._sites,
+                "legend": study.legend.to_json(),
+                # As the project file has it: what depends on the device (width 0 and precision "auto" here) is in the
+                # facts of the run, and runs that differ in it are refused when they are compared.
+                "recipe": {**resolve(project.training, on_gpu=False).to_json(), "width": project.training.width or 0},
+                "mapping": project.mapping.model_dump(),
+                "mines": study.mine_classes,
+            }
+        )
 
     def is_done(self, run: Run) -> bool:
         """Whether the run's results are complete and of this plan."""
@@ -265,11 +262,6 @@ def check_alike(results: list[Result]) -> None:
                 "One recipe for all networks.",
                 f"Set [training] {name} in the project file, so that it does not depend on the machine.",
             )
-
-
-def _content_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pitmap.currency import content_key, is_current, mark, unmark
 from pitmap.errors import LabelError, ProjectError
 from pitmap.files import make_folder, replacing, write_json
 from pitmap.grid import Window, blocks
@@ -35,6 +34,7 @@ from pitmap.samples.split import (
     overlapping_components,
     stratify,
 )
+from pitmap.study.inputs import site_inputs
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
 
@@ -49,16 +49,17 @@ SPLIT_LEGEND = Legend(
 
 
 def fingerprint(project: Study) -> str:
-    """A checksum of everything that a sample set depends on: settings, legend, and size and time of the files."""
-    state = {
-        "format": FORMAT,
-        "seed": project.project.seed,
-        "samples": project.samples_settings.model_dump(),
-        "sites": [s.model_dump() for s in project.sites],
-        "legend": project.legend.to_json(),
-        "files": sorted((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in project.source_files),
-    }
-    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+    """The key of everything that a sample set depends on: settings, legend, and the contents of the files."""
+    return content_key(
+        {
+            "step": "samples",
+            "format": FORMAT,
+            "seed": project.project.seed,
+            "samples": project.samples_settings.model_dump(),
+            "sites": site_inputs(project),
+            "legend": project.legend.to_json(),
+        }
+    )
 
 
 def build(project: Study, observer: Observer = SILENT) -> SampleSet:
@@ -76,9 +77,10 @@ def build(project: Study, observer: Observer = SILENT) -> SampleSet:
     """
     folder = project.samples_folder
     key = fingerprint(project)
-    if is_current(folder, key):
+    if is_current(folder / "samples.json", key):
         return SampleSet(folder)
     make_folder(folder)
+    unmark(folder / "samples.json")
     (folder / "samples.json").unlink(missing_ok=True)
     scenes = project.scenes
     codes: list[NDArray[np.uint8]] = []
@@ -143,16 +145,10 @@ def build(project: Study, observer: Observer = SILENT) -> SampleSet:
             "audit": _audit(project, scenes, codes, splits, patches, patch),
         },
     )
+    samples = SampleSet(folder)
+    mark(folder / "samples.json", key, samples.files)
     observer.progress("done", 1.0)
-    return SampleSet(folder)
-
-
-def is_current(folder: Path, key: str) -> bool:
-    """Whether a folder holds a complete sample set with this fingerprint."""
-    try:
-        return bool(json.loads((folder / "samples.json").read_text(encoding="utf-8"))["fingerprint"] == key)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    return samples
 
 
 def _scene_entry(project: Study, scene: Scene) -> dict[str, Any]:

@@ -100,6 +100,15 @@ class SampleSet:
         ]
         self.patches = [Patch(scene, row, col, Split(split)) for scene, row, col, split in self.content["patches"]]
 
+    @property
+    def files(self) -> list[Path]:
+        """All files that the set consists of, beside ``samples.json``."""
+        names = [s.name for s in self.scenes]
+        found = [self.given_file(i) for i in range(len(names))]
+        for name in names:
+            found += [self.label_file(name), self.split_file(name), self.folder / "pixels" / f"{name}.npy"]
+        return [*found, self.folder / "patches.gpkg"]
+
     @cached_property
     def pixels(self) -> list[NDArray]:
         """The scenes' bands, ``(band, height, width)`` each, memory-mapped."""

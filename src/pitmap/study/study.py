@@ -9,7 +9,6 @@ from typing import Annotated
 from pydantic import Field, PrivateAttr, ValidationError
 
 from pitmap.errors import ProjectError
-from pitmap.files import journals
 from pitmap.legend import DEFAULT_LEGEND, LandCoverClass, Legend
 from pitmap.study.problems import check_names, explain, problem_list
 from pitmap.study.results import Results
@@ -73,17 +72,6 @@ class Study(Section):
     def scenes(self) -> list[Scene]:
         """All images of all sites, in the order of the file, globs sorted by name."""
         return self._scenes
-
-    @property
-    def source_files(self) -> set[Path]:
-        """All files that samples and maps are made from: images, labels, corrections, extents, excluded layers.
-
-        Changes to corrections that an editor keeps beside its open file are among them.
-        """
-        files = {s.image for s in self.scenes} | {s.labels for s in self.scenes if s.labels}
-        for corrections in {s.corrections for s in self.scenes if s.corrections}:
-            files |= {corrections, *journals(corrections)}
-        return files | {self.folder / p for site in self.sites for p in [site.extent, *site.exclude] if p}
 
     @property
     def samples_settings(self) -> SamplesSection:
