@@ -1,16 +1,25 @@
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from affine import Affine
+from numpy.typing import NDArray
 from pyproj import CRS
 
 from pitmap.errors import ImageError, ModelError
-from pitmap.grid import Grid
+from pitmap.grid import Grid, Window
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.mapping.suitability import fit_image
+from pitmap.mapping.suitability import Spread, fit_image, spread_of, unlike
 from pitmap.networks.model_file import ModelCard
-from pitmap.raster.reading import RasterInfo
+from pitmap.raster.reading import RasterInfo, RasterReader, describe, open_raster
+from pitmap.raster.writing import Layout, write_cog
+from pitmap.simulate.landscape import simulate, sites
 from pitmap.study.asked import Asked
 
 
@@ -119,3 +128,103 @@ def test_impossible_scales_are_refused(scale: Any):
 def test_complex_pixels_are_refused():
     with pytest.raises(ImageError, match="complex64"):
         fit_image(card(), image(dtype="complex64"), [1, 2])
+
+
+def trained_on(values: NDArray[np.float64], **changes: Any) -> ModelCard:
+    names = ("blue", "green", "red", "nir")
+    return card(bands=names, mean=tuple(values.mean(1)), std=tuple(values.std(1)), **changes)
+
+
+def numbers(values: NDArray[np.float64]) -> Spread:
+    return Spread(values.mean(1), values.std(1))
+
+
+@pytest.fixture(scope="module")
+def places() -> list[NDArray[np.float64]]:
+    """Reflectance ``(4, pixels)`` of simulated sites, of mountain and plain, in summer and in autumn."""
+    found = []
+    for seed, (terrain, month) in enumerate(product(("mountain", "plain"), (6, 10))):
+        parameters = replace(sites(0.25)["site1"], seed=seed, terrain=terrain, date=date(2017, month, 30))
+        found.append(np.asarray(simulate(parameters).reflectance, np.float64).reshape(4, -1))
+    return found
+
+
+def test_places_and_seasons_are_alike(places: list[NDArray[np.float64]]):
+    for one, other in product(places, places):
+        assert unlike(trained_on(one), numbers(other)) is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "cause"),
+    [
+        (lambda v: v + 0.1, r"an offset that is -0\.1 from here"),
+        (lambda v: v - 0.1, r"an offset that is \+0\.1 from here"),
+        (lambda v: 10 * v, "numbers 0.1 times as large"),
+        (lambda v: v / 10, "numbers 10 times as large"),
+        (lambda v: v * 1e4, "numbers 0.0001 times as large"),
+        (lambda v: v[::-1], "the bands in the reverse order"),
+        (lambda v: np.full_like(v, 6.5535), "whether the image is saturated"),
+    ],
+)
+def test_numbers_of_another_kind_are_noticed(places: list[NDArray[np.float64]], wrong: Callable, cause: str):
+    for one, other in product(places, places):
+        sentence = unlike(trained_on(one), numbers(wrong(other)))
+        assert sentence is not None
+        assert f"(training {one[0].mean():.4g} ± {one[0].std():.3g})" in sentence
+        assert f"blue {wrong(other)[0].mean():.4g} ± " in sentence
+    assert re.search(cause, str(unlike(trained_on(places[0]), numbers(wrong(places[0])))))
+
+
+def test_a_single_band_may_be_farther_away_than_most(places: list[NDArray[np.float64]]):
+    values = places[0].copy()
+    values[3] += 2 * values[3].std()  # as near infrared from winter to summer
+    assert unlike(trained_on(places[0]), numbers(values)) is None
+    values[3] += 3 * values[3].std()
+    assert unlike(trained_on(places[0]), numbers(values)) is not None
+
+
+def test_plain_values_are_compared_too():
+    known = card(unit="DN", dtype="uint8", mean=(100.0, 120.0), std=(30.0, 40.0))
+    assert unlike(known, Spread(np.array([110.0, 100.0]), np.array([25.0, 50.0]))) is None
+    sentence = unlike(known, Spread(np.array([1000.0, 1200.0]), np.array([300.0, 400.0])))
+    assert sentence is not None
+    assert "plain values: red 1000 ± 300 (training 100 ± 30)" in sentence
+    assert "offset that" not in sentence
+
+
+def test_the_numbers_of_an_image_are_those_of_its_valid_and_wanted_pixels(tmp_path: Path):
+    pixels = np.full((2, 300, 700), 3000, np.uint16)
+    pixels[:, :, 350:] = 5000
+    pixels[:, :100] = 0
+    layout = Layout(2, "uint16", 0, scale=1e-4, offset=-0.1)
+    write_cog(tmp_path / "a.tif", pixels, Grid(None, Affine.identity(), 300, 700), layout)
+    reading = Asked(scale=1e-4, offset=(0.0, 0.5)).resolve(describe(tmp_path / "a.tif"))
+
+    def left(window: Window) -> NDArray[np.bool_]:
+        return np.broadcast_to(np.arange(window.col, window.col + window.width) < 350, (window.height, window.width))
+
+    with open_raster(tmp_path / "a.tif", reading.indices) as reader:
+        found = spread_of(reader, reading, left)
+        assert found is not None
+        np.testing.assert_allclose(found.mean, [0.3, 0.8])
+        np.testing.assert_allclose(found.std, 0, atol=1e-12)
+        assert spread_of(reader, reading, lambda w: np.zeros((w.height, w.width), np.bool_)) is None
+
+
+def test_looking_at_the_numbers_costs_the_same_for_every_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    read: list[int] = []
+    plain = RasterReader.read
+
+    def noted(self: RasterReader, window: Window | None = None) -> Any:
+        assert window is not None
+        read.append(window.height * window.width)
+        return plain(self, window)
+
+    monkeypatch.setattr(RasterReader, "read", noted)
+    for side in (20, 500, 2000):
+        grid = Grid(None, Affine.identity(), side, side)
+        write_cog(tmp_path / "a.tif", np.ones((1, side, side), np.uint8), grid, Layout(1, "uint8", 0))
+        with open_raster(tmp_path / "a.tif") as reader:
+            spread_of(reader, Asked().resolve(reader.info), lambda w: np.ones((w.height, w.width), np.bool_))
+        assert sum(read) <= 25 * 64**2
+        read.clear()

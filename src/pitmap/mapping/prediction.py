@@ -26,7 +26,7 @@ from pitmap.mapping.engines.interface import EngineOptions, Precision
 from pitmap.mapping.masks import wanted_ground
 from pitmap.mapping.mines import IMAGE_TAG
 from pitmap.mapping.partial import PartialMap
-from pitmap.mapping.suitability import fit_image
+from pitmap.mapping.suitability import fit_image, spread_of, unlike
 from pitmap.mapping.tiles import TilePlan, round_up
 from pitmap.networks.model_file import ModelCard, load_model
 from pitmap.networks.normalise import gain_and_bias
@@ -37,6 +37,9 @@ from pitmap.study.asked import Asked
 
 FORMAT = 1
 """Goes up when the same inputs give another map."""
+
+WARNINGS_TAG = "PITMAP_WARNINGS"
+"""Metadata item of maps: what should be looked at before the map is used."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class MapOptions:
         batch: Tiles mapped at once; by default 1 on a processor and 4 elsewhere.
         confidence: Where to write the calibrated probability of the mapped class, None not to.
         probabilities: Where to write the class probabilities, None not to.
+        compare_numbers: Whether to warn where the numbers of the image are unlike those that the model was trained on.
         project: Name of the project, noted in the map.
         trusted: Networks of other packages that the model file may import, see ``load_model``.
     """
@@ -80,6 +84,7 @@ class MapOptions:
     batch: int | None = None
     confidence: Path | None = None
     probabilities: Path | None = None
+    compare_numbers: bool = True
     project: str = ""
     trusted: Sequence[str] = ()
 
@@ -118,6 +123,7 @@ class MapReport:
         precision: ``float32`` or ``bf16``.
         device: ``cpu``, ``cuda`` or the like.
         engine: The mapping engine.
+        warnings: What should be looked at before the map is used, a sentence each.
         pixels: Number of pixels of each class, by key.
         area_m2: Area of each class on the ellipsoid, by key; None without a CRS.
         unmapped: Number of pixels without data or masked.
@@ -137,6 +143,7 @@ class MapReport:
     precision: Precision
     device: str
     engine: str
+    warnings: tuple[str, ...]
     pixels: dict[str, int]
     area_m2: dict[str, float] | None
     unmapped: int
@@ -211,6 +218,13 @@ def map_image(
         info, all_bands = reader.info, reader.indices
     reading = fit_image(card, info, all_bands, options.asked, options.pixel_size_m)
     wanted = wanted_ground(info.grid, options.extent, options.masks)
+    warnings: tuple[str, ...] = ()
+    if options.compare_numbers:
+        with open_raster(image_path, reading.indices, options.nodata) as reader:
+            spread = spread_of(reader, reading, wanted)
+        warnings = tuple(w for w in [None if spread is None else unlike(card, spread)] if w is not None)
+        for warning in warnings:
+            observer.warn(f"{image_path.name}: {warning}")
     precision = choose_precision(options.precision, card.bf16_agreement, device)
     tile = options.tile or choose_tile(network, bands, stride, halo, device)
     batch = options.batch or choose_batch(device)
@@ -249,6 +263,7 @@ def map_image(
             "PITMAP_HALO": str(halo),
             "PITMAP_EXACT": "yes" if halo >= sufficient else "no",
             "PITMAP_TEST_TIME_AUGMENTATION": "yes" if options.test_time_augmentation else "no",
+            **({WARNINGS_TAG: " ".join(warnings)} if warnings else {}),
         }
         totals = assemble(partial, batches, info.grid, card.legend, tags, out, confidence, probabilities)
     except PitmapError as error:
@@ -275,6 +290,7 @@ def map_image(
         precision=precision,
         device=device.type,
         engine=options.engine,
+        warnings=warnings,
         pixels={key: int(totals.pixels[code]) for code, key in enumerate(keys, start=1)},
         area_m2=None if areas is None else {key: float(areas[code]) for code, key in enumerate(keys, start=1)},
         unmapped=int(totals.pixels[UNLABELLED]),
@@ -316,6 +332,7 @@ def map_key(model_sha256: str, image: Path, options: MapOptions) -> str:
             "test_time_augmentation": options.test_time_augmentation,
             "precision": options.precision,
             "engine": options.engine,
+            "compare_numbers": options.compare_numbers,
             "confidence": options.confidence is not None,
             "probabilities": options.probabilities is not None,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pitmap.currency import content_key, is_current, mark, unmark
@@ -40,7 +41,8 @@ def map_scene(project: Study, model: Path, scene: Scene, observer: Observer = SI
         PitmapError: See ``map_image`` and ``extract_mines``.
     """
     files = project.results.map(scene.name)
-    options = map_options(project, scene.site, files.map)
+    # A scene with labels is training ground itself.
+    options = replace(map_options(project, scene.site, files.map), compare_numbers=scene.labels is None)
     key = map_key(read_card(model).sha256, scene.image, options)
     if not is_current(files.map, key):
         map_image(model, scene.image, files.map, options, observer)

@@ -1,19 +1,39 @@
-"""Does an image fit a model? Decided from the model's card and the image's header, before any work starts."""
+"""Does an image fit a model? Decided from the model's card, the image's header and a few pixels, before work starts."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pitmap.errors import ImageError, ModelError
+from pitmap.grid import Window
+from pitmap.mapping.masks import Cover
 from pitmap.networks.model_file import ModelCard
-from pitmap.raster.reading import RasterInfo
+from pitmap.raster.reading import RasterInfo, RasterReader
 from pitmap.study.asked import AS_IT_IS, Asked, Reading
 
 PIXEL_SIZE_TOLERANCE = 0.1
 """Share by which the pixels of an image may be larger or smaller than those the model was trained on."""
+
+WINDOW, WINDOWS = 64, 5
+"""Side in pixels of the windows in which the numbers of an image are looked at, and how many there are a side."""
+
+LEAST_PIXELS = 100
+"""Below this many pixels with data nothing is said about an image."""
+
+MOST_SHIFT, LARGEST_SHIFT = 1.0, 4.0
+"""Standard deviations by which most bands, and any band, may lie away from the training ground."""
+
+MOST_STRETCH, LARGEST_STRETCH = 3.5, 10.0
+"""Factors by which most bands, and any band, may be more or less spread than on the training ground."""
+
+FACTORS, OFFSETS = (1e-4, 1e-3, 0.01, 0.1, 10.0, 100.0, 1e3, 1e4), (-0.1, 0.1)
+"""Usual mistakes in a scale and in an offset of reflectance."""
 
 
 def fit_image(
@@ -134,3 +154,110 @@ def _check_plain_values(card: ModelCard, info: RasterInfo, asked: Asked, reading
             "model was trained on, state a scale of 1 and an offset of 0.",
             ["scale", "offset"],
         )
+
+
+class Spread(NamedTuple):
+    """What the numbers of an image are like, in the model's unit.
+
+    Attributes:
+        mean: Per band.
+        std: Per band.
+    """
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+
+
+def spread_of(reader: RasterReader, reading: Reading, wanted: Cover) -> Spread | None:
+    """Mean and standard deviation of the bands over small windows spread evenly over an image.
+
+    The same windows every time, and few: the cost does not grow with the image.
+
+    Args:
+        reader: The image, opened with the bands of ``reading``.
+        reading: How it is read.
+        wanted: Which ground counts.
+
+    Returns:
+        None where the windows hold next to no pixel with data.
+
+    Raises:
+        ImageError: The pixels cannot be read.
+    """
+    rows, cols = (
+        sorted({round(start) for start in np.linspace(0, max(0, length - WINDOW), WINDOWS)})
+        for length in reader.grid.shape
+    )
+    found = []
+    for row, col in product(rows, cols):
+        height, width = (min(WINDOW, n - start) for n, start in zip(reader.grid.shape, (row, col), strict=True))
+        window = Window(row, col, height, width)
+        pixels, valid = reader.read(window)
+        found.append(pixels[:, valid & wanted(window)].astype(np.float64))
+    values = np.concatenate(found, axis=1)
+    if values.shape[1] < LEAST_PIXELS:
+        return None
+    scaled = values * np.array(reading.scales)[:, None] + np.array(reading.offsets)[:, None]
+    return Spread(scaled.mean(axis=1), scaled.std(axis=1))
+
+
+def unlike(card: ModelCard, image: Spread) -> str | None:
+    """A sentence where the numbers of an image are of another kind than those that the model was trained on.
+
+    Seasons and places shift and stretch single bands; an offset that was forgotten, a wrong scale or another order of
+    bands moves most of them. What counts is therefore how far most bands are away: a quarter of them may be farther. A
+    shift is measured in the standard deviation of image and training pixels together. The limits lie between what real
+    dates and simulated places differ by and what wrong scalings do, see ``docs/method.md``.
+
+    Args:
+        card: The model's.
+        image: Of the image.
+
+    Returns:
+        None where they are alike.
+    """
+    training = Spread(np.array(card.mean), np.array(card.std))
+    if _alike(training, image):
+        return None
+    figures = ", ".join(
+        f"{band} {mean:.4g} ± {std:.3g} (training {known_mean:.4g} ± {known_std:.3g})"
+        for band, mean, std, known_mean, known_std in zip(card.bands, *image, *training, strict=True)
+    )
+    unit = "reflectance" if card.unit == "reflectance" else "plain values"
+    return (
+        f"The numbers of this image are unlike those that the model was trained on, so that its map may mean nothing. "
+        f"Mean and standard deviation of the bands, {unit}: {figures}. {_likely_cause(card, training, image)}"
+    )
+
+
+def _alike(training: Spread, image: Spread) -> bool:
+    together = np.sqrt((training.std**2 + image.std**2) / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shift = np.nan_to_num(np.abs(image.mean - training.mean) / together, posinf=np.inf)
+        stretch = np.abs(np.log(image.std / training.std))
+    stretch = np.nan_to_num(stretch, nan=0.0, posinf=np.inf)
+    return bool(
+        _of_most(shift) <= MOST_SHIFT
+        and shift.max() <= LARGEST_SHIFT
+        and _of_most(stretch) <= np.log(MOST_STRETCH)
+        and stretch.max() <= np.log(LARGEST_STRETCH)
+    )
+
+
+def _of_most(values: NDArray[np.float64]) -> float:
+    """The value that three quarters of the bands do not exceed."""
+    return float(np.quantile(values, 0.75, method="lower"))
+
+
+def _likely_cause(card: ModelCard, training: Spread, image: Spread) -> str:
+    """What would make the numbers alike, or what to look at."""
+    mean, std = image
+    candidates = {f"numbers {factor:g} times as large": Spread(mean * factor, std * factor) for factor in FACTORS}
+    if card.unit == "reflectance":
+        candidates |= {f"an offset that is {c:+g} from here": Spread(mean + c, std) for c in OFFSETS}
+    if len(mean) > 1:
+        candidates["the bands in the reverse order"] = Spread(mean[::-1], std[::-1])
+    fitting = [name for name, spread in candidates.items() if _alike(training, spread)]
+    if fitting:
+        return f"It would fit with {' or '.join(fitting)}: check scale, offset and the order of the bands."
+    return "Check scale, offset, the order of the bands, and whether the image is saturated or of another product."
