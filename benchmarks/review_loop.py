@@ -80,7 +80,7 @@ def judged(
     result = figures(np.bincount(index, minlength=size * size).reshape(size, size), DEFAULT_LEGEND)
     mine = next(c.iou for c in result.classes if c.key == "OPM")
     return {
-        "labelled": float(samples.content["audit"]["labelled_pixels"]["training"]),
+        "labelled": float(samples.record.audit.labelled_pixels["training"]),
         "oa": result.overall_accuracy,
         "miou": result.mean_iou,
         "mine": mine,

@@ -51,7 +51,7 @@ def compare(
     with tempfile.TemporaryDirectory() as folder:
         project = load_study(write_study(Path(folder), scale, seed, f"width = {width}\n{training}"))
         samples = workflow.sample(project)
-        print(f"patch {samples.patch}, {len(samples.patches)} patches, {samples.content['audit']['labelled_pixels']}")
+        print(f"patch {samples.patch}, {len(samples.patches)} patches, {samples.record.audit.labelled_pixels}")
         print("| | OA | mIoU | " + " | ".join(samples.legend.keys) + " | s |")
         start = time.perf_counter()
         of_forest = test_matrix(samples, forest(samples, seed, most=200_000)).figures()

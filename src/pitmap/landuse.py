@@ -275,17 +275,14 @@ def burn(layer: LandUseLayer, grid: Grid, values: Mapping[str, int], *, all_touc
     return project(layer, grid, values, all_touched=all_touched).burn()
 
 
-def burn_layers(path: Path, codes: Mapping[str, int], grid: Grid, *, all_touched: bool = False) -> NDArray[np.uint8]:
-    """Class codes of a file with one layer a class, on a grid; over all layers the smaller polygon wins.
+def project_layers(path: Path, codes: Mapping[str, int], grid: Grid, *, all_touched: bool = False) -> ProjectedLayer:
+    """A file with one layer a class, ready to be burned on a grid; over all layers the smaller polygon wins.
 
     Args:
         path: A vector file.
         codes: Layer name to class code.
         grid: The grid, with a CRS.
         all_touched: Burn every touched pixel.
-
-    Returns:
-        uint8, shape of the grid; 0 where no feature lies.
 
     Raises:
         LabelError: A layer is missing, or lies outside the grid together with all others.
@@ -299,16 +296,7 @@ def burn_layers(path: Path, codes: Mapping[str, int], grid: Grid, *, all_touched
     all_codes = np.concatenate([p.codes for p in parts])
     order = np.argsort(-shapely.area(geometries), kind="stable")
     tree = shapely.STRtree(geometries[order])
-    return ProjectedLayer(grid, geometries[order], all_codes[order], all_touched, tree).burn()
-
-
-def covered(path: Path, grid: Grid) -> NDArray[np.bool_]:
-    """Which pixels have their centre in a feature of the only layer of a file: boolean, ``(height, width)``.
-
-    Raises:
-        LabelError: The file cannot be read or laid over the grid.
-    """
-    return project(read_layer(path), grid, {"": 1}, may_miss=True).burn() > 0
+    return ProjectedLayer(grid, geometries[order], all_codes[order], all_touched, tree)
 
 
 def map_values(

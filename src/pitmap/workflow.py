@@ -116,7 +116,7 @@ def run(
     from pitmap.reporting import write_report
 
     samples = sample(project, observer)
-    observer.say(describe_samples(samples))
+    observer.say(samples.summary())
     card = train_model(project, network, None, observer)
     observer.say(describe_model(card))
     model = model_path(project, network)
@@ -133,21 +133,6 @@ def read_sha(model: Path) -> str:
     from pitmap.networks.model_file import read_card
 
     return read_card(model).sha256
-
-
-def describe_samples(samples: SampleSet) -> str:
-    """One line on a sample set."""
-    from pitmap.samples.corrections import Corrections
-
-    audit = samples.content["audit"]
-    labelled = ", ".join(f"{n} {split}" for split, n in audit["labelled_pixels"].items())
-    shared = max(audit["shared_labelled_pixels"].values())
-    corrections = samples.content["corrections"]
-    return (
-        f"{len(samples.patches)} patches of {samples.patch} pixels in {len(samples.scenes)} image(s); labelled pixels: "
-        f"{labelled}; shared between splits: {shared}."
-        + ("" if corrections is None else f" {Corrections(**corrections).summary()}")
-    )
 
 
 def describe_model(card: ModelCard) -> str:

@@ -24,9 +24,9 @@ pytestmark = pytest.mark.skipif(
 
 def test_six_dates_of_one_place_share_no_labelled_ground(tmp_path):
     samples = build(load_study(write_project(tmp_path, seed=3)))
-    audit = samples.content["audit"]
-    assert set(audit["shared_labelled_pixels"].values()) == {0}
-    assert audit["classes_below_minimum"] == []
+    audit = samples.record.audit
+    assert set(audit.shared_labelled_pixels.values()) == {0}
+    assert audit.classes_below_minimum == []
     # The same pixel is on the same side on every date.
     splits = np.stack(samples.splits)
     assert (splits == splits[0]).all()
@@ -59,7 +59,7 @@ def test_gaofen_crops_without_crs_are_split_by_group(tmp_path):
     assert all(len(s) == 1 for s in sides.values())
     assert 50 < len(sides) < 120
     assert sum(int((c == 1).sum()) for c in samples.codes) > 100_000
-    assert samples.content["audit"]["labelled_pixels"]["test"] > 100_000
+    assert samples.record.audit.labelled_pixels["test"] > 100_000
 
 
 def test_vector_samples_in_four_layers(tmp_path):
@@ -67,7 +67,7 @@ def test_vector_samples_in_four_layers(tmp_path):
     pixels = np.bincount(samples.codes[0].ravel(), minlength=5)[1:]
     # Hectares of the README, pixels of 100 m2.
     np.testing.assert_allclose(pixels / 100, [16.4, 30.0, 13.3, 6.1], rtol=0.03)
-    assert set(samples.content["audit"]["shared_labelled_pixels"].values()) == {0}
+    assert set(samples.record.audit.shared_labelled_pixels.values()) == {0}
     assert all(samples.class_pixels(s).sum() > 0 for s in (Split.TRAINING, Split.VALIDATION, Split.TEST))
 
 

@@ -37,19 +37,19 @@ def test_every_labelled_pixel_of_a_split_is_in_a_patch_of_it(tmp_path):
 
 def test_blocks_share_no_labelled_ground_and_most_labels_are_used(tmp_path):
     samples = build(two_dates(tmp_path))
-    audit = samples.content["audit"]
-    assert set(audit["shared_labelled_pixels"].values()) == {0}
-    assert audit["shared_input_pixels"]["training-test"] > 0
-    assert not audit["leaks"]
+    audit = samples.record.audit
+    assert set(audit.shared_labelled_pixels.values()) == {0}
+    assert audit.shared_input_pixels["training-test"] > 0
+    assert not audit.leaks
     total = sum((c > 0).sum() for c in samples.codes)
-    assert sum(audit["labelled_pixels"].values()) > 0.6 * total
+    assert sum(audit.labelled_pixels.values()) > 0.6 * total
 
 
 def test_random_patches_leak_and_the_audit_says_so(tmp_path):
     samples = build(two_dates(tmp_path, samples='split = "random"\nvalidation = 0.3\ntest = 0.0'))
-    audit = samples.content["audit"]
-    assert audit["leaks"]
-    assert audit["shared_labelled_pixels"]["training-validation"] > 0
+    audit = samples.record.audit
+    assert audit.leaks
+    assert audit.shared_labelled_pixels["training-validation"] > 0
     validation = [p[:3] for p in samples.patches if p.split == Split.VALIDATION]
     assert validation == [p[:3] for p in samples.patches if p.split == Split.TEST]
     training = [p for p in samples.patches if p.split == Split.TRAINING]
@@ -66,7 +66,7 @@ def test_sites_keep_one_place_for_the_test(tmp_path):
     assert (samples.splits[1] == Split.TEST).all()
     assert (samples.splits[2] == Split.TEST).all()
     assert set(np.unique(samples.splits[0])) <= {0, 1, 2}
-    assert set(samples.content["audit"]["shared_input_pixels"].items()) >= {
+    assert set(samples.record.audit.shared_input_pixels.items()) >= {
         ("training-test", 0),
         ("validation-test", 0),
     }
@@ -103,7 +103,7 @@ def test_groups_of_images_without_crs_are_never_divided(tmp_path):
         sides.setdefault(scene.group, set()).add(int(raster[0, 0]))
     assert all(len(s) == 1 for s in sides.values())
     assert {next(iter(s)) for s in sides.values()} == {1, 2, 3}
-    assert samples.content["unit"] == "DN"
+    assert samples.record.unit == "DN"
     assert samples.patch == 64  # 48 rounded up: smaller images are padded
 
 
@@ -252,7 +252,7 @@ def test_a_truncated_image_is_refused_and_no_sample_set_is_left(tmp_path):
     with pytest.raises(ImageError, match="truncated"):
         build(project)
     assert not (project.results.folder / "samples" / "samples.json").exists()
-    with pytest.raises(ProjectError, match="pitmap sample"):
+    with pytest.raises(ProjectError, match="no sample set"):
         SampleSet(project.results.folder / "samples")
 
 

@@ -14,13 +14,13 @@ from pitmap.errors import LabelError, ProjectError
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.mapping.mines import IMAGE_TAG
 from pitmap.mapping.review import review
-from pitmap.raster.codes import codes_layout
+from pitmap.raster.codes import codes_layout, read_codes
 from pitmap.raster.writing import Layout, write_cog
 from pitmap.samples.build import build, fingerprint
+from pitmap.samples.corrections import Corrections
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
 from pitmap.study.study import Study, load_study
-from pitmap.workflow import describe_samples
 from studies import UTM, grid, quilt, reflectance_of, write_project, write_site
 
 SIDE = 128
@@ -78,13 +78,13 @@ def test_all_over_the_ground_only_training_labels_change(tmp_path: Path, plain: 
     assert training[was].all()
     new = training & ~was
     assert new[:, 96:].all()  # whole blocks without labels, none of which touches another split
-    assert after.content["corrections"] == {
-        "polygons": 1, "open": 0, "confirmed": 0, "changed": int((plain.codes[0][was] > 0).sum()),
-        "added": int((training & (plain.codes[0] == 0)).sum()), "removed": 0, "left_aside": int((~training).sum()),
-    }  # fmt: skip
-    assert set(after.content["audit"]["shared_labelled_pixels"].values()) == {0}
-    assert after.given_codes(0).tolist() == plain.codes[0].tolist()
-    assert "1 reviewed polygon(s), 0 still open" in describe_samples(after)
+    assert after.record.corrections == Corrections(
+        polygons=1, open=0, confirmed=0, changed=int((plain.codes[0][was] > 0).sum()),
+        added=int((training & (plain.codes[0] == 0)).sum()), removed=0, left_aside=int((~training).sum()),
+    )  # fmt: skip
+    assert set(after.record.audit.shared_labelled_pixels.values()) == {0}
+    assert read_codes(after.given_file(0)).tolist() == plain.codes[0].tolist()
+    assert "1 reviewed polygon(s), 0 still open" in after.summary()
 
 
 def test_new_ground_keeps_its_distance_from_validation_and_test(tmp_path: Path, plain: SampleSet):
@@ -100,8 +100,8 @@ def test_new_ground_keeps_its_distance_from_validation_and_test(tmp_path: Path, 
 
 
 def test_open_features_unclear_ground_and_overlaps(tmp_path: Path, plain: SampleSet):
-    rows, cols = np.nonzero(plain.splits[0] == Split.TRAINING)
-    row, col = int(rows[0]) // 16 * 16, int(cols[0]) // 16 * 16
+    whole = np.lib.stride_tricks.sliding_window_view(plain.splits[0] == Split.TRAINING, (8, 8)).all(axis=(2, 3))
+    row, col = (int(v) - 4 for v in np.argwhere(whole[4:, 4:])[0] + 4)
     inner = (row + 4, row + 12), (col + 4, col + 12)
     polygons = [
         (ground(*inner), "open-pit mine"),  # a name stands for its class
@@ -116,12 +116,12 @@ def test_open_features_unclear_ground_and_overlaps(tmp_path: Path, plain: Sample
     expected[row + 6 : row + 8, col + 6 : col + 8] = 0
     expected[row + 5, col + 5] = 3
     assert after.codes[0].tolist() == expected.tolist()
-    done = after.content["corrections"]
-    assert (done["polygons"], done["open"], done["removed"], done["left_aside"]) == (3, 1, 4, 0)
+    done = after.record.corrections
+    assert (done.polygons, done.open, done.removed, done.left_aside) == (3, 1, 4, 0)
     was = plain.codes[0][row + 4 : row + 12, col + 4 : col + 12]
     now = expected[row + 4 : row + 12, col + 4 : col + 12]
-    assert done["confirmed"] == ((was == now) & (now > 0)).sum()
-    assert done["changed"] == ((was != now) & (now > 0)).sum()
+    assert done.confirmed == ((was == now) & (now > 0)).sum()
+    assert done.changed == ((was != now) & (now > 0)).sum()
 
 
 def test_pixels_without_data_and_excluded_ground_stay_without_label(tmp_path: Path):
@@ -158,7 +158,7 @@ def test_a_filled_in_queue_makes_new_samples_and_a_missing_one_is_named(tmp_path
     frame = gpd.read_file(project.folder / "review.gpkg")
     frame["reference"] = "WAT"
     frame.to_file(project.folder / "review.gpkg", layer="review")
-    assert build(load_study(project.path)).content["fingerprint"] != first["fingerprint"]
+    assert build(load_study(project.path)).record.fingerprint != first["fingerprint"]
     frame.rename(columns={"reference": "klass"}).to_file(project.folder / "other.gpkg", layer="review")
     for wrong, message in (("reviev.gpkg", "Did you mean 'review.gpkg'"), ("other.gpkg", "has no field 'reference'")):
         text = project.path.read_text().replace("review.gpkg", wrong)
@@ -195,7 +195,7 @@ def test_of_several_images_some_may_not_have_been_reviewed(tmp_path: Path):
 def test_ground_that_nobody_can_tell_does_not_become_training_ground(tmp_path: Path, plain: SampleSet):
     after = build(study(tmp_path / "study", [(ground((0, 64), (100, SIDE)), "?")]))
     assert (after.splits[0] == plain.splits[0]).all()
-    assert after.content["corrections"]["left_aside"] == 64 * 28
+    assert after.record.corrections.left_aside == 64 * 28
 
 
 def test_keys_win_over_codes_and_wrong_classes_are_named(tmp_path: Path):
@@ -221,12 +221,12 @@ def test_an_empty_queue_and_other_layers_do_no_harm(tmp_path: Path, plain: Sampl
     project = study(tmp_path / "study", [(ground((0, 40), (0, 40)), "WAT")])
     queue = project.folder / "review.gpkg"
     gpd.read_file(queue).rename(columns={"reference": "text"}).to_file(queue, layer="notes", driver="GPKG")
-    assert build(load_study(project.path)).content["corrections"]["polygons"] == 1
+    assert build(load_study(project.path)).record.corrections.polygons == 1
     frame = gpd.read_file(queue, layer="review")
     queue.unlink()
     frame.iloc[:0].to_file(queue, layer="review", driver="GPKG")
     samples = build(load_study(project.path))
-    assert samples.content["corrections"]["polygons"] == 0
+    assert samples.record.corrections.polygons == 0
     assert (samples.codes[0] == plain.codes[0]).all()
 
 
@@ -248,7 +248,7 @@ def test_the_points_of_an_estimate_and_the_review_of_another_image_are_refused(t
 
 def test_edits_that_an_open_editor_keeps_beside_the_file_count(tmp_path: Path):
     project = study(tmp_path / "study", [(ground((0, 40), (0, 40)), "WAT")])
-    before = build(project).content["fingerprint"]
+    before = build(project).record.fingerprint
     with closing(sqlite3.connect(project.folder / "review.gpkg")) as database:
         database.execute("PRAGMA journal_mode=WAL")
         mark = fingerprint(load_study(project.path))

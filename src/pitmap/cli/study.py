@@ -53,12 +53,12 @@ def sample(project: ProjectArgument) -> None:
     study = load_project(project)
     with Console() as observer:
         samples = workflow.sample(study, observer)
-        audit = samples.content["audit"]
-        if audit["leaks"]:
-            observer.warn(audit["remark"])
-        for missing in audit["classes_below_minimum"]:
+        audit = samples.record.audit
+        if audit.leaks:
+            observer.warn(audit.remark)
+        for missing in audit.classes_below_minimum:
             observer.warn(f"Few labelled pixels of {missing}.")
-    print(f"{workflow.describe_samples(samples)} Written to {study.samples_folder}.")
+    print(f"{samples.summary()} Written to {study.samples_folder}.")
 
 
 def networks(

@@ -27,7 +27,7 @@ from pitmap.networks.model_file import ModelCard
 from pitmap.observer import SILENT, Observer
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
-from pitmap.samples.subsample import thinned
+from pitmap.samples.subsample import subsample
 from pitmap.study.inputs import site_inputs
 from pitmap.study.study import Study
 from pitmap.training.fit import Training
@@ -70,7 +70,7 @@ class Samples:
             own = self.whole(split, seed)
             if self.plan.project.compare.equal_training and len(self.plan.splits) > 1:
                 least = min(training_pixels(self.whole(s, seed)) for s in self.plan.splits)
-                own = thinned(own, least, seed)
+                own = subsample(own, least, seed)
             self._training[split, seed] = own
         return self._training[split, seed]
 
@@ -97,7 +97,7 @@ class Samples:
 
 def training_pixels(samples: SampleSet) -> int:
     """Labelled pixels of ground that training patches hold."""
-    return int(samples.content["audit"]["labelled_pixels"][Split.TRAINING.label])
+    return samples.record.audit.labelled_pixels[Split.TRAINING.label]
 
 
 class Keys:
@@ -183,10 +183,10 @@ def _facts(run: Run, samples: SampleSet, card: ModelCard) -> dict[str, Any]:
         "best_epoch": training["best_epoch"],
         "training_seconds": training["seconds"],
         "patch": samples.patch,
-        "samples": samples.content["fingerprint"],
-        "training_patches": samples.content["audit"]["patches"][Split.TRAINING.label],
+        "samples": samples.record.fingerprint,
+        "training_patches": samples.record.audit.patches[Split.TRAINING.label],
         "training_pixels": training_pixels(samples),
-        "test_pixels": samples.content["audit"]["labelled_pixels"][Split.TEST.label],
+        "test_pixels": samples.record.audit.labelled_pixels[Split.TEST.label],
         "model_sha256": card.sha256,
         "versions": dict(card.versions),
     }

@@ -24,7 +24,6 @@ from pitmap.legend import Legend
 from pitmap.networks.model_file import ModelCard
 from pitmap.raster.codes import LEGEND_TAG, TAG_PREFIX
 from pitmap.raster.reading import describe, open_raster
-from pitmap.samples.corrections import Corrections
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import USED, overlapping_components
 from pitmap.study.results import Results
@@ -104,7 +103,7 @@ def study(scenes: Sequence[Scene], samples: SampleSet) -> dict[str, Any]:
     return {
         "scenes": rows,
         "bands": samples.bands,
-        "unit": samples.content["unit"],
+        "unit": samples.record.unit,
         "georeferenced": all(s.info.grid.crs is not None for s in scenes),
         "any_date": any(r["date"] for r in rows),
         "any_crs": any(s.info.grid.crs is not None for s in scenes),
@@ -134,27 +133,27 @@ def _scaling(scene: Scene) -> str:
 
 def corrections(samples: SampleSet) -> str:
     """One line on the corrections of a review, empty without any."""
-    content = samples.content["corrections"]
-    return "" if content is None else Corrections(**content).summary()
+    corrected = samples.record.corrections
+    return "" if corrected is None else corrected.summary()
 
 
 def split(samples: SampleSet) -> dict[str, Any]:
     """How the ground is divided, and the audit."""
-    audit, facts = samples.content["audit"], samples.content["split"]
-    labelled = audit["labelled_pixels"]
+    audit, facts = samples.record.audit, samples.record.split
+    labelled = audit.labelled_pixels
     total = sum(labelled.values())
     names = [s.label for s in USED]
-    below = set(audit["classes_below_minimum"])
+    below = set(audit.classes_below_minimum)
     return {
-        "kind": facts["kind"],
+        "kind": facts.kind,
         "facts": facts,
         "patch": samples.patch,
-        "stride": samples.content["stride"],
+        "stride": samples.record.stride,
         "parts": [
             {
                 "name": name,
-                "blocks": facts.get("blocks", {}).get(name),
-                "patches": audit["patches"][name],
+                "blocks": (facts.blocks or {}).get(name),
+                "patches": audit.patches[name],
                 "labelled": labelled[name],
                 "share": labelled[name] / total if total else None,
             }
@@ -164,7 +163,7 @@ def split(samples: SampleSet) -> dict[str, Any]:
             {
                 "class": c,
                 "counts": [
-                    (audit["labelled_pixels_by_class"][name].get(c.key, 0), f"{c.key} in {name}" in below)
+                    (audit.labelled_pixels_by_class[name].get(c.key, 0), f"{c.key} in {name}" in below)
                     for name in names
                 ],
             }
@@ -174,12 +173,12 @@ def split(samples: SampleSet) -> dict[str, Any]:
             {
                 "pair": " and ".join(pair.split("-")),
                 "labelled": pixels,
-                "inputs": audit["shared_input_pixels"].get(pair),
+                "inputs": audit.shared_input_pixels.get(pair),
             }
-            for pair, pixels in audit["shared_labelled_pixels"].items()
+            for pair, pixels in audit.shared_labelled_pixels.items()
         ],
-        "leaks": bool(audit["leaks"]),
-        "remark": audit["remark"],
+        "leaks": audit.leaks,
+        "remark": audit.remark,
         "below": sorted(below),
     }
 
@@ -429,8 +428,8 @@ def provenance(
         "mapping": {k.removeprefix(TAG_PREFIX).lower(): v for k, v in maps[0]["tags"].items()} if maps else {},
         "maps": maps,
         "other_maps": [m["scene"] for m in maps if m["tags"].get("PITMAP_MODEL_SHA256", card.sha256) != card.sha256],
-        "samples_fingerprint": samples.content["fingerprint"],
-        "samples_seed": samples.content["seed"],
+        "samples_fingerprint": samples.record.fingerprint,
+        "samples_seed": samples.record.seed,
         "project_file": project.path.name,
         "project_text": project.path.read_text(encoding="utf-8"),
         "commands": _commands(project, card, model_path, scenes),

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from pitmap import landuse, review_queue
 from pitmap.errors import LabelError
+from pitmap.grid import Window
 from pitmap.legend import UNLABELLED
-from pitmap.samples.labels import unusable_ground
+from pitmap.samples.labels import CodesReader, unusable_ground
 from pitmap.samples.split import Split
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
@@ -67,45 +68,48 @@ class SceneCorrections:
     """Corrections on the pixels of a scene.
 
     Attributes:
-        codes: uint8 ``(height, width)``: class codes, ``NOT_CORRECTED``, or ``UNLABEL``.
+        codes: Of a window, uint8 ``(height, width)``: class codes, ``NOT_CORRECTED``, or ``UNLABEL``.
         polygons: Features that are filled in.
         open: Features that are not.
     """
 
-    codes: NDArray[np.uint8]
+    codes: CodesReader
     polygons: int
     open: int
 
-    @property
-    def labelled(self) -> NDArray[np.bool_]:
+    def labelled(self, window: Window) -> NDArray[np.bool_]:
         """Where a class was given, ``(height, width)``."""
-        return (self.codes != NOT_CORRECTED) & (self.codes != UNLABEL)
+        codes = self.codes(window)
+        return (codes != NOT_CORRECTED) & (codes != UNLABEL)
 
-    def apply(self, labels: NDArray[np.uint8], split: NDArray[np.uint8]) -> Corrections:
-        """Change the labels of training ground, in place.
 
-        Args:
-            labels: Codes of the scene, 0 where unlabelled.
-            split: ``Split`` values of the scene.
+def correct(
+    labels: NDArray[np.uint8], corrections: NDArray[np.uint8], split: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], Corrections]:
+    """Change the labels of training ground.
 
-        Returns:
-            What it comes to.
-        """
-        given = self.codes != NOT_CORRECTED
-        used = given & (split == Split.TRAINING)
-        before = labels[used]
-        after = np.where(self.codes[used] == UNLABEL, UNLABELLED, self.codes[used]).astype(np.uint8)
-        labels[used] = after
-        labelled = (before > 0) & (after > 0)
-        return Corrections(
-            self.polygons,
-            self.open,
-            confirmed=int((labelled & (before == after)).sum()),
-            changed=int((labelled & (before != after)).sum()),
-            added=int(((before == 0) & (after > 0)).sum()),
-            removed=int(((before > 0) & (after == 0)).sum()),
-            left_aside=int((given & ~used).sum()),
-        )
+    Args:
+        labels: Codes, 0 where unlabelled, any shape.
+        corrections: Class codes, ``NOT_CORRECTED`` or ``UNLABEL``, the same shape.
+        split: ``Split`` values, the same shape.
+
+    Returns:
+        The labels, and what it comes to in pixels.
+    """
+    given = corrections != NOT_CORRECTED
+    used = given & (split == Split.TRAINING)
+    before = labels[used]
+    after = np.where(corrections[used] == UNLABEL, UNLABELLED, corrections[used]).astype(np.uint8)
+    corrected = labels.copy()
+    corrected[used] = after
+    labelled = (before > 0) & (after > 0)
+    return corrected, Corrections(
+        confirmed=int((labelled & (before == after)).sum()),
+        changed=int((labelled & (before != after)).sum()),
+        added=int(((before == 0) & (after > 0)).sum()),
+        removed=int(((before > 0) & (after == 0)).sum()),
+        left_aside=int((given & ~used).sum()),
+    )
 
 
 def scene_corrections(project: Study, scene: Scene) -> SceneCorrections | None:
@@ -121,30 +125,34 @@ def scene_corrections(project: Study, scene: Scene) -> SceneCorrections | None:
         return None
     grid, legend = scene.info.grid, project.legend
     name = review_queue.layer_of(scene.corrections)
-    codes = np.zeros(grid.shape, np.uint8)
+    nothing: CodesReader = lambda window: np.zeros((window.height, window.width), np.uint8)  # noqa: E731
     if landuse.is_empty(scene.corrections, name):
-        return SceneCorrections(codes, 0, 0)
+        return SceneCorrections(nothing, 0, 0)
     layer = landuse.read_layer(scene.corrections, name, review_queue.FIELD)
     filled = np.array([v is not None and v != "" for v in layer.values])
     number, still_open = int(filled.sum()), int((~filled).sum())
-    if number:
-        # Keys before codes: the form writes keys, and a key may look like another class's code.
-        values = {
-            **landuse.class_codes(None, legend),
-            **{c.key: c.code for c in legend},
-            review_queue.CANNOT_BE_TOLD: UNLABEL,
-        }
-        if unknown := sorted({v for v in layer.values if v and v not in values}):
-            raise LabelError(
-                f"The field {review_queue.FIELD!r} of {scene.corrections} holds {', '.join(map(repr, unknown))}.",
-                f"A class by its key ({', '.join(legend.keys)}), name or code, or {review_queue.CANNOT_BE_TOLD!r}.",
-                "Correct these features in QGIS.",
-            )
-        chosen = replace(
-            layer,
-            geometries=layer.geometries[filled],
-            values=tuple(v for v, f in zip(layer.values, filled, strict=True) if f),
+    if not number:
+        return SceneCorrections(nothing, 0, still_open)
+    # Keys before codes: the form writes keys, and a key may look like another class's code.
+    values = {
+        **landuse.class_codes(None, legend),
+        **{c.key: c.code for c in legend},
+        review_queue.CANNOT_BE_TOLD: UNLABEL,
+    }
+    if unknown := sorted({v for v in layer.values if v and v not in values}):
+        raise LabelError(
+            f"The field {review_queue.FIELD!r} of {scene.corrections} holds {', '.join(map(repr, unknown))}.",
+            f"A class by its key ({', '.join(legend.keys)}), name or code, or {review_queue.CANNOT_BE_TOLD!r}.",
+            "Correct these features in QGIS.",
         )
-        codes = landuse.burn(chosen, grid, values)
-        codes[unusable_ground(project, scene)] = NOT_CORRECTED
+    chosen = replace(
+        layer,
+        geometries=layer.geometries[filled],
+        values=tuple(v for v, f in zip(layer.values, filled, strict=True) if f),
+    )
+    projected, unusable = landuse.project(chosen, grid, values), unusable_ground(project, scene)
+
+    def codes(window: Window) -> NDArray[np.uint8]:
+        return np.where(unusable(window), NOT_CORRECTED, projected.burn(window)).astype(np.uint8)
+
     return SceneCorrections(codes, number, still_open)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -59,38 +59,44 @@ def windows(shape: tuple[int, int], patch: int, stride: int) -> Iterator[Window]
 
 
 def ground_patches(
-    scene: int, codes: NDArray[np.uint8], split: NDArray[np.uint8], patch: int, stride: int
+    scene: int, shape: tuple[int, int], labelled: Callable[[Window], set[Split]], patch: int, stride: int
 ) -> list[Patch]:
-    """Patches of a scene for a split of the ground: each one for every split that it has labelled pixels of.
+    """Patches under a split of the ground: one for each split with a label in it.
 
-    Training, validation and test patches can lie over the same pixels; each counts the labels of its own split only.
-    Those for validation and test do not overlap more than the scene's size makes them.
+    Training patches lie ``stride`` apart, those of validation and test side by side. Several splits' patches can lie
+    over the same pixels; each counts the labels of its own split only. Those for validation and test do not overlap
+    more than the scene's size makes them.
 
     Args:
         scene: Index of the scene.
-        codes: Labels, ``(height, width)``.
-        split: ``Split`` of each pixel, ``(height, width)``.
+        shape: Its rows and columns.
+        labelled: The splits that have labels in a window of it.
         patch: Side in pixels.
         stride: Distance in pixels.
     """
-    labelled = np.where(codes > 0, split, Split.NONE)
     return [
         Patch(scene, window.row, window.col, s)
         for s in USED
-        for window in windows(codes.shape, patch, stride if s == Split.TRAINING else patch)
-        if (labelled[window.slices] == s).any()
+        for window in windows(shape, patch, stride if s == Split.TRAINING else patch)
+        if s in labelled(window)
     ]
 
 
 def random_patches(
-    all_codes: list[NDArray[np.uint8]], patch: int, stride: int, shares: tuple[float, float, float], seed: int
+    labels: Sequence[Callable[[Window], NDArray[np.uint8]]],
+    shapes: Sequence[tuple[int, int]],
+    patch: int,
+    stride: int,
+    shares: tuple[float, float, float],
+    seed: int,
 ) -> list[Patch]:
     """The paper's protocol: labelled patches of all scenes, divided at random.
 
     Overlapping patches then put the same ground on both sides.
 
     Args:
-        all_codes: Labels of each scene.
+        labels: Of each scene: the codes of a window.
+        shapes: Rows and columns of each scene.
         patch: Side in pixels.
         stride: Distance in pixels.
         shares: Of training, validation and test; without a test share the validation patches are the test patches too.
@@ -98,9 +104,9 @@ def random_patches(
     """
     found = [
         (scene, window)
-        for scene, codes in enumerate(all_codes)
-        for window in windows(codes.shape, patch, stride)
-        if codes[window.slices].any()
+        for scene, (codes, shape) in enumerate(zip(labels, shapes, strict=True))
+        for window in windows(shape, patch, stride)
+        if codes(window).any()
     ]
     order = np.random.default_rng(seed).permutation(len(found))
     first_validation = max(1, round(shares[0] * len(found)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pitmap.study.asked import Asked
 
@@ -100,6 +100,16 @@ class SiteSection(Section):
         return self
 
 
+SPLITS = ("blocks", "sites", "groups", "random")
+"""The kinds of split that have a name; ``samples.division`` holds what they do."""
+
+
+def _split(name: str) -> str:
+    if name not in SPLITS and ":" not in name:
+        raise ValueError(f"{name!r} is none of {', '.join(SPLITS)} and no package.module:name")
+    return name
+
+
 class SamplesSection(Section):
     """``[samples]``."""
 
@@ -107,8 +117,9 @@ class SamplesSection(Section):
     """Side of a patch in pixels, a multiple of 32. Default: 512, or less (64 at least) where the sites are small."""
     stride: int | None = Field(None, ge=1)
     """Distance of neighbouring patches in pixels. Default: half a patch."""
-    split: Literal["blocks", "sites", "groups", "random"] = "blocks"
-    """What is divided between training, validation and test: squares of ground, sites, groups of images, patches."""
+    split: Annotated[str, AfterValidator(_split)] = "blocks"
+    """What is divided between training, validation and test: squares of ground ("blocks"), "sites", "groups" of images,
+    patches ("random"), or a function of one's own as "package.module:name"."""
     block_m: float | None = Field(None, gt=0)
     """Side of the ground blocks in metres. Default: chosen so that the labelled ground has about 60 blocks."""
     buffer_m: float | None = Field(None, ge=0)
@@ -210,9 +221,9 @@ class CompareSection(Section):
     """Options of a network by its entry in ``networks``, beside those of its variant."""
     seeds: int = Field(3, ge=1)
     """Number of seeds, from the project's on. A seed decides the split, the order and the weights."""
-    splits: Annotated[list[Literal["blocks", "sites", "groups", "random"]], Field(min_length=1)] = ["blocks", "random"]
+    splits: Annotated[list[Annotated[str, AfterValidator(_split)]], Field(min_length=1)] = ["blocks", "random"]
     equal_training: bool = True
-    """Whether the splits of a seed are thinned to the same number of labelled training pixels, so that the difference
+    """Whether the splits of a seed are brought to the same number of labelled training pixels, so that the difference
     between random and ground split is optimism and not a matter of more labels."""
 
     @model_validator(mode="after")

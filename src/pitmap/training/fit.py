@@ -10,7 +10,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -293,7 +293,7 @@ def _loader(patches: PatchDataset, batch: int, order: EpochOrder | None, trainin
 def _key(samples: SampleSet, training: Training) -> dict[str, Any]:
     """What a model depends on."""
     state = {
-        "samples": samples.content["fingerprint"],
+        "samples": samples.record.fingerprint,
         "network": training.network,
         "options": training.options,
         "recipe": training.recipe.to_json(),
@@ -383,12 +383,12 @@ def _card(
         options={**training.options, "width": training.recipe.width},
         legend=samples.legend,
         bands=samples.bands,
-        unit=samples.content["unit"],
+        unit=samples.record.unit,
         dtype=str(np.result_type(*(a.dtype for a in samples.pixels))),
         mean=samples.mean.tolist(),
         std=samples.std.tolist(),
         pixel_size_m=float(np.median(sizes)) if sizes else None,
-        project=samples.content["project"],
+        project=samples.record.project,
         seed=training.seed,
         created=time.strftime("%Y-%m-%d"),
         versions={
@@ -402,7 +402,7 @@ def _card(
             "recipe": training.recipe.to_json(),
             "precision": precision,
             "device": training.device,
-            "split": samples.content["split"],
+            "split": asdict(samples.record.split),
             "epochs": epochs,
             "best_epoch": journal.best_epoch,
             "validation_miou": best["validation_miou"],

@@ -1,0 +1,133 @@
+"""What ``samples.json`` says of a sample set."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from pitmap.errors import ProjectError
+from pitmap.files import write_json
+from pitmap.samples.corrections import Corrections
+from pitmap.samples.division import SplitFacts
+from pitmap.samples.leakage import SplitAudit
+from pitmap.samples.patches import Patch
+
+FORMAT = 3
+
+
+@dataclass(frozen=True)
+class SampleScene:
+    """A scene of a sample set.
+
+    Attributes:
+        name: Unique; names the files.
+        site: Its site.
+        image: Path of the image, relative to the project folder where it lies below it.
+        shape: Rows and columns.
+        scales: One a band; the quantity is ``DN x scale + offset``.
+        offsets: One a band.
+        pixel_size_m: Ground size of a pixel, None without CRS.
+        group: For ``split = "groups"``.
+    """
+
+    name: str
+    site: str
+    image: str
+    shape: tuple[int, int]
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    pixel_size_m: float | None
+    group: str
+
+
+@dataclass(frozen=True)
+class SampleRecord:
+    """What a sample set is made of.
+
+    Attributes:
+        format: Of the sample set.
+        fingerprint: Key of what it was made from.
+        project: Name of the study.
+        seed: Of its random choices.
+        legend: The classes, as ``Legend.to_json``.
+        bands: Names of the bands.
+        unit: Of the quantity ``DN x scale + offset``.
+        mean: Of each band over the valid training pixels.
+        std: Likewise.
+        patch: Side of a patch in pixels.
+        stride: Distance of neighbouring training patches in pixels.
+        split: How the ground is divided.
+        scenes: The images.
+        patches: All patches.
+        corrections: What an analyst's corrections came to, None without any.
+        audit: What the splits share and hold.
+    """
+
+    format: int
+    fingerprint: str
+    project: str
+    seed: int
+    legend: tuple[dict[str, Any], ...]
+    bands: tuple[str, ...]
+    unit: Literal["reflectance", "DN"]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    patch: int
+    stride: int
+    split: SplitFacts
+    scenes: tuple[SampleScene, ...]
+    patches: tuple[Patch, ...]
+    corrections: Corrections | None
+    audit: SplitAudit
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionaries and lists."""
+        return asdict(self)
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        write_json(path, self.to_json())
+
+
+def read_record(path: Path) -> SampleRecord:
+    """What ``SampleRecord.write`` wrote.
+
+    Raises:
+        ProjectError: There is no such file, it is of another version, or it is damaged.
+    """
+    remedy = "Sample the study (again)."
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = content["format"]
+    except OSError as error:
+        raise ProjectError(f"There is no sample set in {path.parent}.", remedy=remedy) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProjectError(f"{path} is damaged.", "The file as it was written.", remedy) from error
+    if found != FORMAT:
+        raise ProjectError(
+            f"The sample set in {path.parent} is of another version of pitmap (format {found}).",
+            f"Format {FORMAT}.",
+            remedy,
+        )
+    try:
+        return _adapter().validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ProjectError(
+            f"{path} is damaged: {where}: {first['msg']}.", "The file as it was written.", remedy
+        ) from error
+
+
+@cache
+def _adapter() -> TypeAdapter[SampleRecord]:
+    return TypeAdapter(SampleRecord)
