@@ -25,8 +25,8 @@ from pitmap.accuracy.census.resampling import (
     CLASS_FIGURES,
     GLOBAL_FIGURES,
     METHOD,
+    GroundCells,
     figure_table,
-    ground_blocks,
     intervals,
 )
 from pitmap.legend import LandCoverClass, Legend
@@ -69,7 +69,9 @@ def run(size: int, sigma: float, scenes: int, seed: int) -> list[str]:
     covered, plain, naive, blocks, ratio = [], [], [], [], []
     for k in range(scenes):
         mapped, reference = scene(generator, size, sigma)
-        ground = ground_blocks(mapped, reference, 3)
+        cells = GroundCells(mapped.shape, 3)
+        cells.add(mapped, reference)
+        ground = cells.blocks()
         result = intervals(ground.matrices, LEGEND, ground.groups, draws=400, seed=k)
         made = [*result.figures.values(), *(i for c in result.classes.values() for i in c.values())]
         covered.append(

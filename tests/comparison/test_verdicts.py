@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pitmap.accuracy.census.places import Places
+from pitmap.accuracy.census.agreement import AgreementByPlace
 from pitmap.accuracy.census.resampling import GroundBlocks
 from pitmap.comparison.verdicts import (
     BETTER,
@@ -16,8 +16,6 @@ from pitmap.comparison.verdicts import (
     cut,
     describe,
     differences,
-    mine_counts,
-    mine_iou,
     single_intervals,
     turned,
 )
@@ -101,15 +99,6 @@ def test_holm_corrects_over_the_pairs():
     assert not any(d.figure == "mine_iou" for d in differences(grounds, LEGEND, [], "blocks", draws=100))
 
 
-def test_several_mine_classes_count_as_one():
-    matrix = np.array([[5, 3, 1], [2, 7, 0], [1, 1, 20]])
-    np.testing.assert_array_equal(mine_counts(matrix, [0, 1]), [[17, 1], [2, 20]])
-    assert mine_iou(matrix, [0, 1]) == 17 / 20
-    assert mine_iou(matrix, [0]) == 5 / 12
-    assert mine_iou(matrix, []) is None
-    assert mine_iou(np.zeros((3, 3)), [0]) is None
-
-
 def test_a_pair_seen_from_the_other_side():
     rng = np.random.default_rng(5)
     grounds = {"good": network(rng, 40, {0: 0.1, 1: 0.1}), "bad": network(rng, 40, {0: 0.2, 1: 0.2})}
@@ -129,9 +118,9 @@ def test_networks_on_other_ground_cannot_be_compared():
 class FakeRun:
     """What ``cut`` takes of a result."""
 
-    def __init__(self, label: str, seed: int, places: Places) -> None:
+    def __init__(self, label: str, seed: int, places: AgreementByPlace) -> None:
         self.run = type("Run", (), {"entry": type("Entry", (), {"label": label}), "seed": seed})
-        self.places = places
+        self.agreement = places
 
 
 def test_all_networks_and_seeds_are_cut_into_the_same_blocks(tmp_path):
@@ -141,18 +130,18 @@ def test_all_networks_and_seeds_are_cut_into_the_same_blocks(tmp_path):
     results = []
     for label, size in (("fine", 1), ("coarse", 8)):
         for seed in (0, 1):
-            places = Places(grids, ["g"] * 4, 3)
+            places = AgreementByPlace(grids, ["g"] * 4, 3)
             for scene, codes in enumerate(reference):
                 tested = np.where(np.arange(codes.shape[0])[:, None] // 32 % 2 == seed % 2, codes, 0)
                 wrong = np.kron(rng.random((16, 16)) < 0.3, np.ones((size, size), bool))
                 wrong = np.tile(wrong, (16, 16))[: codes.shape[0], : codes.shape[1]]
                 places.add(scene, np.where(wrong, codes % 3 + 1, codes).astype(np.uint8), tested)
             places.write(tmp_path / "ground.npz")
-            results.append(FakeRun(label, seed, Places.read(tmp_path / "ground.npz", grids, ["g"] * 4, 3)))
+            results.append(FakeRun(label, seed, AgreementByPlace.read(tmp_path / "ground.npz", grids, ["g"] * 4, 3)))
     found = cut(results)
     fine, coarse = found["fine"], found["coarse"]
     assert fine.number == coarse.number
-    assert fine.pooled.reach_pixels == coarse.pooled.reach_pixels > 3
+    assert fine.pooled.correlation_length == coarse.pooled.correlation_length > 3
     np.testing.assert_array_equal(fine.pooled.groups, coarse.pooled.groups)
     np.testing.assert_array_equal(fine.pooled.matrices.sum(axis=1), coarse.pooled.matrices.sum(axis=1))
     for ground in (fine, coarse):

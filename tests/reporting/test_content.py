@@ -3,26 +3,13 @@
 import numpy as np
 import pytest
 
-from pitmap.accuracy.census.confusion import figures
 from pitmap.errors import ProjectError
 from pitmap.legend import LandCoverClass, Legend
-from pitmap.reporting.content import acquisition_date, merged_iou, read_json
+from pitmap.reporting.content import acquisition_date, read_json
 from pitmap.reporting.page import heat
 
 COUNTS = np.array([[50, 2, 3], [4, 20, 1], [6, 5, 9]])
 LEGEND = Legend(LandCoverClass(i + 1, key, key, "#808080") for i, key in enumerate("ABC"))
-
-
-def test_iou_of_one_class_is_that_of_the_figures():
-    for k, row in enumerate(figures(COUNTS, LEGEND).classes):
-        assert merged_iou(COUNTS, [k]) == pytest.approx(row.iou)
-
-
-def test_iou_of_several_classes_taken_as_one():
-    # Mapped as A or B: 80, truly A or B: 87, both: 76.
-    assert merged_iou(COUNTS, [0, 1]) == pytest.approx(76 / (80 + 87 - 76))
-    assert merged_iou(COUNTS, []) is None
-    assert merged_iou(np.diag([5, 0, 0]), [1]) is None
 
 
 @pytest.mark.parametrize(

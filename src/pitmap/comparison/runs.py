@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pitmap import workflow
-from pitmap.accuracy.census.places import Places
+from pitmap.accuracy.census.agreement import AgreementByPlace
 from pitmap.comparison.plan import Plan, Run
 from pitmap.currency import content_key
 from pitmap.errors import ProjectError
@@ -33,7 +33,7 @@ from pitmap.study.study import Study
 from pitmap.training.fit import Training
 from pitmap.training.recipes import Recipe, resolve
 
-FORMAT = 2
+FORMAT = 3
 
 Scores = Mapping[str, float | None]
 """Figures of one map by name, such as ``mean_iou`` or ``iou OPM``; shares 0..1, None where undefined."""
@@ -202,7 +202,7 @@ class Result:
         figures: ``figures`` of the test ground in ``accuracy.json``.
         matrix: Confusion matrix of the test ground, ``(K, K)``, rows = map.
         scenes: That of each scene, for scenes with test ground.
-        places: Counts by cells of test ground.
+        agreement: Counts by cells of test ground.
     """
 
     run: Run
@@ -210,7 +210,7 @@ class Result:
     figures: dict[str, Any]
     matrix: np.ndarray
     scenes: dict[str, np.ndarray]
-    places: Places
+    agreement: AgreementByPlace
 
     @property
     def scores(self) -> Scores:
@@ -240,7 +240,7 @@ def read_result(plan: Plan, run: Run) -> Result:
         accuracy["test"]["figures"],
         np.array(accuracy["test"]["confusion"]["counts"]),
         {name: np.array(test["confusion"]["counts"]) for name, test in tested.items()},
-        Places.read(paths.ground, grids, groups, len(project.legend)),
+        AgreementByPlace.read(paths.ground, grids, groups, len(project.legend)),
     )
 
 

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from pitmap.accuracy.census.confusion import figures
+from pitmap.accuracy.census.confusion import figures, iou_as_one
 from pitmap.comparison.costs import Trial
 from pitmap.comparison.runs import Result, Scores
 from pitmap.legend import Legend
 from pitmap.networks.count import Cost
-from pitmap.reporting.content import merged_iou
 
 Rows = list[dict[str, Any]]
 
@@ -151,7 +150,7 @@ def site_table(results: Sequence[Result], sites: Mapping[str, str], legend: Lege
                     "overall_accuracy": own.overall_accuracy,
                     "kappa": own.kappa,
                     "mean_iou": own.mean_iou,
-                    "mine_iou": merged_iou(total, codes),
+                    "mine_iou": iou_as_one(total, codes),
                     "majority_accuracy": own.majority_accuracy,
                 }
             )

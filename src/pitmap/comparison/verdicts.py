@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-from pitmap.accuracy.census.places import Places
+from pitmap.accuracy.census.agreement import AgreementByPlace
+from pitmap.accuracy.census.confusion import as_one_class, iou_as_one
 from pitmap.accuracy.census.resampling import DRAWS, GroundBlocks, Interval, holm, intervals, paired_differences
 from pitmap.comparison.runs import Result
 from pitmap.legend import LandCoverClass, Legend
@@ -101,23 +101,23 @@ def cut(results: Sequence[Result]) -> dict[str, Ground]:
     Args:
         results: The runs of one split.
     """
-    reaches: dict[int, int] = {}
+    lengths: dict[int, int] = {}
     for result in results:
-        for place, reach in result.places.reaches.items():
-            reaches[place] = max(reach, reaches.get(place, 1))
+        for place, length in result.agreement.correlation_lengths.items():
+            lengths[place] = max(length, lengths.get(place, 1))
     grounds: dict[str, Ground] = {}
     for label in dict.fromkeys(r.run.entry.label for r in results):
-        own = {r.run.seed: r.places for r in results if r.run.entry.label == label}
+        own = {r.run.seed: r.agreement for r in results if r.run.entry.label == label}
         first, *rest = own.values()
-        pooled = _blocks(sum(rest, first), reaches)
+        pooled = _blocks(sum(rest, first), lengths)
         if pooled is not None:
-            parts = {seed: _blocks(places, reaches) for seed, places in own.items()}
+            parts = {seed: _blocks(agreement, lengths) for seed, agreement in own.items()}
             grounds[label] = Ground(pooled, {seed: part for seed, part in parts.items() if part is not None})
     return grounds
 
 
-def _blocks(places: Places, reaches: Mapping[int, int]) -> GroundBlocks | None:
-    return places.blocks({place: reaches.get(place, 1) for place in {**places.reaches, **reaches}})
+def _blocks(agreement: AgreementByPlace, lengths: Mapping[int, int]) -> GroundBlocks | None:
+    return agreement.blocks({place: lengths.get(place, 1) for place in {**agreement.correlation_lengths, **lengths}})
 
 
 def differences(
@@ -192,26 +192,10 @@ def _compared(
     found = {d.name: d.interval for d in paired_differences(a.matrices, b.matrices, legend, a.groups, draws, LEVEL)}
     made = {figure: found[figure] for figure in FIGURES if figure in found}
     if mines:
-        first, second = (mine_counts(x.matrices, mines) for x in (a, b))
+        first, second = (as_one_class(x.matrices, mines) for x in (a, b))
         merged = {d.name: d.interval for d in paired_differences(first, second, MINE_LEGEND, a.groups, draws, LEVEL)}
         made["mine_iou"] = merged["iou MINE"]
     return made
-
-
-def mine_counts(matrices: NDArray, mines: Sequence[int]) -> NDArray:
-    """Confusion matrices of mine against the rest.
-
-    Args:
-        matrices: ``(..., K, K)``.
-        mines: Rows (and columns) of the mine classes.
-
-    Returns:
-        ``(..., 2, 2)``.
-    """
-    membership = np.zeros((2, matrices.shape[-1]), np.int64)
-    membership[1] = 1
-    membership[:, list(mines)] = [[1], [0]]
-    return membership @ matrices @ membership.T
 
 
 def _training_error(seeds: Sequence[Interval]) -> float | None:
@@ -251,7 +235,7 @@ def single_intervals(ground: Ground, legend: Legend, mines: Sequence[str], draws
         return {}
     made = dict(intervals(ground.pooled.matrices, legend, ground.pooled.groups, draws, LEVEL).figures)
     if mines:
-        binary = mine_counts(ground.pooled.matrices, [legend[key].code - 1 for key in mines])
+        binary = as_one_class(ground.pooled.matrices, [legend[key].code - 1 for key in mines])
         made["mine_iou"] = intervals(binary, MINE_LEGEND, ground.pooled.groups, draws, LEVEL).classes["MINE"]["iou"]
     return {name: made[name] for name in FIGURES if name in made}
 
@@ -347,16 +331,7 @@ def optimism(results: Sequence[Result], legend: Legend, mines: Sequence[str]) ->
 
 def _figures(result: Result, mines: Sequence[int]) -> dict[str, float | None]:
     made: dict[str, float | None] = {name: result.figures[name] for name in FIGURES if name != "mine_iou"}
-    return made | {"mine_iou": mine_iou(result.matrix, mines)}
-
-
-def mine_iou(matrix: NDArray, mines: Sequence[int]) -> float | None:
-    """IoU of the mine classes taken as one; None without any, and where it is undefined."""
-    if not mines:
-        return None
-    x = mine_counts(matrix, mines)
-    union = x.sum() - x[1, 1]
-    return float(x[0, 0] / union) if union else None
+    return made | {"mine_iou": iou_as_one(result.matrix, mines)}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -18,7 +18,7 @@ from pitmap import qgis
 from pitmap.errors import LabelError
 from pitmap.geopackage import write_layers
 from pitmap.legend import LandCoverClass, Legend
-from pitmap.mapping.zonal import sureness
+from pitmap.mapping.zonal import zonal_confidence
 from pitmap.raster.codes import code_polygons, read_legend
 from pitmap.raster.reading import describe
 
@@ -179,7 +179,7 @@ def extract_mines(
             "perimeter_m": measures.perimeter_m[keep],
         }
     if confidence is not None:
-        columns["confidence"] = sureness(polygons, Path(confidence), info).confidence
+        columns["confidence"] = zonal_confidence(polygons, Path(confidence), info).confidence
 
     # Largest first; among equals from north to south and west to east, so that an id does not depend on the machine.
     size = columns.get("area_m2", columns["pixels"])

@@ -26,7 +26,7 @@ from pitmap.geopackage import write_layers
 from pitmap.grid import Grid, Window
 from pitmap.legend import Legend
 from pitmap.mapping.mines import IMAGE_TAG, LONGEST_EDGE, map_legend, measure, mine_classes
-from pitmap.mapping.zonal import check_confidence, code_counts, sureness
+from pitmap.mapping.zonal import check_confidence, code_counts, zonal_confidence
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import code_polygons
 from pitmap.raster.reading import RasterInfo, describe, open_raster
@@ -257,7 +257,7 @@ def _table(
     large = area >= options.minimum_m2
     kinds, polygons, pixels, area = kinds[large], polygons[large], pixels[large], area[large]
     codes = code_counts(polygons, info.path, grid)
-    sure, doubt = sureness(polygons, confidence, info, doubtful_file)
+    sure, doubt = zonal_confidence(polygons, confidence, info, doubtful_file)
     doubt = doubt * area / pixels
     bounds = shapely.bounds(polygons).reshape(-1, 4)
     order = np.lexsort((bounds[:, 0], -bounds[:, 3], -area, -doubt))

@@ -18,7 +18,7 @@ from pitmap.raster.codes import LEGEND_TAG, TAG_PREFIX
 from pitmap.raster.reading import RasterInfo, describe, open_raster
 
 
-class Sureness(NamedTuple):
+class ZonalConfidence(NamedTuple):
     """How sure a map is inside polygons.
 
     Attributes:
@@ -52,9 +52,9 @@ def code_counts(polygons: NDArray[np.object_], codes: Path, grid: Grid) -> NDArr
     return counts[1:]
 
 
-def sureness(
+def zonal_confidence(
     polygons: NDArray[np.object_], confidence: Path, map_info: RasterInfo, doubtful: Path | None = None
-) -> Sureness:
+) -> ZonalConfidence:
     """How sure a map is inside polygons.
 
     Args:
@@ -83,7 +83,7 @@ def sureness(
                 stated &= mask_reader.read(window)[0][0] > 0
             doubt += np.bincount(index[stated], 1 - sure[stated] * scale, number)
     mean = np.divide(total, count, out=np.full(number, np.nan), where=count > 0)
-    return Sureness(mean[1:], doubt[1:])
+    return ZonalConfidence(mean[1:], doubt[1:])
 
 
 def _indices(polygons: NDArray[np.object_], grid: Grid) -> Iterator[tuple[Window, NDArray[np.int32]]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pitmap.accuracy.census.confusion import class_figures
+from pitmap.accuracy.census.confusion import iou_as_one
 from pitmap.accuracy.sampling.design import map_checksum
 from pitmap.errors import ProjectError
 from pitmap.grid import Grid, blocks
@@ -213,8 +213,8 @@ def accuracy(assessment: Mapping[str, Any], legend: Legend, mine_keys: Sequence[
         "conventions": assessment["conventions"],
         "kind": assessment["kind"],
         "figures": figures,
-        "mine_iou": merged_iou(counts, mines),
-        "majority_mine_iou": merged_iou(_majority_counts(counts), mines) if counts.any() else None,
+        "mine_iou": iou_as_one(counts, mines),
+        "majority_mine_iou": iou_as_one(_majority_counts(counts), mines) if counts.any() else None,
         "classes": classes,
         "in_hectares": assessment["confusion_m2"] is not None,
         "matrix": [
@@ -231,22 +231,6 @@ def accuracy(assessment: Mapping[str, Any], legend: Legend, mine_keys: Sequence[
         "reference_totals": [int(n) for n in columns],
         "total": int(counts.sum()),
     }
-
-
-def merged_iou(counts: NDArray, classes: Sequence[int]) -> float | None:
-    """IoU of several classes taken as one, None where it is undefined.
-
-    Args:
-        counts: Confusion matrix ``(K, K)``.
-        classes: Rows (and columns) of the classes.
-    """
-    if not classes:
-        return None
-    chosen = np.isin(np.arange(len(counts)), classes)
-    both, mapped, reference = counts[chosen][:, chosen].sum(), counts[chosen].sum(), counts[:, chosen].sum()
-    two = np.array([[both, mapped - both], [reference - both, 0]])
-    value = float(class_figures(two)[2, 0])
-    return value if np.isfinite(value) else None
 
 
 def _majority_counts(counts: NDArray) -> NDArray:
@@ -272,7 +256,7 @@ def scene_accuracies(
             "compared": test["pixels"]["compared"],
             "overall_accuracy": test["figures"]["overall_accuracy"],
             "mean_iou": test["figures"]["mean_iou"],
-            "mine_iou": merged_iou(counts, [legend[key].code - 1 for key in mine_keys]),
+            "mine_iou": iou_as_one(counts, [legend[key].code - 1 for key in mine_keys]),
         }
     return rows
 

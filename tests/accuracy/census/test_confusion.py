@@ -270,15 +270,21 @@ def test_blocks_add_up_to_the_whole():
         piece = ConfusionMatrix(DEFAULT_LEGEND)
         piece.add(mapped[rows], reference[rows])
         pieces.append(piece)
-    assert confusion.pooled(pieces) == whole
+    assert sum(pieces[1:], pieces[0]) == whole
     with pytest.raises(ValueError, match="legends"):
         whole + ConfusionMatrix(legend_of(7))
 
 
-def test_merging_classes():
-    matrix = ConfusionMatrix(legend_of(3), [[5, 1, 2], [0, 7, 3], [4, 0, 9]])
-    merged = matrix.merge([["C1", "C3"], ["C2"]], legend_of(2))
-    np.testing.assert_array_equal(merged.counts, [[5 + 2 + 4 + 9, 1 + 0], [0 + 3, 7]])
+def test_several_classes_count_as_one():
+    matrix = np.array([[5, 3, 1], [2, 7, 0], [1, 1, 20]])
+    np.testing.assert_array_equal(confusion.as_one_class(matrix, [0, 1]), [[17, 1], [2, 20]])
+    np.testing.assert_array_equal(confusion.as_one_class(np.stack([matrix] * 2), [0, 1])[1], [[17, 1], [2, 20]])
+    assert confusion.iou_as_one(matrix, [0, 1]) == 17 / 20
+    assert confusion.iou_as_one(matrix, [0]) == 5 / 12
+    assert confusion.iou_as_one(matrix, []) is None
+    assert confusion.iou_as_one(np.diag([5, 0, 0]), [1]) is None
+    for k, row in enumerate(confusion.figures(matrix, legend_of(3)).classes):
+        assert confusion.iou_as_one(matrix, [k]) == row.iou
 
 
 def test_files_state_the_orientation(tmp_path):

@@ -9,10 +9,9 @@ from scipy import ndimage, stats
 from pitmap.accuracy.census import confusion, resampling
 from pitmap.accuracy.census.resampling import (
     GroundCells,
-    correlation_reach,
+    correlation_length,
     correlogram_of,
     figure_table,
-    ground_blocks,
     holm,
     intervals,
     lag_sums,
@@ -22,6 +21,12 @@ from pitmap.accuracy.census.resampling import (
 from pitmap.legend import LandCoverClass, Legend
 
 LEGEND = Legend(LandCoverClass(i, f"C{i}", f"class {i}", "#808080") for i in range(1, 4))
+
+
+def ground_blocks(mapped, reference, classes, length=None):
+    cells = GroundCells(mapped.shape, classes)
+    cells.add(mapped, reference)
+    return cells.blocks(length)
 
 
 def field(generator, size, sigma):
@@ -55,14 +60,14 @@ def test_table_equals_the_figures_of_each_matrix():
 def test_cells_and_blocks_hold_every_pixel_once_whatever_the_windows():
     mapped, reference = scene(np.random.default_rng(1), 150)
     mapped[:20] = 0
-    whole = ground_blocks(mapped, reference, 3, reach=5)
+    whole = ground_blocks(mapped, reference, 3, length=5)
     np.testing.assert_array_equal(whole.matrices.sum(axis=0), confusion.count(mapped, reference, 3))
     cells = GroundCells((150, 150), 3)
     for row in range(0, 150, 64):
         for col in range(0, 150, 49):
             part = slice(row, row + 64), slice(col, col + 49)
             cells.add(mapped[part], reference[part], row, col)
-    pieces = cells.blocks(reach=5)
+    pieces = cells.blocks(length=5)
     np.testing.assert_array_equal(pieces.matrices, whole.matrices)
     np.testing.assert_array_equal(pieces.groups, whole.groups)
     assert whole.block_pixels >= 4 * 5
@@ -77,7 +82,7 @@ def test_a_region_limits_the_blocks():
     mapped, reference = scene(np.random.default_rng(1), 100)
     region = np.zeros(mapped.shape, np.bool_)
     region[:, :37] = True
-    blocks = ground_blocks(mapped, reference, 3, region, reach=3)
+    blocks = ground_blocks(np.where(region, mapped, 0), reference, 3, length=3)
     np.testing.assert_array_equal(blocks.matrices.sum(axis=0), confusion.count(mapped[region], reference[region], 3))
 
 
@@ -102,13 +107,13 @@ def test_correlogram_against_pairs_counted_one_by_one():
         assert total[d] == pytest.approx(np.outer(x, x)[lag == d].sum(), abs=1e-6)
 
 
-def test_reach():
-    assert correlation_reach(np.array([1, 0.8, 0.3, 0.05, 0.2])) == 3
-    assert correlation_reach(np.array([1, 0.8, np.nan, 0.5])) == 2
-    assert correlation_reach(np.ones(7)) == 7
+def test_correlation_length():
+    assert correlation_length(np.array([1, 0.8, 0.3, 0.05, 0.2])) == 3
+    assert correlation_length(np.array([1, 0.8, np.nan, 0.5])) == 2
+    assert correlation_length(np.ones(7)) == 7
     nothing = np.zeros((8, 8), np.bool_)
-    assert correlation_reach(correlogram_of(lag_sums(nothing, ~nothing, 3))) == 1
-    assert correlation_reach(correlogram_of(lag_sums(nothing, nothing, 3))) == 1
+    assert correlation_length(correlogram_of(lag_sums(nothing, ~nothing, 3))) == 1
+    assert correlation_length(correlogram_of(lag_sums(nothing, nothing, 3))) == 1
 
 
 def test_for_independent_errors_the_naive_error_comes_out():
@@ -118,7 +123,7 @@ def test_for_independent_errors_the_naive_error_comes_out():
         reference = generator.integers(1, 4, (200, 200)).astype(np.uint8)
         wrong = generator.uniform(size=reference.shape) < 0.2
         blocks = ground_blocks(np.where(wrong, reference % 3 + 1, reference).astype(np.uint8), reference, 3)
-        assert blocks.reach_pixels == 1
+        assert blocks.correlation_length == 1
         result = intervals(blocks.matrices, LEGEND, blocks.groups, draws=500, seed=seed)
         ratios.append(result.figures["overall_accuracy"].standard_error / np.sqrt(0.2 * 0.8 / reference.size))
     assert np.mean(ratios) == pytest.approx(1.02, abs=0.08)
@@ -151,7 +156,7 @@ def test_paired_difference_sees_what_two_intervals_do_not():
     better = mapped.copy()
     mended = (mapped != reference) & (generator.uniform(size=mapped.shape) < 0.05)
     better[mended] = reference[mended]
-    a, b = (ground_blocks(m, reference, 3, reach=9) for m in (better, mapped))
+    a, b = (ground_blocks(m, reference, 3, length=9) for m in (better, mapped))
     single = [intervals(x.matrices, LEGEND, x.groups, draws=300).figures["overall_accuracy"] for x in (a, b)]
     assert single[0].lower < single[1].value  # the two intervals overlap
     differences = {d.name: d for d in paired_differences(a.matrices, b.matrices, LEGEND, a.groups, draws=300)}
@@ -168,7 +173,7 @@ def test_no_difference_is_a_possible_result():
     mapped, reference = scene(generator, 256)
     wrong = field(generator, 256, 2.0) > 1.1
     other = np.where(wrong, reference % 3 + 1, reference).astype(np.uint8)
-    a, b = (ground_blocks(m, reference, 3, reach=9) for m in (mapped, other))
+    a, b = (ground_blocks(m, reference, 3, length=9) for m in (mapped, other))
     result = paired_differences(a.matrices, b.matrices, LEGEND, a.groups, draws=300)
     assert not any(d.differs for d in result)
     same = paired_differences(a.matrices, a.matrices, LEGEND, a.groups, draws=100)
@@ -213,7 +218,7 @@ def test_a_class_in_few_blocks_has_no_interval():
 
 def test_sites_are_joined():
     generator = np.random.default_rng(10)
-    a, b = (ground_blocks(*scene(generator, 96), 3, reach=4) for _ in range(2))
+    a, b = (ground_blocks(*scene(generator, 96), 3, length=4) for _ in range(2))
     both = a + b
     assert len(both.matrices) == len(a.matrices) + len(b.matrices)
     assert len(np.unique(both.groups)) == len(np.unique(a.groups)) + len(np.unique(b.groups))

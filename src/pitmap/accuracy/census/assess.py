@@ -159,7 +159,7 @@ class Assessment:
                 "level": made.level,
                 "blocks": made.blocks,
                 "block_pixels": self.blocks.block_pixels,
-                "errors_correlated_up_to_pixels": self.blocks.reach_pixels,
+                "errors_correlated_up_to_pixels": self.blocks.correlation_length,
                 "draws": made.draws,
                 "warnings": list(made.warnings),
             },

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,16 @@ KAPPA_NOTE = (
     "Kappa compares the map with a chance agreement that no map maker uses, and hides whether the error is of quantity "
     "or of place; it is given only for comparison with other studies."
 )
+
+
+GLOBAL_FIGURES = (
+    "overall_accuracy", "kappa", "mean_producers_accuracy", "mean_users_accuracy", "mean_iou", "mean_f1", "quantity",
+    "allocation", "exchange", "shift",
+)  # fmt: skip
+"""The figures of a whole matrix, in the order of ``figure_table``."""
+
+CLASS_FIGURES = ("producers_accuracy", "users_accuracy", "iou", "f1")
+"""The figures of each class, in the order of ``class_figures``."""
 
 
 @dataclass(frozen=True)
@@ -158,17 +168,6 @@ class ConfusionMatrix:
         """All figures that follow from the counts."""
         return figures(self.counts, self.legend)
 
-    def merge(self, groups: Sequence[Sequence[str]], legend: Legend) -> ConfusionMatrix:
-        """The matrix of a coarser legend.
-
-        Args:
-            groups: The class keys that are merged into each class of ``legend``, in its order; keys that are left out
-                are not counted.
-            legend: The coarser legend.
-        """
-        membership = np.array([[key in group for key in self.legend.keys] for group in groups]).astype(np.int64)
-        return ConfusionMatrix(legend, membership @ self.counts @ membership.T)
-
     def to_json(self) -> dict[str, Any]:
         """Orientation, class keys and counts as plain Python values."""
         return {"orientation": ORIENTATION, "classes": self.legend.keys, "counts": self.counts.tolist()}
@@ -234,35 +233,61 @@ def count(
 def figures(counts: ArrayLike, legend: Legend) -> Figures:
     """The figures of a matrix of counts, areas or shares.
 
-    Formulas: Chen et al. (2022) eq. 1 to 5; quantity, allocation, exchange and shift after Pontius and Millones (2011)
-    and Pontius and Santacruz (2014).
-
     Args:
         counts: ``(K, K)``, rows = map, columns = reference, not negative.
         legend: The K classes.
     """
     x = np.asarray(counts, np.float64)
-    total, agreed, mapped, reference = x.sum(), np.diag(x), x.sum(axis=1), x.sum(axis=0)
-    pa, ua, iou, f1 = class_figures(x)
+    total, agreed, mapped, reference = float(x.sum()), np.diag(x), x.sum(axis=1), x.sum(axis=0)
+    table = figure_table(x)
+    whole = {name: _defined(value) for name, value in zip(GLOBAL_FIGURES, table, strict=False)}
+    of_classes = table[len(GLOBAL_FIGURES) :].reshape(len(legend), len(CLASS_FIGURES))
     per_class = tuple(
         ClassFigures(c.code, c.key, c.name, float(m), float(r), float(a), *map(_defined, values))
-        for c, m, r, a, *values in zip(legend, mapped, reference, agreed, pa, ua, iou, f1, strict=True)
+        for c, m, r, a, values in zip(legend, mapped, reference, agreed, of_classes, strict=True)
     )
-    means = (_mean(iou), _mean(pa), _mean(ua), _mean(f1))
     if total == 0:
-        return Figures(0.0, None, None, *means, None, None, None, None, None, None, None, per_class)
-    oa = agreed.sum() / total
-    chance = (mapped * reference).sum() / total**2
-    kappa = (oa - chance) / (1 - chance) if not np.isclose(chance, 1.0, rtol=0, atol=1e-12) else np.nan
-    quantity, allocation, exchange = disagreement(x)
+        return Figures(
+            total=0.0, **whole, majority_class=None, majority_accuracy=None, majority_mean_iou=None, classes=per_class
+        )
     majority = int(reference.argmax())
-    majority_accuracy = float(reference[majority] / total)
+    accuracy = float(reference[majority] / total)
     return Figures(
-        float(total), float(oa), _defined(kappa), *means, quantity, allocation, exchange,
-        # The difference of two equal sums may leave a rest below zero.
-        max(allocation - exchange, 0.0), legend.classes[majority].key, majority_accuracy,
-        majority_accuracy / int((reference > 0).sum()), per_class,
+        total=total, **whole, majority_class=legend.classes[majority].key, majority_accuracy=accuracy,
+        majority_mean_iou=accuracy / int((reference > 0).sum()), classes=per_class,
     )  # fmt: skip
+
+
+def figure_table(counts: ArrayLike) -> NDArray[np.float64]:
+    """All figures of many matrices at once.
+
+    Formulas: Chen et al. (2022) eq. 1 to 5; quantity and allocation disagreement after Pontius and Millones (2011),
+    Int. J. Remote Sens. 32(15), 4407-4429; exchange and shift after Pontius and Santacruz (2014), as in the R package
+    diffeR.
+
+    Args:
+        counts: ``(..., K, K)``, rows = map, columns = reference.
+
+    Returns:
+        ``(..., 10 + 4 K)``: ``GLOBAL_FIGURES``, then ``CLASS_FIGURES`` for each class; NaN where undefined.
+    """
+    x = np.asarray(counts, np.float64)
+    agreed, mapped, reference = np.diagonal(x, axis1=-2, axis2=-1), x.sum(axis=-1), x.sum(axis=-2)
+    per_class = class_figures(x)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        total = x.sum(axis=(-2, -1))
+        oa = agreed.sum(axis=-1) / total
+        chance = (mapped * reference).sum(axis=-1) / total**2
+        kappa = np.where(chance < 1 - 1e-12, (oa - chance) / (1 - chance), np.nan)
+        quantity = np.abs(mapped - reference).sum(axis=-1) / (2 * total)
+        allocation = np.minimum(mapped - agreed, reference - agreed).sum(axis=-1) / total
+        swapped = np.minimum(x, np.swapaxes(x, -1, -2)).sum(axis=(-2, -1)) - agreed.sum(axis=-1)
+        exchange = swapped / total
+        means = [_nanmean(figure) for figure in per_class]
+        # The difference of two equal sums may leave a rest below zero.
+        table = [oa, kappa, *means, quantity, allocation, exchange, np.maximum(allocation - exchange, 0)]
+    classes = np.moveaxis(per_class, 0, -1)  # (..., K, 4)
+    return np.concatenate([np.stack(table, axis=-1), classes.reshape(*x.shape[:-2], -1)], axis=-1)
 
 
 def class_figures(counts: NDArray) -> NDArray[np.float64]:
@@ -287,35 +312,39 @@ def class_figures(counts: NDArray) -> NDArray[np.float64]:
         )
 
 
-def disagreement(counts: NDArray) -> tuple[float, float, float]:
-    """Quantity, allocation and exchange disagreement as shares of the total; shift is allocation - exchange.
+def as_one_class(counts: NDArray[Any], classes: Sequence[int]) -> NDArray[Any]:
+    """Confusion matrices of several classes, taken as one, against the rest.
 
-    Pontius and Millones (2011), Int. J. Remote Sens. 32(15), 4407-4429; exchange after Pontius and Santacruz (2014), as
-    in the R package diffeR.
+    Args:
+        counts: ``(..., K, K)``, rows = map, columns = reference.
+        classes: Rows (and columns) of the classes.
+
+    Returns:
+        ``(..., 2, 2)``: the classes, then the rest.
     """
-    p = np.asarray(counts, np.float64) / np.sum(counts)
-    agreed, mapped, reference = np.diag(p), p.sum(axis=1), p.sum(axis=0)
-    quantity = np.abs(mapped - reference).sum() / 2
-    allocation = np.minimum(mapped - agreed, reference - agreed).sum()
-    exchange = 2 * np.triu(np.minimum(p, p.T), 1).sum()
-    return float(quantity), float(allocation), float(exchange)
+    membership = np.zeros((2, counts.shape[-1]), np.int64)
+    membership[1] = 1
+    membership[:, list(classes)] = [[1], [0]]
+    return membership @ counts @ membership.T
 
 
-def pooled(matrices: Iterable[ConfusionMatrix]) -> ConfusionMatrix:
-    """The sum of the matrices of several blocks, sites or dates.
+def iou_as_one(counts: NDArray[Any], classes: Sequence[int]) -> float | None:
+    """IoU of several classes taken as one, such as those that are mines; None without any and where it is undefined.
 
-    Raises:
-        ValueError: No matrix, or different legends.
+    Args:
+        counts: ``(K, K)``, rows = map, columns = reference.
+        classes: Rows (and columns) of the classes.
     """
-    first, *rest = matrices
-    for matrix in rest:
-        first = first + matrix
-    return first
+    if not classes:
+        return None
+    return _defined(class_figures(as_one_class(np.asarray(counts), classes))[CLASS_FIGURES.index("iou"), 0])
 
 
 def _defined(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _mean(values: NDArray[np.float64]) -> float | None:
-    return float(np.nanmean(values)) if np.isfinite(values).any() else None
+def _nanmean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    defined = np.isfinite(values)
+    number = defined.sum(axis=-1)
+    return np.where(defined, values, 0.0).sum(axis=-1) / np.where(number > 0, number, np.nan)

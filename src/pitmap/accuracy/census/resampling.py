@@ -1,11 +1,11 @@
 """Intervals for census figures and for the difference of two maps, by resampling blocks of ground.
 
 Errors of a map cluster: neighbouring pixels are wrong together, so a formula for independent pixels gives intervals
-that are many times too narrow. Blocks that are large beside the reach of that correlation are nearly independent, and
-drawing them with replacement shows how far a figure would move on other ground of the same kind (Lahiri 2003,
-Resampling Methods for Dependent Data, ch. 12). The block size comes from the correlogram of the errors. What is left of
-the correlation across the edges of blocks makes the variance of blocks of side b too small by a part that goes with
-1 / b; comparing it with that of half blocks takes the part out: ``V = 2 V(b) - V(b / 2)``.
+that are many times too narrow. Blocks that are large beside the correlation length of the errors are nearly
+independent, and drawing them with replacement shows how far a figure would move on other ground of the same kind
+(Lahiri 2003, Resampling Methods for Dependent Data, ch. 12). The block size comes from the correlogram of the errors.
+What is left of the correlation across the edges of blocks makes the variance of blocks of side b too small by a part
+that goes with 1 / b; comparing it with that of half blocks takes the part out: ``V = 2 V(b) - V(b / 2)``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft, stats
 
-from pitmap.accuracy.census.confusion import class_figures
+from pitmap.accuracy.census.confusion import CLASS_FIGURES, GLOBAL_FIGURES, figure_table
 from pitmap.legend import Legend
 
 DRAWS = 2000
@@ -32,8 +32,8 @@ FEW_CLASS_BLOCKS = 5
 CORRELATED = 0.1
 """Errors count as correlated up to the lag where their correlation falls below this."""
 
-REACHES = 4
-"""Side of a block in reaches of the correlation."""
+CORRELATION_LENGTHS = 4
+"""Side of a block in correlation lengths of the errors."""
 
 CELLS = 64
 """Most cells along a side of the ground."""
@@ -122,39 +122,6 @@ class Difference:
     differs: bool
 
 
-GLOBAL_FIGURES = (
-    "overall_accuracy", "kappa", "mean_producers_accuracy", "mean_users_accuracy", "mean_iou", "mean_f1", "quantity",
-    "allocation", "exchange", "shift",
-)  # fmt: skip
-CLASS_FIGURES = ("producers_accuracy", "users_accuracy", "iou", "f1")
-
-
-def figure_table(counts: ArrayLike) -> NDArray[np.float64]:
-    """All figures of many matrices at once.
-
-    Args:
-        counts: ``(..., K, K)``, rows = map, columns = reference.
-
-    Returns:
-        ``(..., 10 + 4 K)``: ``GLOBAL_FIGURES``, then ``CLASS_FIGURES`` for each class; NaN where undefined.
-    """
-    x = np.asarray(counts, np.float64)
-    agreed, mapped, reference = np.diagonal(x, axis1=-2, axis2=-1), x.sum(axis=-1), x.sum(axis=-2)
-    per_class = class_figures(x)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        total = x.sum(axis=(-2, -1))
-        oa = agreed.sum(axis=-1) / total
-        chance = (mapped * reference).sum(axis=-1) / total**2
-        kappa = np.where(chance < 1 - 1e-12, (oa - chance) / (1 - chance), np.nan)
-        quantity = np.abs(mapped - reference).sum(axis=-1) / (2 * total)
-        swapped = np.minimum(x, np.swapaxes(x, -1, -2)).sum(axis=(-2, -1)) - agreed.sum(axis=-1)
-        allocation, exchange = 1 - oa - quantity, swapped / total
-        means = [_nanmean(figure) for figure in per_class]
-        table = [oa, kappa, *means, quantity, allocation, exchange, np.maximum(allocation - exchange, 0)]
-    classes = np.moveaxis(per_class, 0, -1)  # (..., K, 4)
-    return np.concatenate([np.stack(table, axis=-1), classes.reshape(*x.shape[:-2], -1)], axis=-1)
-
-
 @dataclass(frozen=True)
 class GroundBlocks:
     """Confusion matrices of blocks of ground, each in up to four half blocks.
@@ -163,20 +130,20 @@ class GroundBlocks:
         matrices: Of half blocks, int64 ``(n, K, K)``, rows = map, columns = reference.
         groups: The block of each half block, ``(n,)``.
         block_pixels: Side of a block in pixels.
-        reach_pixels: Distance up to which errors are correlated.
+        correlation_length: Distance in pixels up to which errors are correlated.
     """
 
     matrices: NDArray[np.int64]
     groups: NDArray[np.int64]
     block_pixels: int
-    reach_pixels: int
+    correlation_length: int
 
     def __add__(self, other: GroundBlocks) -> GroundBlocks:
         """The blocks of two sites, or of other ground."""
         offset = int(self.groups.max(initial=-1)) + 1
         return GroundBlocks(
             np.concatenate([self.matrices, other.matrices]), np.concatenate([self.groups, other.groups + offset]),
-            max(self.block_pixels, other.block_pixels), max(self.reach_pixels, other.reach_pixels),
+            max(self.block_pixels, other.block_pixels), max(self.correlation_length, other.correlation_length),
         )  # fmt: skip
 
 
@@ -343,14 +310,14 @@ class GroundCells:
             self._lag_sums[:, : longest + 1] += sums
             self._windows += 1
 
-    def blocks(self, reach: int | None = None) -> GroundBlocks:
-        """The ground as blocks whose side is at least ``REACHES`` times the reach of the correlation of errors.
+    def blocks(self, length: int | None = None) -> GroundBlocks:
+        """The ground as blocks at least ``CORRELATION_LENGTHS`` times as wide as the correlation length of the errors.
 
         Args:
-            reach: In pixels, by default from the correlogram of what was added.
+            length: Correlation length in pixels, by default from the correlogram of what was added.
         """
-        reach = correlation_reach(correlogram_of(self._lag_sums)) if reach is None else reach
-        half = max(1, ceil(REACHES * reach / 2 / self.cell))  # in cells
+        length = correlation_length(correlogram_of(self._lag_sums)) if length is None else length
+        half = max(1, ceil(CORRELATION_LENGTHS * length / 2 / self.cell))  # in cells
         rows, cols = self.counts.shape[:2]
         halves = np.add.reduceat(np.add.reduceat(self.counts, np.arange(0, rows, half), 0), np.arange(0, cols, half), 1)
         block_row, block_col = np.indices(halves.shape[:2]) // 2
@@ -358,31 +325,8 @@ class GroundCells:
         matrices = halves.reshape(-1, self.classes, self.classes)
         used = matrices.any(axis=(1, 2))
         return GroundBlocks(
-            matrices[used], np.unique(groups[used], return_inverse=True)[1], 2 * half * self.cell, reach
+            matrices[used], np.unique(groups[used], return_inverse=True)[1], 2 * half * self.cell, length
         )
-
-
-def ground_blocks(
-    map_codes: NDArray,
-    reference_codes: NDArray,
-    classes: int,
-    region: NDArray[np.bool_] | None = None,
-    reach: int | None = None,
-) -> GroundBlocks:
-    """Confusion matrices of blocks of ground, their size from the correlogram of the errors.
-
-    Args:
-        map_codes: Class codes ``(H, W)``; 0 is not counted.
-        reference_codes: Class codes ``(H, W)``; 0 is not counted.
-        classes: K.
-        region: The ground ``(H, W)``; by default all.
-        reach: Distance up to which errors are correlated, in pixels; give the same for maps that are compared.
-    """
-    if region is not None:
-        map_codes = np.where(region, map_codes, 0)
-    cells = GroundCells((map_codes.shape[0], map_codes.shape[1]), classes)
-    cells.add(map_codes, reference_codes)
-    return cells.blocks(reach)
 
 
 def lag_sums(errors: NDArray, compared: NDArray[np.bool_], longest: int) -> NDArray[np.float64]:
@@ -422,10 +366,10 @@ def correlogram_of(sums: NDArray[np.float64]) -> NDArray[np.float64]:
         return covariance / (covariance[0] if covariance[0] > 0 else np.nan)
 
 
-def correlation_reach(correlation: NDArray[np.float64]) -> int:
+def correlation_length(correlation: NDArray[np.float64]) -> int:
     """Distance in pixels at which a correlogram first falls below ``CORRELATED``; its length where it never does.
 
-    Without errors, or with nothing but errors, there is no correlogram, and the reach is 1.
+    Without errors, or with nothing but errors, there is no correlogram, and the length is 1.
     """
     if not np.isfinite(correlation[0]):
         return 1
@@ -528,9 +472,3 @@ def _p_value(value: float, error: float, blocks: int) -> float | None:
     if error == 0:
         return 1.0 if value == 0 else 0.0
     return float(2 * stats.t.sf(abs(value) / error, blocks - 1))
-
-
-def _nanmean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    defined = np.isfinite(values)
-    number = defined.sum(axis=-1)
-    return np.where(defined, values, 0.0).sum(axis=-1) / np.where(number > 0, number, np.nan)

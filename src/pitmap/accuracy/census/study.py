@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from pitmap.accuracy.census.agreement import AgreementByPlace
 from pitmap.accuracy.census.assess import Assessment, assess_arrays
 from pitmap.accuracy.census.confidence import Reliability
-from pitmap.accuracy.census.places import Places
 from pitmap.files import write_json
 from pitmap.grid import blocks
 from pitmap.networks.model_file import read_card
@@ -85,7 +85,7 @@ class StudyAccuracy:
     pooled: GroundAccuracy
     reliability: Reliability
     scenes: Mapping[str, GroundAccuracy]
-    ground: Places
+    ground: AgreementByPlace
 
     def summary(self) -> str:
         """One line on the accuracy over the test ground."""
@@ -152,7 +152,7 @@ def assess_study(study: Study, model: Path, observer: Observer = SILENT) -> Stud
     grids, groups = [s.info.grid for s in scenes], [s.group for s in scenes]
     believed = Reliability.of([], [])
     by_scene: dict[str, GroundAccuracy] = {}
-    test, labelled = (Places(grids, groups, len(samples.legend)) for _ in range(2))
+    test, labelled = (AgreementByPlace(grids, groups, len(samples.legend)) for _ in range(2))
     for i, scene in enumerate(scenes):
         observer.progress("comparing maps and labels", i / len(scenes))
         result, reliability = _assess_scene(study, samples, i, scene, test, labelled)
@@ -173,7 +173,7 @@ def assess_study(study: Study, model: Path, observer: Observer = SILENT) -> Stud
 
 
 def _assess_scene(
-    study: Study, samples: SampleSet, number: int, scene: Scene, test: Places, labelled: Places
+    study: Study, samples: SampleSet, number: int, scene: Scene, test: AgreementByPlace, labelled: AgreementByPlace
 ) -> tuple[GroundAccuracy, Reliability]:
     """A scene by blocks; its cells are counted into the places."""
     files, grid, legend = study.results.map(scene.name), scene.info.grid, samples.legend

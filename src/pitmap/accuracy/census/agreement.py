@@ -14,7 +14,7 @@ from pitmap.files import replacing
 from pitmap.grid import Grid
 
 
-class Places:
+class AgreementByPlace:
     """Counts of the scenes of a study by place.
 
     Scenes on one grid are dates of one place: what lies on the same ground is not independent and is counted together.
@@ -29,7 +29,7 @@ class Places:
     def __init__(self, grids: Sequence[Grid], groups: Sequence[str], classes: int) -> None:
         self.grids, self.groups, self.classes = list(grids), list(groups), classes
         self._cells: dict[int, GroundCells] = {}
-        self._reaches: dict[int, int] = {}
+        self._lengths: dict[int, int] = {}
         self._bare: dict[int, NDArray[np.int64]] = {}
 
     def add(self, scene: int, map_codes: NDArray, reference_codes: NDArray, row: int = 0, col: int = 0) -> None:
@@ -43,19 +43,19 @@ class Places:
         cells.add(map_codes, reference_codes, row, col)
 
     @property
-    def reaches(self) -> dict[int, int]:
+    def correlation_lengths(self) -> dict[int, int]:
         """Distance in pixels up to which the errors of each place are correlated, by number of its first scene."""
-        own = {place: cells.blocks().reach_pixels for place, cells in self._cells.items() if cells.counts.any()}
-        return own | self._reaches
+        own = {place: cells.blocks().correlation_length for place, cells in self._cells.items() if cells.counts.any()}
+        return own | self._lengths
 
-    def blocks(self, reaches: Mapping[int, int] | None = None) -> GroundBlocks | None:
+    def blocks(self, lengths: Mapping[int, int] | None = None) -> GroundBlocks | None:
         """The blocks of all places; None where nothing was counted.
 
         Args:
-            reaches: By place, for maps that are compared: the same give the same blocks. By default their own.
+            lengths: By place, for maps that are compared: the same give the same blocks. By default their own.
         """
-        reaches = self.reaches if reaches is None else reaches
-        parts = [cells.blocks(reaches[place]) for place, cells in self._cells.items() if cells.counts.any()]
+        lengths = self.correlation_lengths if lengths is None else lengths
+        parts = [cells.blocks(lengths[place]) for place, cells in self._cells.items() if cells.counts.any()]
         bare = {scene: matrix for scene, matrix in sorted(self._bare.items()) if matrix.any()}
         if bare:
             groups = np.unique([self.groups[scene] for scene in bare], return_inverse=True)[1]
@@ -63,17 +63,17 @@ class Places:
             parts.append(GroundBlocks(np.stack(list(bare.values())), groups, side, 0))
         return sum(parts[1:], parts[0]) if parts else None
 
-    def __add__(self, other: Places) -> Places:
+    def __add__(self, other: AgreementByPlace) -> AgreementByPlace:
         """The counts of two maps of the same scenes together, such as those of two seeds."""
-        both = Places(self.grids, self.groups, self.classes)
+        both = AgreementByPlace(self.grids, self.groups, self.classes)
         for part in (self, other):
             for place, cells in part._cells.items():
                 target = both._cells.setdefault(place, GroundCells(self.grids[place].shape, self.classes))
                 target.counts = target.counts + cells.counts
             for scene, matrix in part._bare.items():
                 both._bare[scene] = both._bare.get(scene, 0) + matrix
-        first, second = self.reaches, other.reaches
-        both._reaches = {place: max(first.get(place, 1), second.get(place, 1)) for place in {**first, **second}}
+        first, second = self.correlation_lengths, other.correlation_lengths
+        both._lengths = {place: max(first.get(place, 1), second.get(place, 1)) for place in {**first, **second}}
         return both
 
     def write(self, path: Path) -> None:
@@ -83,24 +83,24 @@ class Places:
             OutputError: The file cannot be written.
         """
         arrays = {f"cells-{place}": cells.counts for place, cells in sorted(self._cells.items())}
-        arrays |= {f"reach-{place}": np.array(reach) for place, reach in sorted(self.reaches.items())}
+        arrays |= {f"length-{place}": np.array(length) for place, length in sorted(self.correlation_lengths.items())}
         arrays |= {f"bare-{scene}": matrix for scene, matrix in sorted(self._bare.items())}
         with replacing(path) as temporary:
             np.savez_compressed(temporary, allow_pickle=False, **arrays)
 
     @classmethod
-    def read(cls, path: Path, grids: Sequence[Grid], groups: Sequence[str], classes: int) -> Places:
+    def read(cls, path: Path, grids: Sequence[Grid], groups: Sequence[str], classes: int) -> AgreementByPlace:
         """The counts that ``write`` wrote, for the same scenes."""
-        places = cls(grids, groups, classes)
+        agreement = cls(grids, groups, classes)
         with np.load(path, allow_pickle=False) as arrays:
             for key in arrays.files:
                 kind, number = key.split("-")
                 if kind == "cells":
-                    cells = GroundCells(places.grids[int(number)].shape, classes)
+                    cells = GroundCells(agreement.grids[int(number)].shape, classes)
                     cells.counts = arrays[key]
-                    places._cells[int(number)] = cells
-                elif kind == "reach":
-                    places._reaches[int(number)] = int(arrays[key])
+                    agreement._cells[int(number)] = cells
+                elif kind == "length":
+                    agreement._lengths[int(number)] = int(arrays[key])
                 else:
-                    places._bare[int(number)] = arrays[key]
-        return places
+                    agreement._bare[int(number)] = arrays[key]
+        return agreement
