@@ -11,7 +11,8 @@ from pitmap.imagery.control import fit_control, write_residuals
 from pitmap.imagery.control_points import ControlPoint, read_control_points
 from pitmap.imagery.heights import Heights, level
 from pitmap.imagery.rpc import apply_affine
-from pitmap.simulate.product import Pushbroom, fit_rpc
+from pitmap.simulate.camera import Pushbroom
+from pitmap.simulate.rpc_fit import fit_rpc
 
 CAMERA = Pushbroom(112.43, 34.6, 280.0, 15.0, 192.0, 500, 520, 3.24)
 RPC = fit_rpc(CAMERA, (0.0, 600.0))

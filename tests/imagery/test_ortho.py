@@ -12,7 +12,8 @@ from pitmap.grid import Grid, Window
 from pitmap.imagery.heights import Heights, level, undulation
 from pitmap.imagery.ortho import MapModel, OrthoMap, footprint, grid_of, orthorectify, utm_zone
 from pitmap.raster.writing import Layout, write_cog
-from pitmap.simulate.product import Ground, Pushbroom, fit_rpc, ground_of_pixels
+from pitmap.simulate.camera import Ground, Pushbroom, ground_of_pixels
+from pitmap.simulate.rpc_fit import fit_rpc
 
 
 class Pixels:

@@ -7,7 +7,8 @@ from rasterio.transform import RPCTransformer
 from analytic_ground import as_rasterio
 from pitmap.errors import ProductError
 from pitmap.imagery.rpc import IDENTITY, WGS84, Rpc, format_rpb, from_gdal, parse_rpb
-from pitmap.simulate.product import Pushbroom, fit_rpc
+from pitmap.simulate.camera import Pushbroom
+from pitmap.simulate.rpc_fit import fit_rpc
 
 CAMERA = Pushbroom(112.4, 34.6, 280.0, 15.0, 192.0, 6908, 7300, 3.24)
 

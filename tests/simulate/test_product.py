@@ -6,18 +6,11 @@ import pytest
 from analytic_ground import smooth
 from pitmap.grid import Window
 from pitmap.imagery.gaofen import open_product
-from pitmap.imagery.heights import declared_datum, undulation
+from pitmap.imagery.heights import declared_datum
 from pitmap.imagery.radiometry import coefficients, to_radiance, to_reflectance
-from pitmap.imagery.rpc import WGS84
 from pitmap.raster.reading import describe, open_raster
-from pitmap.simulate.product import (
-    Ground,
-    ProductOptions,
-    Pushbroom,
-    fit_rpc,
-    ground_of_pixels,
-    write_product,
-)
+from pitmap.simulate.camera import Ground, ground_of_pixels
+from pitmap.simulate.product import ProductOptions, write_product
 
 
 @pytest.fixture(scope="module")
@@ -62,45 +55,6 @@ def test_the_rpc_is_the_camera(product):
             assert gap.max() < 0.02
         else:  # the disagreement of real products
             assert 2 < gap.max() < 12
-
-
-def test_a_full_size_camera_is_fitted_to_a_fiftieth_of_a_pixel():
-    camera = Pushbroom(112.4, 34.6, 280.0, 15.0, 192.0, 6908, 7300, 3.24)
-    rpc = fit_rpc(camera, (-300.0, 1500.0))
-    rng = np.random.default_rng(1)
-    row, col = rng.uniform(0, 6908, 500), rng.uniform(0, 7300, 500)
-    height = rng.uniform(-300, 1500, 500)
-    found = rpc.project(*camera.locate(row, col, height), height)
-    assert np.hypot(found[0] - row, found[1] - col).max() < 0.02
-
-
-def test_a_line_of_sight_has_the_geometry_of_its_roll():
-    camera = Pushbroom(112.4, 34.6, 0.0, 15.0, 192.0, 101, 101, 3.24)
-    lon, lat = camera.locate(50.0, 50.0, np.array([0.0, 1000.0]))
-    assert (lon[0], lat[0]) == (pytest.approx(112.4, abs=1e-9), pytest.approx(34.6, abs=1e-9))
-    azimuth, _, distance = WGS84.inv(lon[0], lat[0], lon[1], lat[1])
-    # sin(incidence) = sin(roll) x (R + 631 km) / R, for a satellite to the right of a flight towards 192 degrees
-    assert np.degrees(np.arctan(distance / 1000)) == pytest.approx(16.53, abs=0.05)
-    assert azimuth % 360 == pytest.approx(282.0, abs=0.1)
-    rows = camera.locate(np.array([50.0, 51.0]), 50.0, 0.0)
-    azimuth, _, distance = WGS84.inv(rows[0][0], rows[1][0], rows[0][1], rows[1][1])
-    assert azimuth % 360 == pytest.approx(192.0, abs=0.1)
-    assert distance == pytest.approx(3.24, abs=0.02)
-
-
-def test_lines_of_sight_end_on_the_relief():
-    landscape = smooth(120, 140)
-    ground = Ground.of(landscape)
-    lon, lat = ground.geographic(np.array(60.0), np.array(70.0))
-    camera = Pushbroom(float(lon), float(lat), ground.level, 15.0, 192.0, 200, 200, 3.24)
-    row, col = ground_of_pixels(camera, ground, Window(40, 60, 100, 90))
-    x = np.array([6, 50, 95])
-    elevation = ground.sample(ground.elevation, row, col)[0][np.ix_(x, x - 6)]
-    lon, lat = ground.geographic(*(v[np.ix_(x, x - 6)].astype(np.float64) for v in (row, col)))
-    height = elevation + undulation(lon, lat)
-    exact = camera.locate(*np.meshgrid(40.0 + x, 60.0 + x - 6, indexing="ij"), height)
-    _, _, distance = WGS84.inv(lon, lat, *exact)
-    assert np.max(distance) < 0.02
 
 
 def test_numbers_are_the_inverse_calibration_of_the_ground(product, tmp_path):

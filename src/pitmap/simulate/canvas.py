@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,7 @@ class Canvas:
         return max(1, round(area_m2 / self.cell_m**2))
 
 
-def hundredths(value: NDArray | float) -> NDArray[np.int8]:
+def hundredths(value: NDArray[Any] | float) -> NDArray[np.int8]:
     """Tones and tints -1..1 as the canvas stores them."""
     return np.round(np.clip(value, -1, 1) * 100).astype(np.int8)
 
@@ -122,7 +123,9 @@ class Patch:
         inner_cols = (cols >= self.EDGE) & (cols < width - self.EDGE)
         return ~taken & inner_rows[:, None] & inner_cols
 
-    def paint(self, mask: Mask, material: NDArray | int, tone: NDArray | float, tint: NDArray | float) -> None:
+    def paint(
+        self, mask: Mask, material: NDArray[Any] | int, tone: NDArray[Any] | float, tint: NDArray[Any] | float
+    ) -> None:
         """Set material, tone and tint (-1..1) of the cells of ``mask``."""
         self.canvas.material[self.slices][mask] = np.broadcast_to(material, self.shape)[mask]
         self.canvas.tone[self.slices][mask] = hundredths(np.broadcast_to(tone, self.shape)[mask])
@@ -143,7 +146,7 @@ def blob(order: Field, free: Mask, cells: int) -> Mask:
 
     def below(rank: int) -> Mask:
         parts, _ = label(order <= levels[min(rank, len(levels) - 1)])
-        return parts == parts[seed]
+        return np.asarray(parts == parts[seed])
 
     rank = cells - 1
     region = below(rank)

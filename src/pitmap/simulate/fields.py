@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,7 @@ class _Parcels:
         self.lengthwise = rng.random(_KEYS) < 0.7
         self.edge = rng.random(_KEYS)
 
-    def at(self, down_m: NDArray, right_m: NDArray) -> tuple[NDArray[np.int64], NDArray, NDArray]:
+    def at(self, down_m: NDArray[Any], right_m: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
         """Key of the parcel, distance to the border of its block, and what that border is like (0..1)."""
         c, s = np.cos(self.angle), np.sin(self.angle)
         u, v = right_m * c + down_m * s, down_m * c - right_m * s
@@ -192,7 +193,7 @@ def _tenure(canvas: Canvas, hills: Field, rng: np.random.Generator) -> _Tenure:
     return _Tenure(key, border, edge, tilled)
 
 
-def _bare_parcels(size: NDArray, wanted_m2: float, rng: np.random.Generator) -> NDArray[np.int64]:
+def _bare_parcels(size: NDArray[Any], wanted_m2: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """Keys of parcels that lie bare: at random among those of ordinary size, until the area is reached."""
     candidates = np.flatnonzero((size > min(2000, 0.2 * wanted_m2)) & (size < np.clip(0.35 * wanted_m2, 1500, 30000)))
     chosen, total = [], 0.0
@@ -205,7 +206,7 @@ def _bare_parcels(size: NDArray, wanted_m2: float, rng: np.random.Generator) -> 
     return np.array(chosen, np.int64)
 
 
-def _parcel_tables(season: Season, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
+def _parcel_tables(season: Season, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Material, tone and tint by parcel key."""
     fallow = 1 - season.cereal - season.crop - season.orchard
     choice = rng.choice(
@@ -234,7 +235,7 @@ def _green_belt(canvas: Canvas) -> NDArray[np.bool_]:
     return (uniform_filter(built.astype(np.float32), 13) > 1e-3) | (uniform_filter(paved.astype(np.float32), 5) > 1e-3)
 
 
-def _cells(pixels: NDArray) -> NDArray:
+def _cells(pixels: NDArray[Any]) -> NDArray[Any]:
     """Values of pixels given to their 2 x 2 cells."""
     return pixels.repeat(2, 0).repeat(2, 1)
 

@@ -26,7 +26,7 @@ def coarse_shape(shape: tuple[int, int], times: int) -> tuple[int, int]:
 
 def node_positions(count: int, times: int) -> NDArray[np.float64]:
     """Where the samples of a coarse grid lie after refinement, in fine samples (the first fine sample is 0)."""
-    return np.arange(count, dtype=np.float64) * 2**times - (2**times - 1) / 2
+    return np.asarray(np.arange(count, dtype=np.float64) * 2**times - (2**times - 1) / 2)
 
 
 def doubled(coarse: Field) -> Field:
@@ -85,4 +85,4 @@ def ranks(field: Field) -> Field:
 def smoothstep(low: float, high: float, value: Field) -> Field:
     """0 below ``low``, 1 above ``high``, a cubic between them."""
     t = np.clip((value - np.float32(low)) / np.float32(high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+    return np.asarray(t * t * (3 - 2 * t))

@@ -67,12 +67,12 @@ def pit_areas(count: int, total_m2: float, largest_share: float, smallest_m2: fl
     span = np.log(largest / smallest_m2)
 
     def areas(power: float) -> NDArray[np.float64]:
-        return smallest_m2 * np.exp(span * rank**power)
+        return np.asarray(smallest_m2 * np.exp(span * rank**power))
 
     def excess(log_power: float) -> float:
         return float(areas(np.exp(log_power)).sum() - total_m2)
 
-    return areas(np.exp(brentq(excess, -9, 9))).tolist()[::-1]
+    return [float(area) for area in areas(np.exp(brentq(excess, -9, 9)))[::-1]]
 
 
 def dig(canvas: Canvas, row: float, col: float, area_m2: float, number: int, rng: np.random.Generator) -> Pit:
@@ -187,7 +187,7 @@ def _plane(patch: Patch, height: Field, where: Mask) -> Field:
     down, right = (np.broadcast_to(axis, patch.shape) for axis in (patch.down_m, patch.right_m))
     samples = np.stack([np.ones(int(where.sum())), down[where], right[where]], axis=1)
     (level, by_down, by_right), *_ = np.linalg.lstsq(samples, height[where].astype(np.float64), rcond=None)
-    return (level + by_down * patch.down_m + by_right * patch.right_m).astype(np.float32)
+    return np.asarray(level + by_down * patch.down_m + by_right * patch.right_m, np.float32)
 
 
 def _outline_order(patch: Patch, ground: Field, radius: float, cell_m: float, rng: np.random.Generator) -> Field:

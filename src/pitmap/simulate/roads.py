@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +111,7 @@ def _between(start: NDArray[np.intp], end: NDArray[np.intp], cols: int) -> tuple
     return start + half, end - half
 
 
-def _way_back(node: int, before: NDArray) -> list[int]:
+def _way_back(node: int, before: NDArray[Any]) -> list[int]:
     way = [int(node)]
     while before[way[-1]] >= 0:
         way.append(int(before[way[-1]]))

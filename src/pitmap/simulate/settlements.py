@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,8 +112,8 @@ def build(canvas: Canvas, row: float, col: float, area_m2: float, pattern: Patte
 
 
 def _lots(
-    pattern: Pattern, lot: NDArray[np.int64], x: NDArray, y: NDArray, rng: np.random.Generator
-) -> tuple[NDArray, NDArray, NDArray]:
+    pattern: Pattern, lot: NDArray[np.int64], x: NDArray[Any], y: NDArray[Any], rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Material, tone and tint of every cell from its lot and its place in the block."""
     roofs = rng.choice(list(pattern.roofs), 65536, p=list(pattern.roofs.values())).astype(np.uint8)
     has_house, has_wing = rng.random(65536) < 0.9, rng.random(65536) < 0.45

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,16 +205,16 @@ def _exits(canvas: Canvas, rng: np.random.Generator) -> list[tuple[float, float]
     ]
 
 
-def _block_means(cells: NDArray, size: int, blocks: tuple[int, int]) -> NDArray[np.float64]:
+def _block_means(cells: NDArray[Any], size: int, blocks: tuple[int, int]) -> NDArray[np.float64]:
     """Means over squares of cells, the last ones cut by the edge filled with 0."""
     rows, cols = blocks[0] * size, blocks[1] * size
     cells = cells[:rows, :cols]
     padded = np.pad(cells, ((0, rows - cells.shape[0]), (0, cols - cells.shape[1])))
-    return padded.reshape(blocks[0], size, blocks[1], size).mean(axis=(1, 3))
+    return np.asarray(padded.reshape(blocks[0], size, blocks[1], size).mean(axis=(1, 3)))
 
 
 def _count(reference: int, canvas: Canvas, composition: Composition) -> int:
-    return max(1, round(reference * (canvas.area_m2 / composition.area_m2) ** COUNT_EXPONENT))
+    return max(1, round(float(reference * (canvas.area_m2 / composition.area_m2) ** COUNT_EXPONENT)))
 
 
 def _spread(

@@ -79,7 +79,8 @@ def relief(shape: tuple[int, int], hills: Field, cell_m: float, rng: np.random.G
     height = refined(map_coordinates(smooth, at, order=1, mode="nearest"), times, shape)
     rough = refined(0.04 + hills, NODE.bit_length() - 1, shape)
     ravines = np.abs(fractal(shape, rng, 96, 4, roughness=0.5))
-    return height + rough * (14 * ravines + np.float32(0.6) * fractal(shape, rng, 32, 2, roughness=0.6))
+    fine = np.float32(0.6) * fractal(shape, rng, 32, 2, roughness=0.6)
+    return np.asarray(height + rough * (14 * ravines + fine))
 
 
 def drained_relief(steepness: Field, spacing_m: float, rng: np.random.Generator) -> Field:
@@ -179,7 +180,7 @@ def illumination(height: Field, cell_m: float, zenith_deg: float, azimuth_deg: f
     down, right, up = sun_direction(zenith_deg, azimuth_deg)
     by_row, by_col = np.gradient(height, cell_m)
     cosine = (up - down * by_row - right * by_col) / np.sqrt(1 + by_row**2 + by_col**2)
-    return np.maximum(cosine, 0).astype(np.float32)
+    return np.asarray(np.maximum(cosine, 0), np.float32)
 
 
 def cast_shadow(surface: Field, cell_m: float, zenith_deg: float, azimuth_deg: float, reach_m: float) -> Field:
