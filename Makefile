@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test check verify bench install install-test clean
+.PHONY: demo test check docs verify bench install install-test clean
 
 demo: install
 	$(BIN)/pitmap demo demo
@@ -15,6 +15,10 @@ check: install-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The page and the JSON schema of the project file, from the docstrings of its models.
+docs: install
+	$(BIN)/python -m pitmap.study.document docs
 
 # Training runs, full sizes and real data. Writes dated results to benchmarks/results.
 verify: install-test

@@ -5,7 +5,6 @@ from shapely.geometry import box
 
 from pitmap.errors import ProjectError
 from pitmap.study.study import load_study
-from pitmap.template import TEMPLATE
 from studies import grid, quilt, write_project, write_site
 
 
@@ -31,16 +30,6 @@ def test_a_short_file_works_and_takes_scale_and_names_from_the_image(folder):
     assert project.legend.keys[0] == "OPM"
     assert project.mine_classes == ["OPM"]
     assert project.results.folder == folder / "results"
-
-
-def test_the_written_template_is_valid_toml_with_known_keys_only(folder):
-    text = TEMPLATE.replace("site1.tif", "north.tif").replace("landuse.gpkg", "north-labels.tif")
-    (folder / "pitmap.toml").write_text(text)
-    assert load_study(folder / "pitmap.toml").project.name == "my study"
-    # Every commented key is a known one too.
-    lines = [line.removeprefix("# ") if "=" in line and "[[" not in line else line for line in text.splitlines()]
-    (folder / "all.toml").write_text("\n".join(lines))
-    assert "unknown key" not in problems_of(folder / "all.toml")
 
 
 def test_all_problems_are_listed_at_once_with_the_nearest_names(folder):

@@ -28,18 +28,20 @@ def demo(
     print(f"Report: {page}")
 
 
-def init(folder: Annotated[Path, typer.Argument(help="Folder of the study.")] = Path()) -> None:
-    """Write a commented pitmap.toml.
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder of the study.")] = Path(),
+    everything: Annotated[bool, typer.Option("--all", help="With every field, its default and its meaning.")] = False,
+) -> None:
+    """Write a commented pitmap.toml, and beside it the JSON schema with which editors complete and check it.
 
     Example: pitmap init my-study
     """
-    from pitmap.files import write_text
-    from pitmap.template import TEMPLATE
+    from pitmap.study.document import write_project_file
 
     path = folder / "pitmap.toml"
     if path.exists():
         raise OutputError(f"{path} exists already.", remedy="Choose another folder, or remove it first.")
-    write_text(path, TEMPLATE)
+    write_project_file(folder, everything=everything)
     print(f"Wrote {path}. Name your image and labels in it, then: pitmap run {path}")
 
 

@@ -14,17 +14,7 @@ from pitmap.errors import ImageError, PitmapError, ProjectError, nearest
 from pitmap.legend import Legend
 from pitmap.raster.reading import describe
 from pitmap.study.names import DEVICES, clashes
-from pitmap.study.schema import (
-    AccuracySection,
-    ClassSection,
-    CompareSection,
-    GroupTable,
-    MappingSection,
-    ProjectSection,
-    SamplesSection,
-    SiteSection,
-    TrainingSection,
-)
+from pitmap.study.schema import SiteSection, model_in
 
 if TYPE_CHECKING:
     from pitmap.study.scenes import Scene
@@ -69,15 +59,14 @@ def _locate(loc: tuple[int | str, ...]) -> tuple[str, str]:
 
 
 def _model_at(loc: tuple[int | str, ...]) -> type[BaseModel]:
-    sections: dict[str, type[BaseModel]] = {
-        "project": ProjectSection, "classes": ClassSection, "sites": SiteSection, "samples": SamplesSection,
-        "training": TrainingSection, "mapping": MappingSection, "accuracy": AccuracySection, "compare": CompareSection,
-    }  # fmt: skip
-    if not loc:
-        from pitmap.study.study import Study
+    """The model of the table at an error's location."""
+    from pitmap.study.study import Study
 
-        return Study
-    return GroupTable if "groups" in loc else sections[str(loc[0])]
+    model: type[BaseModel] = Study
+    for step in loc:
+        if step in model.model_fields and (inner := model_in(model.model_fields[str(step)].annotation)) is not None:
+            model = inner
+    return model
 
 
 def nearest_file(path: Path) -> str:

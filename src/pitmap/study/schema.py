@@ -1,8 +1,12 @@
-"""The project file: one ``pitmap.toml`` describes a study and every command reads it."""
+"""The project file: one ``pitmap.toml`` describes a study and every command reads it.
+
+The docstring of a field is its only description: the template of ``pitmap init``, the page of the documentation and the
+JSON schema are made from it, see ``document``. It says the unit, and the default where that is no plain value.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -10,80 +14,107 @@ from pitmap.study.asked import Asked
 
 
 class Section(BaseModel):
-    """A table of the project file: unknown keys are refused, values are not converted silently."""
+    """A table of the project file: unknown keys are refused, values are not converted silently.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Attributes:
+        starts: Values that the file of ``pitmap init`` has to begin with.
+        often: Further fields that it shows, commented out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    starts: ClassVar[dict[str, Any]] = {}
+    often: ClassVar[tuple[str, ...]] = ()
 
 
 class ProjectSection(Section):
-    """``[project]``."""
+    """``[project]``: what the study is called and where its results go."""
+
+    starts = {"name": "my study", "results": "results", "seed": 0}
 
     name: str = "study"
     """Shown in the report and stored in models and maps."""
     results: str = "results"
     """Folder for all results, relative to the project file."""
     seed: int = Field(0, ge=0, lt=2**32)
-    """Every random choice comes from it."""
+    """Every random choice comes from it, so that the same study gives the same files."""
 
 
 class ClassSection(Section):
-    """``[[classes]]``: one land-cover class. Default: the seven classes of Chen et al. (2022)."""
+    """``[[classes]]``: one land-cover class.
+
+    Default: the seven classes of Chen et al. (2022), OPM open-pit mine, WAT water, BUI building, BAS bare soil, ROA
+    road, VEG vegetation, WDA waste-dump area.
+    """
+
+    often = ("code", "key", "name", "colour")
 
     code: int = Field(ge=1, le=254)
-    key: str
-    name: str
-    colour: str = Field(pattern=r"^#[0-9a-fA-F]{6}$")
+    """Value in maps: 1, 2, 3, ... without gaps. 0 is always "no data / unlabelled"."""
+    key: str = Field(examples=["OPM"])
+    """Short name, which labels and options use."""
+    name: str = Field(examples=["open-pit mine"])
+    """Name in legends and reports."""
+    colour: str = Field(pattern=r"^#[0-9a-fA-F]{6}$", examples=["#d7191c"])
+    """Colour in maps and pictures, ``#rrggbb``."""
 
 
 class GroupTable(Section):
     """Groups of images from a CSV file, for ``split = "groups"``."""
 
-    table: str
+    table: str = Field(examples=["groups.csv"])
     """CSV file with a header."""
     file: str = "file"
-    """Column with the file name of the image."""
+    """Column with the file name of the image, with as many of its folders as are needed to tell images apart."""
     group: str = "group"
     """Column with the group."""
 
 
 class SiteSection(Section):
-    """``[[sites]]``: an image, or several of one kind, with labels."""
+    """``[[sites]]``: an image, or several of one kind, with labels.
+
+    At least one site of a study has labels; images of the others are mapped.
+    """
+
+    starts = {"name": "site1", "image": "site1.tif", "labels": "landuse.gpkg", "label_field": "class"}
+    often = ("bands", "scale", "offset", "label_values", "extent", "exclude", "corrections")
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Letters, digits, dot, hyphen, underscore: it names result files."""
     image: str
-    """Path or glob of the image(s), relative to the project file."""
-    bands: Annotated[list[int | str], Field(min_length=1)] | None = None
-    """Bands by number (from 1) or name, in the order in which the network sees them. Default: all."""
-    scale: float | None = Field(None, gt=0)
+    """Path of the image, or a pattern such as ``scenes/**/*.tif`` for several. A path that exists is no pattern."""
+    bands: Annotated[list[int | str], Field(min_length=1)] | None = Field(None, examples=[[1, 2, 3, 4]])
+    """Bands by number (from 1) or name, in the order in which the network sees them. Default: all but alpha."""
+    scale: float | None = Field(None, gt=0, examples=[0.0001])
     """Reflectance is ``DN x scale + offset``. Default: the file's own tags."""
-    offset: float | None = None
-    """See ``scale``."""
-    nodata: float | None = None
+    offset: float | None = Field(None, examples=[0.0])
+    """See ``scale``. Default: the file's own where that has the scale, too; else 0."""
+    nodata: float | None = Field(None, examples=[0])
     """A pixel is invalid where any band has this value. Default: the file's own; without one, 0 in all bands."""
-    group: str | None = None
-    """Group for ``split = "groups"``: all images of a group stay on one side."""
+    group: str | None = Field(None, examples=["north"])
+    """Group for ``split = "groups"``: all images of a group stay on one side. Default: each image by itself."""
     groups: GroupTable | None = None
-    """Groups of the images of a glob."""
+    """Groups of the images of a pattern, in place of ``group``. Default: none."""
     labels: str | None = None
     """Land-use layer (vector) or label raster; ``{stem}`` stands for the image's name without ending, ``{folder}`` for
     the folder that it lies in. Default: none, the images are mapped only."""
     label_layer: str | None = None
     """Layer of a vector file. Default: the only one."""
-    label_layers: dict[str, str] | None = None
-    """Layer name -> class key, for files with one layer a class."""
-    label_field: str | None = None
-    """Field that holds the class, in a vector layer."""
-    label_values: dict[str, str] | None = None
+    label_layers: dict[str, str] | None = Field(None, examples=[{"pits": "OPM", "lakes": "WAT"}])
+    """Layer name -> class key, for files with one layer a class. Default: none."""
+    label_field: str | None = Field(None, examples=["class"])
+    """Field that holds the class, as text or number, in a vector layer. Default: none, for rasters."""
+    label_values: dict[str, str] | None = Field(
+        None, examples=[{"quarry": "OPM", "lake": "WAT", "meadow": "VEG", "unknown": ""}]
+    )
     """Value of the field or the raster -> class key; "" leaves it unlabelled. Default: class keys, names or codes."""
     all_touched: bool = False
     """Whether polygons take every pixel they touch; default: those whose centre they cover."""
     extent: str | None = None
-    """Vector layer that bounds the study area."""
-    exclude: list[str] = []
+    """Vector layer that bounds the study area. Default: the whole image."""
+    exclude: list[str] = Field([], examples=[["clouds.gpkg"]])
     """Layers (vector, or rasters that are not 0 there) of clouds, shadows or other ground to leave out."""
     corrections: str | None = None
-    """Queue of `pitmap review`, filled in: labels of training ground that win over ``labels``; ``{stem}`` and
+    """Queue of ``pitmap review``, filled in: labels of training ground that win over ``labels``; ``{stem}`` and
     ``{folder}`` as there. Default: none."""
 
     @property
@@ -111,7 +142,7 @@ def _split(name: str) -> str:
 
 
 class SamplesSection(Section):
-    """``[samples]``."""
+    """``[samples]``: how images and labels are cut into patches, and how the ground is divided."""
 
     patch: int | None = Field(None, ge=32)
     """Side of a patch in pixels, a multiple of 32. Default: 512, or less (64 at least) where the sites are small."""
@@ -143,10 +174,14 @@ class SamplesSection(Section):
 
 
 class TrainingSection(Section):
-    """``[training]``: a recipe, and single fields that win over it. See ``pitmap.training.recipes``."""
+    """``[training]``: a recipe, and single fields that win over it."""
+
+    starts = {"recipe": "robust", "network": "unetplus"}
 
     recipe: Literal["robust", "paper"] = "robust"
+    """Set of settings: what measures best with few labels ("robust"), or what Chen et al. (2022) state ("paper")."""
     network: str = "unetplus"
+    """A name of ``pitmap networks``, or one's own as ``package.module:factory``."""
     options: dict[str, Any] = {}
     """Options of the network, such as ``fusion = "concat"``."""
     width: int | None = Field(None, ge=2)
@@ -183,12 +218,15 @@ class TrainingSection(Section):
 
 
 class MappingSection(Section):
-    """``[mapping]``."""
+    """``[mapping]``: how maps and mine polygons are made."""
+
+    starts = {"minimum_mapping_unit_m2": 1000.0}
+    often = ("mines", "test_time_augmentation", "probabilities")
 
     halo: Literal["exact"] | Annotated[int, Field(ge=0)] = "exact"
-    """Overlap of tiles that is thrown away; ``exact`` makes the tiled map equal the map of the whole scene."""
+    """Overlap of tiles that is thrown away, in pixels; ``exact`` makes the tiled map equal that of the whole scene."""
     tile: int | None = Field(None, ge=64)
-    """Side of a tile in pixels. Default: by device."""
+    """Side of a tile in pixels. Default: what the device's memory holds."""
     test_time_augmentation: bool = False
     """Mean of the eight flips and rotations: eight times the time."""
     probabilities: bool = False
@@ -197,26 +235,28 @@ class MappingSection(Section):
     """``auto`` takes bf16 where the device computes in it and the model gives the same map in it."""
     engine: str = "torch"
     """What runs the network: ``torch``, or one's own as ``package.module:name``."""
-    mines: list[str] | None = None
+    mines: list[str] | None = Field(None, examples=[["OPM"]])
     """Keys of the classes that become mine polygons. Default: OPM, or the class whose name says pit or mine."""
     minimum_mapping_unit_m2: float = Field(1000.0, ge=0)
-    """Smaller mine polygons are left out."""
+    """Smaller mine polygons are left out, in square metres."""
 
 
 class AccuracySection(Section):
-    """``[accuracy]``."""
+    """``[accuracy]``: what is known beside the labels."""
 
-    reference: str | None = None
-    """Points of `pitmap design`, labelled: `pitmap run` estimates accuracy and areas from them."""
+    often = ("reference",)
+
+    reference: str | None = Field(None, examples=["points.gpkg"])
+    """Points of ``pitmap design``, labelled: ``pitmap run`` estimates accuracy and areas from them. Default: none."""
 
 
 class CompareSection(Section):
-    """``[compare]``."""
+    """``[compare]``: what ``pitmap compare`` compares."""
 
     networks: Annotated[list[str], Field(min_length=1)] = [
         "fcn8s", "segnet", "unet", "resunet", "unetplusplus", "unetplus",
     ]  # fmt: skip
-    """Names such as ``unetplus``, variants such as ``unetplus:B1``, one's own as ``package.module:factory``."""
+    """Names of ``pitmap networks``, variants such as ``unetplus:B1``, one's own as ``package.module:factory``."""
     options: dict[str, dict[str, Any]] = {}
     """Options of a network by its entry in ``networks``, beside those of its variant."""
     seeds: int = Field(3, ge=1)
@@ -234,3 +274,10 @@ class CompareSection(Section):
         if unknown := [entry for entry in self.options if entry not in self.networks]:
             raise ValueError(f"options are given for {unknown[0]!r}, which is not among the networks")
         return self
+
+
+def model_in(annotation: Any) -> type[Section] | None:
+    """The model of a table that a field holds: itself, optional, or in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next((model for part in get_args(annotation) if (model := model_in(part)) is not None), None)
