@@ -262,6 +262,8 @@ class CompareSection(Section):
     seeds: int = Field(3, ge=1)
     """Number of seeds, from the project's on. A seed decides the split, the order and the weights."""
     splits: Annotated[list[Annotated[str, AfterValidator(_split)]], Field(min_length=1)] = ["blocks", "random"]
+    """Splits to train under, as in ``[samples]``: the difference between "random" and a split of the ground is what the
+    figures of random patches claim too much."""
     equal_training: bool = True
     """Whether the splits of a seed are brought to the same number of labelled training pixels, so that the difference
     between random and ground split is optimism and not a matter of more labels."""
