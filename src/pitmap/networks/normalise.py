@@ -42,11 +42,11 @@ def normalise(pixels: Tensor, valid: Tensor, gain: Tensor, bias: Tensor) -> Tens
     Args:
         pixels: (N, bands, H, W) of any real dtype, also uint16; values without data may be NaN.
         valid: (N, H, W), bool.
-        gain: (bands,), float32.
-        bias: (bands,), float32.
+        gain: (bands,), or (N, bands) for images of several scalings; float32.
+        bias: Likewise.
 
     Returns:
         ``pixels x gain + bias``, float32, (N, bands, H, W), on the device of ``pixels``; exactly 0 where not valid.
     """
-    scaled = torch.addcmul(bias[:, None, None], pixels.to(torch.float32), gain[:, None, None])
+    scaled = torch.addcmul(bias[..., None, None], pixels.to(torch.float32), gain[..., None, None])
     return torch.where(valid[:, None], scaled, 0.0)

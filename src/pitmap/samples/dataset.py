@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -225,40 +225,32 @@ class SampleSet:
         return counts[1:]
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Patches as they are read, before normalisation.
 
     Attributes:
         pixels: ``(N, band, patch, patch)`` in the images' own numbers.
         valid: ``(N, patch, patch)`` bool.
-        target: ``(N, patch, patch)`` int64 channel numbers; -1 is ignored.
-        scale: ``(N, band)`` float64.
-        offset: ``(N, band)`` float64.
+        codes: ``(N, patch, patch)`` uint8; 0 where unlabelled or without data.
+        scene: Number of each patch's scene, ``(N,)`` int64.
     """
 
     pixels: torch.Tensor
     valid: torch.Tensor
-    target: torch.Tensor
-    scale: torch.Tensor
-    offset: torch.Tensor
+    codes: torch.Tensor
+    scene: torch.Tensor
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same on another device; float64 stays on the processor where the device lacks it."""
-        return Batch(
-            self.pixels.to(device, non_blocking=True),
-            self.valid.to(device, non_blocking=True),
-            self.target.to(device, non_blocking=True),
-            self.scale,
-            self.offset,
-        )
+        """The same on another device."""
+        return Batch(*(part.to(device, non_blocking=True) for part in self))
 
-    def pin_memory(self) -> Batch:
-        """The same in page-locked memory, for copies to a GPU."""
-        return Batch(*(getattr(self, n).pin_memory() for n in ("pixels", "valid", "target", "scale", "offset")))
+    @property
+    def target(self) -> torch.Tensor:
+        """Channel numbers, ``(N, patch, patch)`` int64; -1 takes no part."""
+        return self.codes.to(torch.int64) - 1
 
 
-class PatchDataset(Dataset[tuple[NDArray, NDArray[np.bool_], NDArray[np.uint8], int]]):
+class PatchDataset(Dataset[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8], int]]):
     """The patches of one split.
 
     Under splits of the ground only the labels on the split's own ground count; under the random split all labels of a
@@ -294,7 +286,7 @@ class PatchDataset(Dataset[tuple[NDArray, NDArray[np.bool_], NDArray[np.uint8], 
             company += np.where(counts > 0, counts[1:].sum(), 0)
         return pixels[1:], company[1:]
 
-    def __getitem__(self, index: int) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.uint8], int]:
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8], int]:
         """Pixels ``(band, patch, patch)``, validity ``(patch, patch)``, codes ``(patch, patch)`` and the scene."""
         p, side = self.patches[index], self.samples.patch
         window = slice(p.row, p.row + side), slice(p.col, p.col + side)
@@ -310,15 +302,13 @@ class PatchDataset(Dataset[tuple[NDArray, NDArray[np.bool_], NDArray[np.uint8], 
         padded_codes[:height, :width] = codes
         return pixels, padded_valid, padded_codes, p.scene
 
-    def collate(self, items: list[tuple[NDArray, NDArray[np.bool_], NDArray[np.uint8], int]]) -> Batch:
+    def collate(self, items: list[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8], int]]) -> Batch:
         """Stack patches into a batch."""
         pixels, valid, codes, scenes = zip(*items, strict=True)
-        target = torch.from_numpy(np.stack(codes)).to(torch.int64) - 1
-        target[~torch.from_numpy(np.stack(valid))] = -1
+        known = np.stack(valid)
         return Batch(
             torch.from_numpy(np.stack(pixels)),
-            torch.from_numpy(np.stack(valid)),
-            target,
-            torch.tensor([self.samples.scenes[s].scales for s in scenes], dtype=torch.float64),
-            torch.tensor([self.samples.scenes[s].offsets for s in scenes], dtype=torch.float64),
+            torch.from_numpy(known),
+            torch.from_numpy(np.stack(codes) * known),
+            torch.tensor(scenes),
         )

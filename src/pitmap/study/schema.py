@@ -187,17 +187,23 @@ class TrainingSection(Section):
     width: int | None = Field(None, ge=2)
     """Channels of the first stage."""
     epochs: int | None = Field(None, ge=1)
+    """Passes over the training patches at most."""
+    steps: int | None = Field(None, ge=1)
+    """Steps of the training in place of epochs, as nearly as whole epochs allow."""
     batch: int | None = Field(None, ge=1)
-    """Patches a step."""
+    """Patches a step, over all devices together."""
     accumulate: int | None = Field(None, ge=1)
     """Steps whose gradients are added before the weights change."""
     learning_rate: float | None = Field(None, gt=0)
     weight_decay: float | None = Field(None, ge=0)
-    schedule: Literal["constant", "cosine"] | None = None
-    """Learning rate over the epochs; ``cosine`` warms up over the first 5 %."""
-    loss: Literal["cross_entropy", "dice_cross_entropy", "focal"] | None = None
-    class_weights: Literal["none", "root", "inverse", "median"] | None = None
-    """Weights of the classes from their frequency in the training ground."""
+    schedule: str | None = None
+    """Learning rate over the steps: ``constant``; ``cosine``, with a warm-up over the first 5 %; or one's own as
+    ``package.module:name``."""
+    loss: str | None = None
+    """``cross_entropy``, ``dice_cross_entropy``, ``focal``, or one's own as ``package.module:name``."""
+    class_weights: str | None = None
+    """Weights of the classes from their frequency in the training ground: ``none``, ``inverse``, its square ``root``,
+    ``median``, or one's own as ``package.module:name``."""
     label_smoothing: float | None = Field(None, ge=0, lt=1)
     augmentation: bool | None = None
     """The eight flips and rotations."""
@@ -205,16 +211,25 @@ class TrainingSection(Section):
     """Brightness and contrast jitter a band, as a share of its standard deviation."""
     mixing: float | None = Field(None, ge=0, le=1)
     """Probability that a rectangle of a patch is replaced by that of another patch."""
+    averaging: float | None = Field(None, ge=0, lt=1)
+    """Decay of the moving average of the weights that is validated and kept; 0 keeps the last weights."""
     early_stopping: int | None = Field(None, ge=0)
     """Epochs without a better validation score after which training ends; 0 never ends early."""
     monitor: Literal["loss", "miou"] | None = None
     """Validation figure that chooses the epoch."""
     precision: Literal["auto", "float32", "bf16"] | None = None
+    """``auto``: bf16 where the device has it, else float32."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int = Field(1, ge=1)
-    """Number of GPUs, used with Lightning's own strategies."""
+    """Number of GPUs, or of processes on the processor; a batch is divided between them."""
     workers: int = Field(0, ge=0)
     """Processes that read patches; reading is a memory copy, so 0 is right but for very many bands."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TrainingSection:
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("give epochs or steps, not both")
+        return self
 
 
 class MappingSection(Section):

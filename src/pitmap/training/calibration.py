@@ -6,16 +6,16 @@ class of a pixel does not change, only the probability that the network states f
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
+from pitmap.samples.dataset import Batch
 from pitmap.training.losses import IGNORED
-from pitmap.training.module import Segmentation
 
 LOG_TEMPERATURES = (-3.0, 3.0)
 """Range of the logarithm of the temperature."""
@@ -50,8 +50,6 @@ def fit_temperature(logits: Tensor, target: Tensor) -> float:
     if not labelled.any():
         return 1.0
     scores, wanted = logits[labelled].double(), target[labelled]
-    step = -(-len(wanted) // MOST_PIXELS)
-    scores, wanted = scores[::step], wanted[::step]
     # Convex in 1 / T, so that it falls to one minimum and rises from there in log T too.
     found = minimize_scalar(
         lambda t: float(nn.functional.cross_entropy(scores / np.exp(t), wanted)),
@@ -62,29 +60,41 @@ def fit_temperature(logits: Tensor, target: Tensor) -> float:
 
 
 def check_on_validation(
-    module: Segmentation, network: nn.Module, loader: DataLoader[Any], device: torch.device
+    network: nn.Module,
+    batches: Iterable[Batch],
+    images: Callable[[Batch], Tensor],
+    device: torch.device,
+    labelled_pixels: int,
 ) -> ValidationChecks:
     """Run the network over the validation patches in float32 and in bf16.
 
+    Memory does not grow with them: pixels are counted, and the logits of at most ``MOST_PIXELS`` are kept.
+
     Args:
-        module: Turns batches into images, as in training.
         network: In evaluation mode, on the device.
-        loader: Of the validation patches.
+        batches: The validation patches.
+        images: From a batch on the device to what the network sees.
         device: Where to work.
+        labelled_pixels: Of all batches together; says which pixels are kept.
     """
-    same = total = 0
-    logits: list[Tensor] = []
-    targets: list[Tensor] = []
+    step = max(1, -(-labelled_pixels // MOST_PIXELS))
+    same = total = torch.zeros((), dtype=torch.int64, device=device)
+    logits, targets, seen = [], [], 0
     with torch.inference_mode():
-        for batch in loader:
+        for batch in batches:
             batch = batch.to(device)
-            images = module.images(batch)
-            full = network(images).float()
+            shown, target = images(batch), batch.target
+            full = network(shown).float()
             with torch.autocast(device.type, torch.bfloat16):
-                low = network(images)
-            same += int(((full.argmax(1) == low.argmax(1)) & batch.valid).sum())
-            total += int(batch.valid.sum())
-            labelled = batch.target != IGNORED
-            logits.append(full.movedim(1, -1)[labelled].cpu())
-            targets.append(batch.target[labelled].cpu())
-    return ValidationChecks(same / total if total else None, fit_temperature(torch.cat(logits), torch.cat(targets)))
+                low = network(shown)
+            same = same + ((full.argmax(1) == low.argmax(1)) & batch.valid).sum()
+            total = total + batch.valid.sum()
+            scores, wanted = full.movedim(1, -1)[target != IGNORED], target[target != IGNORED]
+            first = -seen % step
+            logits.append(scores[first::step].cpu())
+            targets.append(wanted[first::step].cpu())
+            seen += len(wanted)
+    pixels = int(total)
+    return ValidationChecks(
+        int(same) / pixels if pixels else None, fit_temperature(torch.cat(logits), torch.cat(targets))
+    )

@@ -1,6 +1,8 @@
-"""Losses over labelled pixels; pixels whose target is -1 take no part.
+"""Losses over labelled pixels, and weights of the classes; pixels whose target is -1 take no part.
 
-Shapes: logits (N, K, H, W), target (N, H, W) int64 channel numbers.
+Both are tables of functions of one signature; ``package.module:name`` names one's own.
+
+Shapes: logits (N, K, H, W) float32, target (N, H, W) int64 channel numbers.
 """
 
 from __future__ import annotations
@@ -11,47 +13,84 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pitmap.extension import find
+
 IGNORED = -1
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[[Tensor, Tensor, Tensor | None, float], Tensor]
+"""``loss(logits, target, weights, smoothing)``: one number, 0 with gradient 0 where no pixel is labelled.
+
+``weights`` are those of the classes, (K,), or None; ``smoothing`` is the share of the target that is spread over all
+classes. With several processes it gets the logits of the whole batch, so that it may be any function of them.
+"""
+
+Weighting = Callable[[Tensor, Tensor], Tensor | None]
+"""``weighting(pixels, company)``: positive weights of the classes up to a factor, (K,), or None for no weights.
+
+``pixels`` are the labelled pixels of each class in the training patches, (K,); ``company`` the labelled pixels of the
+patches in which each class occurs, (K,). The weight of a class without pixels does not matter.
+"""
 
 
 def class_weights(pixels: Tensor, company: Tensor, kind: str) -> Tensor | None:
     """Weights of the classes from their frequency in the training patches.
 
     Args:
-        pixels: Labelled pixels of each class, (K,).
-        company: Labelled pixels of the patches in which each class occurs, (K,).
-        kind: ``none``; ``inverse`` frequency; ``root``, its square root; or ``median`` frequency (Eigen and Fergus
-            2015), where a class's frequency is that in the patches in which it occurs.
+        pixels: See ``Weighting``.
+        company: Likewise.
+        kind: A name of ``WEIGHTINGS``, or ``package.module:name``.
 
     Returns:
-        (K,) float32 with mean 1 over the classes present, 0 for classes absent; None for ``none``.
+        (K,) float32 with mean 1 over the classes present, 0 for classes absent; None for no weights.
+
+    Raises:
+        ProjectError: There is no such weighting.
     """
-    if kind == "none":
+    found = find("weighting of classes", kind, WEIGHTINGS)(pixels, company)
+    if found is None:
         return None
     present = pixels > 0
-    share = pixels.double() / (company if kind == "median" else pixels.sum())
-    weights = torch.where(present, 1 / share.clamp(min=1e-12), 0.0)
-    if kind == "root":
-        weights = weights.sqrt()
+    weights = torch.where(present, found.double(), 0.0)
     return (weights / weights[present].mean()).float()
 
 
+def inverse(pixels: Tensor, company: Tensor) -> Tensor:
+    """One over the frequency of a class."""
+    return 1 / (pixels.double() / pixels.sum()).clamp(min=1e-12)
+
+
+def median(pixels: Tensor, company: Tensor) -> Tensor:
+    """One over the frequency in the patches in which the class occurs (Eigen and Fergus 2015)."""
+    return 1 / (pixels.double() / company).clamp(min=1e-12)
+
+
+WEIGHTINGS: dict[str, Weighting] = {
+    "none": lambda pixels, company: None,
+    "root": lambda pixels, company: inverse(pixels, company).sqrt(),
+    "inverse": inverse,
+    "median": median,
+}
+
+
 def cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
-    """Mean cross-entropy over labelled pixels (weighted mean with weights); 0 with gradient 0 where there are none."""
+    """Mean cross-entropy over labelled pixels (weighted mean with weights)."""
     total = F.cross_entropy(logits, target, weights, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing)
     labelled = target != IGNORED
     count = labelled.sum() if weights is None else (weights[target.clamp(min=0)] * labelled).sum()
     return total / count.clamp(min=1e-12)
 
 
-def focal(logits: Tensor, target: Tensor, weights: Tensor | None = None, gamma: float = 2.0) -> Tensor:
+def focal(
+    logits: Tensor, target: Tensor, weights: Tensor | None = None, smoothing: float = 0.0, gamma: float = 2.0
+) -> Tensor:
     """Focal loss (Lin et al. 2017): cross-entropy times (1 - p)^gamma, mean over labelled pixels."""
-    log_p = -F.cross_entropy(logits, target, ignore_index=IGNORED, reduction="none")
+    plain = F.cross_entropy(logits, target, ignore_index=IGNORED, reduction="none")
+    smoothed = plain if not smoothing else F.cross_entropy(
+        logits, target, ignore_index=IGNORED, reduction="none", label_smoothing=smoothing
+    )  # fmt: skip
     labelled = target != IGNORED
     factor = labelled if weights is None else weights[target.clamp(min=0)] * labelled
-    return (-((1 - log_p.exp()) ** gamma) * log_p * factor).sum() / factor.sum().clamp(min=1e-12)
+    return ((1 - (-plain).exp()) ** gamma * smoothed * factor).sum() / factor.sum().clamp(min=1e-12)
 
 
 def dice(logits: Tensor, target: Tensor) -> Tensor:
@@ -66,12 +105,22 @@ def dice(logits: Tensor, target: Tensor) -> Tensor:
     return (losses * present).sum() / present.sum().clamp(min=1)
 
 
-def make_loss(kind: str, weights: Tensor | None, smoothing: float) -> Loss:
-    """The loss of a recipe."""
-    if kind == "cross_entropy":
-        return lambda logits, target: cross_entropy(logits, target, weights, smoothing)
-    if kind == "dice_cross_entropy":
-        return lambda logits, target: cross_entropy(logits, target, weights, smoothing) + dice(logits, target)
-    if kind == "focal":
-        return lambda logits, target: focal(logits, target, weights)
-    raise ValueError(f"unknown loss {kind!r}")
+def dice_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
+    """The sum of both."""
+    return cross_entropy(logits, target, weights, smoothing) + dice(logits, target)
+
+
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": cross_entropy,
+    "dice_cross_entropy": dice_cross_entropy,
+    "focal": focal,
+}
+
+
+def loss_of(name: str) -> Loss:
+    """The loss of a name of ``LOSSES``, or of ``package.module:name``.
+
+    Raises:
+        ProjectError: There is no such loss.
+    """
+    return find("loss", name, LOSSES)

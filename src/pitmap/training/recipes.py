@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Literal
 
 from pitmap.study.schema import TrainingSection
 
@@ -20,13 +20,14 @@ class Recipe:
         width: Channels of the first stage.
         epochs: Passes over the training patches at most; 0 derives them from ``steps``.
         steps: Optimiser steps that ``epochs = 0`` aims at, within ``EPOCH_RANGE``.
-        batch: Patches a step; 0 takes as many as make about ``PIXELS_A_STEP`` pixels, 2 at least.
+        batch: Patches a step, over all devices together; 0 takes as many as make about ``PIXELS_A_STEP`` pixels, 2 at least.
         accumulate: Steps whose gradients are added before the weights change.
         learning_rate: Of Adam, at its highest.
         weight_decay: Decoupled (AdamW); 0 is plain Adam.
-        schedule: ``constant``, or ``cosine`` to zero after a warm-up.
-        loss: ``cross_entropy``, ``dice_cross_entropy`` or ``focal``.
-        class_weights: ``none``, ``inverse`` frequency, its square ``root``, or ``median`` frequency.
+        schedule: A name of ``schedule.SCHEDULES``: ``constant``, or ``cosine`` to zero after a warm-up.
+        loss: A name of ``losses.LOSSES``: ``cross_entropy``, ``dice_cross_entropy`` or ``focal``.
+        class_weights: A name of ``losses.WEIGHTINGS``: ``none``, ``inverse`` frequency, its square ``root``, or
+            ``median`` frequency.
         label_smoothing: Share of the target that is spread over all classes.
         augmentation: The eight flips and rotations, and shifts of the patches.
         mixing: Probability that a patch gets a piece of another one.
@@ -45,9 +46,9 @@ class Recipe:
     accumulate: int
     learning_rate: float
     weight_decay: float
-    schedule: Literal["constant", "cosine"]
-    loss: Literal["cross_entropy", "dice_cross_entropy", "focal"]
-    class_weights: Literal["none", "root", "inverse", "median"]
+    schedule: str
+    loss: str
+    class_weights: str
     label_smoothing: float
     augmentation: bool
     jitter: float
@@ -72,7 +73,7 @@ class Recipe:
         """Steps in which the weights change, for a number of batches an epoch."""
         return self.epochs_for(batches) * max(1, batches // self.accumulate)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, str | int | float | bool]:
         """Plain values, for the model file."""
         return asdict(self)
 
@@ -101,13 +102,16 @@ RECIPES = {
 def resolve(section: TrainingSection, on_gpu: bool) -> Recipe:
     """The recipe of a project file; each field that the file sets wins over it.
 
+    Steps that the file sets win over the recipe's epochs, too.
+
     Args:
         section: ``[training]``.
         on_gpu: Decides the default width of ``robust``.
     """
     recipe = RECIPES[section.recipe]
-    written = {
-        name: value for name in Recipe.__dataclass_fields__ if (value := getattr(section, name, None)) is not None
-    }  # fmt: skip
+    names = [f.name for f in fields(Recipe) if f.name != "name"]
+    written = {name: value for name in names if (value := getattr(section, name)) is not None}
+    if "steps" in written:
+        written.setdefault("epochs", 0)
     recipe = replace(recipe, **written)
     return recipe if recipe.width else replace(recipe, width=WIDTH_ON_GPU if on_gpu else WIDTH_ON_PROCESSOR)
