@@ -178,7 +178,6 @@ def write_model(folder: Path, width: int) -> Path:
     card = ModelCard(
         network="unetplus", options={"width": width}, legend=DEFAULT_LEGEND, unit="reflectance", dtype="uint16",
         bands=tuple(f"band {i + 1}" for i in range(BANDS)), mean=(0.2,) * BANDS, std=(0.1,) * BANDS, pixel_size_m=4.0,
-        created=date.today().isoformat(),
     )  # fmt: skip
     save_model(folder / f"width{width}.safetensors", network, card)
     return folder / f"width{width}.safetensors"

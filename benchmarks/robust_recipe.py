@@ -32,7 +32,8 @@ from pitmap.samples.build import build
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
 from pitmap.study.study import load_study
-from pitmap.training.fit import Training, train
+from pitmap.training.choices import Training
+from pitmap.training.loop import train
 from pitmap.training.recipes import RECIPES
 
 ROBUST = RECIPES["robust"]
@@ -135,7 +136,7 @@ def compare(
                 path = Path(folder) / "model.safetensors"
                 card = train(samples, Training(network, {}, recipe, seed, "cpu"), path)
                 figures = test_matrix(samples, network_codes(samples, path)).figures()
-                extra = {"best_epoch": card.training["best_epoch"], "epochs": card.training["epochs"]}
+                extra = {"best_epoch": card.training.best_epoch, "epochs": card.training.epochs}
                 report({"variant": name, **common, **_short(figures, time.perf_counter() - start), **extra})
     return lines
 

@@ -65,7 +65,9 @@ def compare(
             maps.append(read_codes(project.results.folder / "maps" / f"{scene.name}.tif"))
         of_network = test_matrix(samples, maps).figures()
         print(line(f"{network}, width {width}", of_network, time.perf_counter() - start))
-        print(json.dumps({k: card.training[k] for k in ("best_epoch", "epochs", "precision", "validation_miou")}))
+        print(
+            json.dumps({k: getattr(card.training, k) for k in ("best_epoch", "epochs", "precision", "validation_miou")})
+        )
         return of_forest, of_network
 
 

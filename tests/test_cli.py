@@ -35,7 +35,7 @@ def write_model(path, bands=("blue", "green", "red", "nir"), unit="reflectance",
         network,
         ModelCard(
             network="unet", options={"width": 2}, legend=DEFAULT_LEGEND, bands=bands, unit=unit, dtype="uint16",
-            mean=(0.2,) * len(bands), std=(0.1,) * len(bands), pixel_size_m=pixel_size_m, created="2026-01-01",
+            mean=(0.2,) * len(bands), std=(0.1,) * len(bands), pixel_size_m=pixel_size_m,
         ),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What a device computes in: the facts behind every choice of a precision.
+"""What a device is and computes in: the facts behind every choice of a precision.
 
 The choice follows what the device has and never a race of timings, so that the same study gives the same files on every
 machine of a kind, however busy it is.
@@ -6,6 +6,7 @@ machine of a kind, however busy it is.
 
 from __future__ import annotations
 
+import platform
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,3 +30,13 @@ def has_bf16(device: torch.device | str) -> bool:
     if kind == "cpu":
         return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
     return False
+
+
+def device_name(device: torch.device | str) -> str:
+    """The processor or GPU by name."""
+    import torch
+
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return torch.cuda.get_device_name(torch.device(device))
+    return f"{platform.machine()} processor" if kind == "cpu" else kind

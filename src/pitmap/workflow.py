@@ -42,16 +42,14 @@ def train_model(
 ) -> ModelCard:
     """Train a network on the project's sample set, or on another one or for other steps where these are given."""
     from pitmap.samples.dataset import SampleSet
-    from pitmap.training.fit import Training, train
-    from pitmap.training.progress import Told
+    from pitmap.training.choices import Training
+    from pitmap.training.loop import train
 
     samples = SampleSet(project.samples_folder) if samples is None else samples
     training = Training.of(project.training, project.project.seed if seed is None else seed, network)
     if steps is not None:
         training = replace(training, recipe=replace(training.recipe, steps=steps))
-    return train(
-        samples, training, model_path(project, network, seed), announce=observer.say, callbacks=[Told(observer)]
-    )
+    return train(samples, training, model_path(project, network, seed), observer)
 
 
 def assess_project(project: Study, model: Path, *, with_ground: bool = False) -> StudyAccuracy:
@@ -137,8 +135,8 @@ def read_sha(model: Path) -> str:
 
 def describe_model(card: ModelCard) -> str:
     """One line on a model."""
+    start = f"{card.network} (width {card.options['width']}, seed {card.seed})"
+    if card.training is None:
+        return f"{start}."
     t = card.training
-    return (
-        f"{card.network} (width {card.options['width']}, seed {card.seed}): epoch {t['best_epoch']} of {t['epochs']} "
-        f"kept, validation mIoU {t['validation_miou']:.3f}."
-    )
+    return f"{start}: epoch {t.best_epoch} of {t.epochs} kept, validation mIoU {t.validation_miou:.3f}."

@@ -32,7 +32,7 @@ def model_file(tmp_path: Path) -> Callable[..., Path]:
         card = {
             "network": name, "options": {"width": width}, "legend": DEFAULT_LEGEND,
             "bands": tuple(f"band {i + 1}" for i in range(bands)), "unit": "reflectance", "dtype": "uint16",
-            "mean": (0.2,) * bands, "std": (0.1,) * bands, "pixel_size_m": 4.0, "created": "2026-11-22",
+            "mean": (0.2,) * bands, "std": (0.1,) * bands, "pixel_size_m": 4.0,
             "temperature": 1.5,
         }  # fmt: skip
         path = tmp_path / f"{name}.safetensors"

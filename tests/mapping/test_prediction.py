@@ -519,7 +519,7 @@ def test_a_full_disk_leaves_nothing_but_finished_tiles(limit: int, tmp_path: Pat
 def test_mapping_needs_neither_geopandas_nor_lightning():
     code = (
         "import sys, pitmap.mapping.prediction, pitmap.mapping.mines;"
-        "print([m for m in ('geopandas', 'pandas', 'lightning', 'matplotlib') if m in sys.modules])"
+        "print([m for m in ('geopandas', 'pandas', 'lightning_fabric', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

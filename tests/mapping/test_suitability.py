@@ -27,7 +27,6 @@ def card(**changes: Any) -> ModelCard:
     fields = {
         "network": "unet", "options": {"width": 4}, "legend": DEFAULT_LEGEND, "bands": ("red", "nir"),
         "unit": "reflectance", "dtype": "uint16", "mean": (0.1, 0.3), "std": (0.1, 0.1), "pixel_size_m": 4.0,
-        "created": "2026-11-22",
     }  # fmt: skip
     return ModelCard(**(fields | changes))
 

@@ -13,8 +13,14 @@ from torch import nn
 from pitmap.errors import ModelError, OutputError
 from pitmap.legend import DEFAULT_LEGEND, Legend
 from pitmap.networks import registry
-from pitmap.networks.model_file import ModelCard, _serialise, load_model, read_card, save_model
+from pitmap.networks.model_file import FORMAT, ModelCard, TrainingRecord, _serialise, load_model, read_card, save_model
 from pitmap.networks.registry import build
+
+RECORD = TrainingRecord(
+    key="ab" * 32, recipe={"name": "robust", "batch": 4, "jitter": 0.0, "augmentation": True}, precision="bf16",
+    device="cpu", split={"kind": "blocks", "block_m": None}, epochs=20, best_epoch=7, validation_miou=0.5,
+    validation_loss=1.5, validation_accuracy=0.75,
+)  # fmt: skip
 
 
 def a_card(**changes):
@@ -31,9 +37,8 @@ def a_card(**changes):
             "pixel_size_m": 4.0,
             "project": "Dengfeng",
             "seed": 7,
-            "created": "2026-11-22",
             "versions": {"pitmap": "0.1.0", "torch": "2.13.0"},
-            "training": {"recipe": "robust", "scores": {"mIoU": 0.5, "IoU": [0.4, None]}},
+            "training": RECORD,
             **changes,
         }
     )
@@ -87,7 +92,7 @@ def test_same_content_gives_same_bytes(network, model, tmp_path):
 
 def test_order_of_keys_does_not_matter(network, tmp_path):
     path = tmp_path / "other order.safetensors"
-    content = {"format": 1, **content_of(a_card())}
+    content = {"format": FORMAT, **content_of(a_card())}
     text = json.dumps({**dict(reversed(content.items())), "sha256": "0" * 64})
     data = safetensors.torch.save(network.state_dict(), {"pitmap": text})
     path.write_bytes(data.replace(b"0" * 64, hashlib.sha256(data).hexdigest().encode(), 1))
@@ -193,16 +198,21 @@ def test_missing_files_and_folders_are_refused(tmp_path):
 
 
 def test_future_format_is_refused(network, broken):
-    write(broken, network.state_dict(), {**content_of(a_card()), "format": 2, "new": 1})
+    write(broken, network.state_dict(), {**content_of(a_card()), "format": FORMAT + 1, "new": 1})
     with pytest.raises(ModelError, match="Update pitmap"):
+        load_model(broken)
+    write(broken, network.state_dict(), {**content_of(a_card()), "format": FORMAT - 1})
+    with pytest.raises(ModelError, match="Train it again"):
         load_model(broken)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"mean": [0.1]}, {"std": [-1.0, 1.0, 1.0]}, {"unit": "percent"}, {"dtype": "uint17"}, {"created": "yesterday"},
-        {"seed": "7"}, {"surprise": 1}, {"bands": []}, {"legend": [{"code": 2}]}, {"temperature": 0.0},
+        {"mean": [0.1]}, {"std": [-1.0, 1.0, 1.0]}, {"unit": "percent"}, {"dtype": "uint17"},
+        {"seed": "7"}, {"surprise": 1}, {"training": {**RECORD.to_json(), "surprise": 1}},
+        {"training": {**RECORD.to_json(), "epochs": "20"}}, {"bands": []}, {"legend": [{"code": 2}]},
+        {"temperature": 0.0},
     ],
 )  # fmt: skip
 def test_cards_that_are_not_valid_are_refused(network, broken, changes):

@@ -22,7 +22,7 @@ from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.mapping.mines import extract_mines
 from pitmap.networks import build as build_network
-from pitmap.networks.model_file import ModelCard, read_card, save_model
+from pitmap.networks.model_file import ModelCard, TrainingRecord, read_card, save_model
 from pitmap.raster.codes import codes_layout, read_codes
 from pitmap.raster.writing import Layout, write_cog
 from pitmap.reporting import write_report
@@ -131,14 +131,17 @@ def make(
     card = ModelCard(
         network="unet", options={"width": 2}, legend=DEFAULT_LEGEND, bands=bands, unit="reflectance", dtype="uint16",
         mean=samples.mean.tolist(), std=samples.std.tolist(), pixel_size_m=4.0, project=project.project.name, seed=0,
-        created="2026-01-02", versions={"pitmap": "0.1.0"}, bf16_agreement=0.9995,
-        training={"best_epoch": 2, "epochs": 3, "precision": "bf16", "recipe": {"name": "robust", "batch": 4}},
+        versions={"pitmap": "0.1.0"}, bf16_agreement=0.9995,
+        training=TrainingRecord(
+            key="", recipe={"name": "robust", "batch": 4}, precision="bf16", device="cpu", split={}, epochs=3,
+            best_epoch=2, validation_miou=0.2, validation_loss=1.1, validation_accuracy=0.4,
+        ),
     )  # fmt: skip
     card = save_model(model, network, card)
     rows = [
         dict.fromkeys(("epoch",), e)
         | {"loss": 2 / e, "validation_loss": 2.2 / e, "validation_miou": 0.1 * e, "validation_accuracy": 0.2 * e}
-        | {"learning_rate": 1e-3, "seconds": 1.0}
+        | {"learning_rate": 1e-3}
         for e in (1.0, 2.0, 3.0)
     ]
     write_curves(model.with_suffix(".csv"), rows)

@@ -1,6 +1,7 @@
 import geopandas as gpd
 import numpy as np
 import pytest
+import torch
 from affine import Affine
 from shapely.geometry import box
 
@@ -116,8 +117,10 @@ def test_patches_of_small_images_are_padded_and_masked(tmp_path):
     assert not valid[48:].any()
     assert not codes[:, 48:].any()
     batch = patches.collate([patches[0], patches[1]])
+    assert batch.codes.dtype == torch.uint8
     assert (batch.target[:, 48:] == -1).all()
     assert batch.target[:, :48, :48].min() >= 0
+    assert batch.scene.tolist() == [patches.patches[0].scene, patches.patches[1].scene]
 
 
 def test_statistics_are_of_valid_training_pixels_only(tmp_path):

@@ -1,15 +1,19 @@
 import pytest
 import torch
 
-from pitmap.training.augmentation import augment, dihedral, inverse_dihedral
+from pitmap.training.augmentation import augment, dihedral
 
 
-def test_the_eight_elements_are_distinct_and_inverted():
+def test_the_eight_elements_are_distinct_and_keep_neighbours():
     x = torch.arange(16).view(4, 4)
     results = [dihedral(x, e) for e in range(8)]
     assert len({tuple(r.flatten().tolist()) for r in results}) == 8
-    for element, result in enumerate(results):
-        torch.testing.assert_close(inverse_dihedral(result, element), x)
+    torch.testing.assert_close(results[0], x)
+    torch.testing.assert_close(results[1], torch.rot90(x))
+    torch.testing.assert_close(results[4], x.flip(1))
+    for result in results:
+        sides = [(result[:, 1:] - result[:, :-1]).abs(), (result[1:] - result[:-1]).abs()]
+        assert sorted(s.unique().item() for s in sides) == [1, 4]
 
 
 def test_labels_move_with_the_image():

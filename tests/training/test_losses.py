@@ -2,7 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pitmap.training.losses import class_weights, cross_entropy, dice, focal, make_loss
+from pitmap.errors import ProjectError
+from pitmap.training.losses import LOSSES, class_weights, cross_entropy, dice, focal, loss_of
 
 
 @pytest.fixture
@@ -42,11 +43,15 @@ def test_dice_by_hand():
     assert float(dice(logits, target)) == pytest.approx((first + second) / 2, rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["cross_entropy", "dice_cross_entropy", "focal"])
+@pytest.mark.parametrize("kind", LOSSES)
 def test_ignored_pixels_have_no_gradient_and_no_influence(case, kind):
     logits, target = case
     logits = logits.clone().requires_grad_()
-    loss = make_loss(kind, torch.tensor([0.5, 1.0, 1.5, 1.0], dtype=torch.float64), 0.0)
+    weights = torch.tensor([0.5, 1.0, 1.5, 1.0], dtype=torch.float64)
+
+    def loss(logits, target):
+        return loss_of(kind)(logits, target, weights, 0.1)
+
     loss(logits, target).backward()
     ignored = (target == -1)[:, None].expand_as(logits)
     assert (logits.grad[ignored] == 0).all()
@@ -55,13 +60,32 @@ def test_ignored_pixels_have_no_gradient_and_no_influence(case, kind):
     torch.testing.assert_close(loss(other, target), loss(logits.detach(), target))
 
 
-@pytest.mark.parametrize("kind", ["cross_entropy", "dice_cross_entropy", "focal"])
+@pytest.mark.parametrize("kind", LOSSES)
 def test_a_batch_without_labels_gives_zero_and_no_nan(kind):
     logits = torch.randn(1, 3, 4, 4, requires_grad=True)
-    loss = make_loss(kind, None, 0.0)(logits, torch.full((1, 4, 4), -1))
+    loss = loss_of(kind)(logits, torch.full((1, 4, 4), -1), None, 0.0)
     loss.backward()
     assert loss.item() == 0
     assert (logits.grad == 0).all()
+
+
+def test_smoothing_counts_in_every_loss(case):
+    logits, target = case
+    for name, loss in LOSSES.items():
+        assert loss(logits, target, None, 0.2) != loss(logits, target, None, 0.0), name
+
+
+def test_a_loss_and_weights_of_ones_own_are_found_by_their_address(case):
+    logits, target = case
+    assert loss_of("training.own_parts:hinge")(logits, target, None, 0.0) > 0
+    pixels = torch.tensor([100, 10, 0, 1])
+    torch.testing.assert_close(
+        class_weights(pixels, pixels, "training.own_parts:rising"), torch.tensor([3 / 7, 6 / 7, 0.0, 12 / 7])
+    )
+    with pytest.raises(ProjectError, match="no loss 'dise'"):
+        loss_of("dise")
+    with pytest.raises(ProjectError, match="no weighting of classes 'invers'"):
+        class_weights(pixels, pixels, "invers")
 
 
 def test_absent_classes_do_not_enter_dice(case):

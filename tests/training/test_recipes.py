@@ -1,5 +1,9 @@
+from dataclasses import fields
+
+import pytest
+
 from pitmap.study.schema import TrainingSection
-from pitmap.training.recipes import EPOCH_RANGE, RECIPES, resolve
+from pitmap.training.recipes import EPOCH_RANGE, RECIPES, Recipe, resolve
 
 
 def test_the_paper_recipe_is_what_the_paper_states():
@@ -25,3 +29,18 @@ def test_epochs_follow_from_steps():
     assert recipe.epochs_for(10) == min(max(round(recipe.steps / 10), EPOCH_RANGE[0]), EPOCH_RANGE[1])
     assert recipe.epochs_for(10_000) == EPOCH_RANGE[0]
     assert resolve(TrainingSection(epochs=7), on_gpu=False).epochs_for(10) == 7
+
+
+def test_every_field_of_a_recipe_can_be_written():
+    beside = {"recipe", "network", "options", "device", "devices", "workers"}
+    assert {f.name for f in fields(Recipe)} - {"name"} == set(TrainingSection.model_fields) - beside
+    recipe = resolve(TrainingSection(averaging=0.5, steps=77), on_gpu=False)
+    assert (recipe.averaging, recipe.steps) == (0.5, 77)
+
+
+def test_steps_that_are_written_win_over_the_epochs_of_the_recipe():
+    recipe = resolve(TrainingSection(recipe="paper", steps=100), on_gpu=False)
+    assert recipe.epochs_for(5) == 20
+    assert recipe.epochs_for(4) == 25
+    with pytest.raises(ValueError, match="epochs or steps, not both"):
+        TrainingSection(steps=100, epochs=3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
 import weakref
 from collections.abc import Callable
@@ -24,10 +23,11 @@ from pitmap.mapping.engines.torch_engine import TorchEngine
 from pitmap.networks.count import Cost, cost
 from pitmap.networks.registry import build
 from pitmap.observer import clock
+from pitmap.processor import device_name
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
-from pitmap.training.fit import VALIDATIONS, Training
-from pitmap.training.losses import IGNORED, make_loss
+from pitmap.training.choices import VALIDATIONS, Training
+from pitmap.training.losses import IGNORED, loss_of
 from pitmap.training.recipes import Recipe
 
 TRIAL_SIDE = {"cpu": 256}
@@ -118,19 +118,12 @@ def measure(samples: SampleSet, training: Training) -> Trial:
     )  # fmt: skip
 
 
-def device_name(device: str) -> str:
-    """The processor or GPU by name."""
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(torch.device(device))
-    return f"{platform.machine()} processor" if device == "cpu" else device
-
-
 def _step(network: nn.Module, recipe: Recipe, images: Tensor, target: Tensor) -> Callable[[], None]:
-    loss = make_loss(recipe.loss, None, recipe.label_smoothing)
+    loss = loss_of(recipe.loss)
 
     def step() -> None:
         network.zero_grad(set_to_none=False)
-        loss(network(images).float(), target).backward()
+        loss(network(images).float(), target, None, recipe.label_smoothing).backward()
 
     network.train()
     return step

@@ -13,7 +13,7 @@ from pitmap.processor import has_bf16
 from pitmap.study.results import file_name
 from pitmap.study.schema import CompareSection, SamplesSection
 from pitmap.study.study import Study
-from pitmap.training.fit import Training
+from pitmap.training.choices import Training
 from pitmap.training.recipes import resolve
 
 

@@ -30,7 +30,8 @@ from pitmap.samples.split import Split
 from pitmap.samples.subsample import subsample
 from pitmap.study.inputs import site_inputs
 from pitmap.study.study import Study
-from pitmap.training.fit import Training
+from pitmap.training.card import training_seconds
+from pitmap.training.choices import Training
 from pitmap.training.recipes import Recipe, resolve
 
 FORMAT = 3
@@ -166,22 +167,23 @@ def execute(
     model = workflow.model_path(study)
     map_scenes(study, model, observer)
     workflow.assess_project(study, model, with_ground=True)
-    write_json(study.results.run, {"key": key, **_facts(run, training, card)})
+    write_json(study.results.run, {"key": key, **_facts(run, training, card, model)})
 
 
-def _facts(run: Run, samples: SampleSet, card: ModelCard) -> dict[str, Any]:
+def _facts(run: Run, samples: SampleSet, card: ModelCard, model: Path) -> dict[str, Any]:
     training = card.training
+    assert training is not None
     return {
         "network": run.entry.label,
         "split": run.split,
         "seed": run.seed,
         "options": card.options,
-        "recipe": training["recipe"],
-        "precision": training["precision"],
-        "device": training["device"],
-        "epochs": training["epochs"],
-        "best_epoch": training["best_epoch"],
-        "training_seconds": training["seconds"],
+        "recipe": training.recipe,
+        "precision": training.precision,
+        "device": training.device,
+        "epochs": training.epochs,
+        "best_epoch": training.best_epoch,
+        "training_seconds": training_seconds(model),
         "patch": samples.patch,
         "samples": samples.record.fingerprint,
         "training_patches": samples.record.audit.patches[Split.TRAINING.label],

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from datetime import date
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import safetensors.torch
@@ -38,7 +38,7 @@ from pitmap.legend import Legend
 from pitmap.networks.reach import state_geometry
 from pitmap.networks.registry import BUILT_IN, build, is_known
 
-FORMAT = 1
+FORMAT = 2
 """Version of the card. Later versions keep the checksum as it is, so that any version can tell damage from novelty."""
 
 INITIAL_ONLY = frozenset({"encoder_weights"})
@@ -55,6 +55,41 @@ def _legend(value: Any) -> Legend:
         return Legend.from_json(value)
     except (TypeError, PitmapError) as error:
         raise ValueError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """How a model came about.
+
+    Attributes:
+        key: Checksum of what it depends on: samples, network, recipe, seed.
+        recipe: The settings of the training by name.
+        precision: ``float32`` or ``bf16``.
+        device: ``cpu``, ``cuda`` or ``mps``.
+        split: How the ground was divided, as in ``samples.json``.
+        epochs: How many there were to be at most.
+        best_epoch: The one that was kept, from 1 on.
+        validation_miou: Of the best epoch, a share.
+        validation_loss: Of the best epoch.
+        validation_accuracy: Overall accuracy of the best epoch, a share.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    key: str
+    recipe: dict[str, str | int | float | bool]
+    precision: str
+    device: str
+    split: dict[str, JsonValue]
+    epochs: int
+    best_epoch: int
+    validation_miou: float
+    validation_loss: float
+    validation_accuracy: float
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As it stands in the model file."""
+        return asdict(self)
 
 
 class ModelCard(BaseModel):
@@ -84,12 +119,10 @@ class ModelCard(BaseModel):
     """Name of the project."""
     seed: int = 0
     """Of the training."""
-    created: str
-    """Date of the training, ``YYYY-MM-DD``."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Of pitmap and the libraries that matter."""
-    training: dict[str, JsonValue] = Field(default_factory=dict)
-    """Recipe, epochs, scores."""
+    training: TrainingRecord | None = None
+    """How it came about; None for a model that was not trained by pitmap."""
     bf16_agreement: float | None = Field(default=None, ge=0, le=1)
     """Share of validation pixels that get the same code in bf16 as in float32."""
     temperature: float | None = Field(default=None, gt=0)
@@ -104,11 +137,6 @@ class ModelCard(BaseModel):
             return np.dtype(name).name
         except TypeError as error:
             raise ValueError(f"{name!r} is no NumPy pixel type") from error
-
-    @field_validator("created")
-    @classmethod
-    def _is_date(cls, text: str) -> str:
-        return date.fromisoformat(text).isoformat()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -284,7 +312,7 @@ def _read(path: Path) -> tuple[bytes, ModelCard]:
     if version != FORMAT:
         raise ModelError(
             f"{path} has the model format {version!r}.", f"Format {FORMAT}, which this version of pitmap reads.",
-            "Update pitmap.",
+            "Train it again." if isinstance(version, int) and version < FORMAT else "Update pitmap.",
         )  # fmt: skip
     try:
         card = ModelCard.model_validate_json(json.dumps({**fields, "sha256": recorded}), strict=True)

@@ -390,12 +390,10 @@ def provenance(
     content: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     """How everything was made: settings, versions, checksums and commands."""
-    training = dict(card.training)
+    training = {} if card.training is None else card.training.to_json()
     recipe = training.pop("recipe", None)
     for duplicate in ("split", "key"):
         training.pop(duplicate, None)
-    if isinstance(seconds := training.pop("seconds", None), int | float):
-        training["time"] = f"{seconds:.0f} s"
     maps = []
     for scene in scenes:
         path = project.results.map(scene.name).map

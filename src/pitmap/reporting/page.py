@@ -124,7 +124,7 @@ def _context(project: Study, model_path: Path) -> dict[str, Any]:
     test = content.accuracy(figures["test"], legend, mine_keys)
     made = content.provenance(project, samples, card, model_path, scenes, figures)
     curves_file = model_path.with_suffix(".csv")
-    best_epoch = card.training.get("best_epoch")
+    best_epoch = None if card.training is None else card.training.best_epoch
     history = _history(curves_file)
     estimate, other_map = content.estimate(results, ESTIMATE_KEYS)
     audit = content.read_json(results.audit, AUDIT_KEYS)

@@ -110,6 +110,10 @@ class SampleSet:
         self.bands = list(self.record.bands)
         self.mean, self.std = np.array(self.record.mean), np.array(self.record.std)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: without the maps of files, which it makes itself."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("pixels", "valid", "splits")}
+
     @property
     def content(self) -> dict[str, Any]:
         """``samples.json`` as plain dictionaries."""
@@ -265,12 +269,6 @@ class PatchDataset(Dataset[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uin
         self.samples, self.split = samples, split
         self.patches = [p for p in samples.patches if p.split == split]
         self._dtype = np.result_type(*(a.dtype for a in samples.pixels))
-        # Whole masks now, so that reading a patch is three copies and no arithmetic.
-        self._codes = (
-            samples.codes
-            if samples.random_split
-            else [codes * (raster == split) for codes, raster in zip(samples.codes, samples.splits, strict=True)]
-        )
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -280,7 +278,7 @@ class PatchDataset(Dataset[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uin
         size, side = len(self.samples.legend) + 1, self.samples.patch
         pixels, company = np.zeros(size, np.int64), np.zeros(size, np.int64)
         for p in self.patches:
-            codes = self._codes[p.scene][p.row : p.row + side, p.col : p.col + side]
+            codes = self._codes(p.scene, (slice(p.row, p.row + side), slice(p.col, p.col + side)))
             counts = np.bincount(codes.ravel(), minlength=size)
             pixels += counts
             company += np.where(counts > 0, counts[1:].sum(), 0)
@@ -291,16 +289,23 @@ class PatchDataset(Dataset[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uin
         p, side = self.patches[index], self.samples.patch
         window = slice(p.row, p.row + side), slice(p.col, p.col + side)
         source = self.samples.pixels[p.scene][:, window[0], window[1]]
-        valid, codes = self.samples.valid[p.scene][window], self._codes[p.scene][window]
+        valid, codes = self.samples.valid[p.scene][window], self._codes(p.scene, window)
         height, width = valid.shape
         if (height, width) == (side, side):
-            return np.array(source, self._dtype), valid.copy(), codes.copy(), p.scene
+            return np.array(source, self._dtype), valid.copy(), codes, p.scene
         pixels = np.zeros((len(source), side, side), self._dtype)
         padded_valid, padded_codes = np.zeros((side, side), np.bool_), np.zeros((side, side), np.uint8)
         pixels[:, :height, :width] = source
         padded_valid[:height, :width] = valid
         padded_codes[:height, :width] = codes
         return pixels, padded_valid, padded_codes, p.scene
+
+    def _codes(self, scene: int, window: tuple[slice, slice]) -> NDArray[np.uint8]:
+        """The codes of a window that count."""
+        codes = self.samples.codes[scene][window]
+        if self.samples.random_split:
+            return np.array(codes)
+        return codes * (self.samples.splits[scene][window] == self.split)
 
     def collate(self, items: list[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8], int]]) -> Batch:
         """Stack patches into a batch."""

@@ -20,13 +20,6 @@ def dihedral(x: Tensor, element: int) -> Tensor:
     return x.flip(-1) if element >= 4 else x
 
 
-def inverse_dihedral(x: Tensor, element: int) -> Tensor:
-    """Undo ``dihedral``."""
-    if element >= 4:
-        x = x.flip(-1)
-    return torch.rot90(x, -(element % 4), dims=(-2, -1))
-
-
 def augment(
     images: Tensor, valid: Tensor, target: Tensor, jitter: float, mixing: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:

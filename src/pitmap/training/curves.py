@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pitmap.files import replacing, write_text
 
-COLUMNS = ("epoch", "loss", "validation_loss", "validation_miou", "validation_accuracy", "learning_rate", "seconds")
+COLUMNS = ("epoch", "loss", "validation_loss", "validation_miou", "validation_accuracy", "learning_rate")
 
 
 def write_curves(path: Path, history: list[dict[str, float]]) -> None:

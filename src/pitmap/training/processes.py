@@ -1,4 +1,4 @@
-"""What several processes of one training share, so that they make the step that one process would make.
+"""The processes of a training, and what they share so that they make the step that one process would make.
 
 Every process reads and augments the whole batch, which costs little beside the network, and takes every n-th patch of
 it through the network. The loss is taken over the logits of all of them and each process follows it back through its
@@ -8,11 +8,152 @@ is no mean over pixels, has the value and the gradient that it has in one proces
 
 from __future__ import annotations
 
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
 import torch
 import torch.distributed
-import torch.distributed.nn.functional as collective
+import torch.distributed.nn.functional
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor, nn
+
+from pitmap.errors import PitmapError
+from pitmap.observer import SILENT, Epoch, Observer
+from pitmap.training.choices import Precision, Training
+
+# Without types of their own.
+collective: Any = torch.distributed.nn.functional
+sync_batch_norm: Any = nn.SyncBatchNorm
+
+Work = Callable[..., None]
+"""``work(fabric, observer, *args)``, a function of a module; what several processes are to know can be pickled."""
+
+
+def launch(work: Work, training: Training, precision: Precision, observer: Observer, args: tuple[Any, ...]) -> None:
+    """Run a function with Fabric: here, or in as many new processes as the training has devices.
+
+    Args:
+        work: The function.
+        training: Says the devices.
+        precision: In which the network works.
+        observer: Hears of the work of the first process.
+        args: Of ``work``.
+
+    Raises:
+        PitmapError: The function's.
+    """
+    with _quiet(), _repeatable(training.device):
+        fabric = Fabric(
+            accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[training.device],
+            devices=training.devices,
+            strategy="ddp_spawn" if training.devices > 1 else "auto",
+            precision="bf16-mixed" if precision == "bf16" else "32-true",
+            plugins=[LightningEnvironment()],
+        )
+        if training.devices == 1:
+            fabric.launch(work, observer, *args)
+            return
+        before, port = set(multiprocessing.active_children()), os.environ.get("MASTER_PORT")
+        try:
+            with _heard(observer) as queue:
+                error = fabric.launch(partial(_work_in_process, work=work, queue=queue, args=args))
+        except BaseException:
+            for process in set(multiprocessing.active_children()) - before:
+                process.terminate()
+            raise
+        finally:
+            # Fabric leaves it for processes to come, and a second training would ask for the same port.
+            os.environ.pop("MASTER_PORT") if port is None else os.environ.update(MASTER_PORT=port)
+    if error is not None:
+        raise error
+
+
+def _work_in_process(fabric: Fabric, work: Work, queue: Any, args: tuple[Any, ...]) -> PitmapError | None:
+    """Run a function in a process of its own; an error that the user can mend goes back whole."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # the first process of all says that it was interrupted
+    try:
+        with _quiet():
+            work(fabric, _Teller(queue) if fabric.is_global_zero else SILENT, *args)
+    except PitmapError as error:
+        return error
+    return None
+
+
+class _Teller(Observer):
+    """Tells an observer in another process."""
+
+    def __init__(self, queue: Any) -> None:
+        self._queue = queue
+
+    def say(self, sentence: str) -> None:
+        self._queue.put(("say", sentence))
+
+    def warn(self, sentence: str) -> None:
+        self._queue.put(("warn", sentence))
+
+    def progress(self, step: str, share: float) -> None:
+        self._queue.put(("progress", step, share))
+
+    def epoch(self, epoch: Epoch) -> None:
+        self._queue.put(("epoch", epoch))
+
+
+@contextmanager
+def _heard(observer: Observer) -> Iterator[Any]:
+    """A queue of what ``_Teller`` tells, that an observer here hears."""
+    queue = multiprocessing.get_context("spawn").SimpleQueue()
+
+    def listen() -> None:
+        while (told := queue.get()) is not None:
+            getattr(observer, told[0])(*told[1:])
+
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    try:
+        yield queue
+    finally:
+        queue.put(None)
+        thread.join(timeout=5)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence remarks of Fabric and PyTorch on devices and products."""
+    loggers = [logging.getLogger(name) for name in ("lightning_fabric", "lightning_fabric.utilities.rank_zero")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _repeatable(device: str) -> Iterator[None]:
+    """Let a GPU take algorithms that give the same sums each time; a processor has no others."""
+    if device != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 class Share:
@@ -101,7 +242,7 @@ def _sum(part: Tensor) -> Tensor:
 def with_common_statistics(network: nn.Module, device: torch.device) -> nn.Module:
     """A network whose batch normalisation takes the statistics of all processes; weights and their names stay."""
     if device.type == "cuda":
-        converted = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        converted = sync_batch_norm.convert_sync_batchnorm(network)
         assert isinstance(converted, nn.Module)
         return converted
     for module in network.modules():

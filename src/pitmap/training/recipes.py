@@ -20,7 +20,7 @@ class Recipe:
         width: Channels of the first stage.
         epochs: Passes over the training patches at most; 0 derives them from ``steps``.
         steps: Optimiser steps that ``epochs = 0`` aims at, within ``EPOCH_RANGE``.
-        batch: Patches a step, over all devices together; 0 takes as many as make about ``PIXELS_A_STEP`` pixels, 2 at least.
+        batch: Patches a step, over all devices together; 0 takes about ``PIXELS_A_STEP`` pixels, 2 patches at least.
         accumulate: Steps whose gradients are added before the weights change.
         learning_rate: Of Adam, at its highest.
         weight_decay: Decoupled (AdamW); 0 is plain Adam.

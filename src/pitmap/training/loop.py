@@ -1,0 +1,183 @@
+"""Training a network on a sample set: epochs that can be interrupted, then the best epoch's model.
+
+Device, precision and processes are Lightning Fabric's; the loop is the one below.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from itertools import islice
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from pitmap.currency import is_current, mark
+from pitmap.errors import LabelError, ModelError, PitmapError
+from pitmap.files import make_folder
+from pitmap.networks.model_file import ModelCard, read_card, save_model
+from pitmap.observer import SILENT, Epoch, Observer
+from pitmap.samples.dataset import PatchDataset, SampleSet
+from pitmap.samples.split import Split
+from pitmap.training.batches import EpochOrder, Normaliser, in_order, read
+from pitmap.training.calibration import ValidationChecks, check_on_validation
+from pitmap.training.card import make_card, write_times
+from pitmap.training.checkpoint import Standing
+from pitmap.training.choices import Course, Pace, Precision, Training
+from pitmap.training.curves import draw_curves, write_curves
+from pitmap.training.learner import Learner, fresh_network, seed_of
+from pitmap.training.processes import launch
+
+
+def train(samples: SampleSet, training: Training, model_path: Path, observer: Observer = SILENT) -> ModelCard:
+    """Train a network and write the best epoch's model, with its curves (CSV, PNG) and times (JSON) beside it.
+
+    A training that was interrupted goes on at the last validated epoch and ends with the same tensors as one that was
+    not; a model that is up to date is left as it is.
+
+    Args:
+        samples: The sample set.
+        training: What to train.
+        model_path: Ends in ``.safetensors``.
+        observer: Hears of choices, the time it will take, steps and epochs.
+
+    Returns:
+        The card of the model.
+
+    Raises:
+        LabelError: A split has no patches.
+        ProjectError: The network, its options, the loss, the schedule or the devices do not exist.
+        OutputError: The model cannot be written.
+        PitmapError: The loss became infinite.
+    """
+    key = training.key(samples)
+    if (card := _current(model_path, key)) is not None:
+        observer.say(f"{model_path.name} is up to date.")
+        return card
+    for split in (Split.TRAINING, Split.VALIDATION):
+        if not samples.patch_count(split):
+            raise LabelError(f"The sample set has no patch for {split.label}.", remedy="Sample again.")
+    training.check_device()
+    make_folder(model_path.parent)
+    work = model_path.parent / f".{model_path.stem}.training"
+    if not is_current(work / "key", key):
+        shutil.rmtree(work, ignore_errors=True)
+        mark(make_folder(work) / "key", key)
+
+    checkpoint = work / "last.ckpt"
+    precision = Standing.read(checkpoint).precision or training.precision
+    launch(fit, training, precision, observer, (samples, training, precision, checkpoint))
+    standing = Standing.read(checkpoint)
+
+    course = Course.of(training.recipe, samples.patch, samples.patch_count(Split.TRAINING))
+    network = fresh_network(samples, training)
+    network.load_state_dict(standing.best)
+    checks = _checks(network, samples, training, course)
+    write_curves(model_path.with_suffix(".csv"), standing.history)
+    draw_curves(model_path.with_suffix(".png"), standing.history, standing.best_epoch)
+    write_times(model_path, training, standing)
+    card = save_model(model_path, network, make_card(samples, training, course, standing, checks))
+    shutil.rmtree(work, ignore_errors=True)
+    return card
+
+
+def fit(
+    fabric: Fabric, observer: Observer, samples: SampleSet, training: Training, precision: Precision, checkpoint: Path
+) -> None:
+    """The epochs. Each process runs this; the first one writes the checkpoint and is heard.
+
+    Args:
+        fabric: Knows device, precision and processes.
+        observer: Hears of the time it will take, steps and epochs.
+        samples: The sample set.
+        training: What to train.
+        precision: In which ``fabric`` works.
+        checkpoint: Where the training's ``Standing`` is kept, after each validated epoch.
+
+    Raises:
+        PitmapError: The loss became infinite.
+    """
+    patches, validation = PatchDataset(samples, Split.TRAINING), PatchDataset(samples, Split.VALIDATION)
+    course = Course.of(training.recipe, samples.patch, len(patches))
+    order = EpochOrder(len(patches), course.batch, training.seed)
+    batches = read(patches, order, training)
+    own = in_order(len(validation), course.batch)[fabric.global_rank :: fabric.world_size]
+    validation_batches = read(validation, own, training)
+    learner = Learner(fabric, samples, training, course, patches.class_frequencies())
+    standing = Standing.read(checkpoint)
+    if standing.epoch:
+        learner.go_on_from(standing.state)
+        observer.say(f"Going on after epoch {standing.epoch} of {course.epochs}.")
+    standing.precision = precision
+    pace = Pace(fabric.device)
+    began = time.monotonic() - (standing.seconds[-1] if standing.seconds else 0.0)
+
+    def keep(path: Path) -> None:
+        standing.state = learner.state()
+        if fabric.is_global_zero:
+            standing.write(path)
+
+    def forecast(done: int) -> str:
+        first = list(islice(validation_batches, 1))
+        validation_seconds = len(own) * pace.seconds_of(lambda: learner.validate(first))
+        checkpoint_seconds = pace.seconds_of(lambda: keep(checkpoint.with_name("trial.ckpt")))
+        to_come = course.validations - standing.epoch // course.every
+        return pace.forecast(course.epochs * course.batches - done, to_come, validation_seconds + checkpoint_seconds)
+
+    for epoch in range(standing.epoch, course.epochs):
+        if standing.is_complete(training.recipe):
+            break
+        order.epoch = epoch
+        torch.manual_seed(seed_of(training.seed, epoch, fabric.global_rank))  # for networks with dropout
+        lost = torch.zeros((), device=fabric.device)
+        pace.start()
+        for index, batch in enumerate(batches):
+            lost += learner.learn(batch, epoch, index) * len(batch.scene)
+            done = epoch * course.batches + index + 1
+            observer.progress("training", done / (course.epochs * course.batches))
+            if pace.knows_after_this_step():
+                observer.say(forecast(done))
+                pace.start()
+        loss, number = float(lost) / len(patches), epoch + 1
+        if number % course.every:
+            observer.epoch(Epoch(number, course.epochs, loss))
+            continue
+
+        figures = learner.validate(validation_batches)
+        if not math.isfinite(figures.loss):
+            raise PitmapError(
+                f"The loss became {figures.loss} in epoch {number}.", "Finite losses.",
+                'Lower [training] learning_rate, or set precision = "float32".',
+            )  # fmt: skip
+        row = {
+            "epoch": float(number),
+            "loss": loss,
+            **{f"validation_{name}": value for name, value in figures._asdict().items()},
+            "learning_rate": learner.learning_rate(epoch, course.batches - 1),
+        }
+        standing.note(row, time.monotonic() - began, learner.kept, training.recipe)
+        keep(checkpoint)
+        observer.epoch(Epoch(number, course.epochs, loss, figures.loss, figures.miou))
+
+
+def _checks(network: nn.Module, samples: SampleSet, training: Training, course: Course) -> ValidationChecks:
+    """What the best network shows on the validation ground; the network comes back on the processor."""
+    device, patches = torch.device(training.device), PatchDataset(samples, Split.VALIDATION)
+    network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    batches = read(patches, in_order(len(patches), course.batch), training)
+    labelled = int(patches.class_frequencies()[0].sum())
+    checks = check_on_validation(network, batches, Normaliser(samples, device), device, labelled)
+    network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return checks
+
+
+def _current(model_path: Path, key: str) -> ModelCard | None:
+    """The card of a model of this key, None where there is none."""
+    try:
+        card = read_card(model_path)
+    except ModelError:
+        return None
+    return card if card.training is not None and card.training.key == key else None
