@@ -303,9 +303,8 @@ class PatchDataset(Dataset[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uin
     def _codes(self, scene: int, window: tuple[slice, slice]) -> NDArray[np.uint8]:
         """The codes of a window that count."""
         codes = self.samples.codes[scene][window]
-        if self.samples.random_split:
-            return np.array(codes)
-        return codes * (self.samples.splits[scene][window] == self.split)
+        counts = True if self.samples.random_split else self.samples.splits[scene][window] == self.split
+        return np.where(counts, codes, np.uint8(UNLABELLED))
 
     def collate(self, items: list[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8], int]]) -> Batch:
         """Stack patches into a batch."""
