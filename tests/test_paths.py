@@ -53,23 +53,11 @@ def test_archives_are_found_from_the_folder_of_the_project_and_from_the_root(tmp
     assert paths.local_file(Path(braced)) == tmp_path / "a b.zip"
     assert paths.gdal_name(Path(f"/vsitar/{tmp_path}/a.tar/b.tif")) == f"/vsitar/{tmp_path}/a.tar/b.tif"
     assert not paths.exists(f"/vsizip/{tmp_path}/none.zip/b.tif")
-    found = paths.matching(tmp_path, "/vsizip/a b.zip/in/*.tif")
+    found = paths.archive_members(paths.resolve(tmp_path, "/vsizip/a b.zip/in/*.tif"))
     assert [paths.gdal_name(f) for f in found] == [f"/vsizip/{tmp_path}/a b.zip/in/{n}.tif" for n in "bc"]
+    assert paths.archive_members(Path("/vsicurl/https:/host/b.tif?a=*")) == [Path("/vsicurl/https:/host/b.tif?a=*")]
     monkeypatch.chdir(tmp_path)
     assert paths.gdal_name(Path("/vsizip/a b.zip/in/b.tif")) == "/vsizip/a b.zip/in/b.tif"
-
-
-def test_a_file_wins_over_the_pattern_that_its_name_is(tmp_path):
-    folder = tmp_path / "site [a]"
-    folder.mkdir()
-    for name in ("scene [1].tif", "scene 1.tif", "scene 2.tif"):
-        (folder / name).touch()
-    assert paths.matching(folder, "scene [1].tif") == [folder / "scene [1].tif"]
-    assert paths.matching(folder, "scene [12].tif") == [folder / "scene 1.tif", folder / "scene 2.tif"]
-    assert paths.matching(folder, "*.tif") == sorted(folder.iterdir())
-    assert paths.matching(folder, "x*.tif") == []
-    assert paths.matching(folder, "none.tif") == [folder / "none.tif"]
-    assert paths.matching(folder, "https://host/b.tif?a=*") == [Path("/vsicurl/https:/host/b.tif?a=*")]
 
 
 def test_a_name_in_another_unicode_form_is_found(tmp_path):

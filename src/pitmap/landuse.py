@@ -1,17 +1,21 @@
 """Land-use layers: reading vector files and burning their polygons on a grid; mapping the values of label rasters.
 
 A file's own values (text or numbers) become class codes through a mapping ``value -> code``. Values are compared as
-text, with whole numbers written without decimals, so that the integer 3, the text "3" and the number 3.0 are one value.
+text, with whole numbers written without decimals, so that the integer 3, the text "3" and the number 3.0 are one value;
+letters with accents are one value however they are composed (Unicode's NFC). Names of layers and fields are compared in
+the same way.
 """
 
 from __future__ import annotations
 
+import codecs
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import shapely
@@ -20,8 +24,9 @@ from pyproj import CRS, Transformer
 from rasterio.features import rasterize
 
 from pitmap.errors import LabelError, nearest
-from pitmap.grid import Grid, Window
+from pitmap.grid import Grid, Window, lack_of_place, place_of
 from pitmap.legend import UNLABELLED, Legend
+from pitmap.paths import exists, gdal_name
 
 DENSIFY_M = 1000.0
 """Longest edge before reprojection. A straight edge of 1 km bends by about 2 cm between common projections."""
@@ -37,11 +42,13 @@ class LandUseLayer:
         path: The file.
         name: The layer in it.
         field: The field that holds the values, or None where the whole layer is one class.
-        crs: Coordinate reference system, or None where the file has none.
+        crs: Coordinate reference system, or None where the file has none from which a way leads to WGS 84.
         geometries: Valid, non-empty, two-dimensional shapely geometries: polygons and points, single or multi.
         values: The value of each feature as text, None where it is missing.
         skipped: Number of features left out because their geometry is missing or empty.
         repaired: Number of features whose geometry was invalid and was mended.
+        encoding: What the text was read as.
+        local_crs: WKT of a system from which no way leads to WGS 84; see ``Grid``.
     """
 
     path: Path
@@ -52,6 +59,8 @@ class LandUseLayer:
     values: tuple[str | None, ...]
     skipped: int
     repaired: int
+    encoding: str = "UTF-8"
+    local_crs: str | None = None
 
     def counts(self) -> dict[str, int]:
         """Number of features for each value, features without a value left out."""
@@ -65,7 +74,7 @@ def value_text(value: Any) -> str | None:
     if isinstance(value, bool | np.bool_):
         return str(int(value))
     if isinstance(value, str):
-        text = value.strip()
+        text = normalize("NFC", value.strip())
         try:
             number = float(text) if "." in text else None
         except ValueError:
@@ -92,6 +101,7 @@ def class_codes(values: Mapping[Any, str | None] | None, legend: Legend) -> dict
     if values is None:
         by_name = {c.name: c.code for c in legend} | {c.key: c.code for c in legend}
         return by_name | {str(c.code): c.code for c in legend}
+    values = {value: None if key is None else normalize("NFC", key) for value, key in values.items()}
     unknown = {key for key in values.values() if key is not None and key not in legend.keys}
     if unknown:
         raise LabelError(
@@ -106,7 +116,9 @@ def class_codes(values: Mapping[Any, str | None] | None, legend: Legend) -> dict
     return codes
 
 
-def read_layer(path: Path, layer: str | None = None, field: str | None = None) -> LandUseLayer:
+def read_layer(
+    path: Path, layer: str | None = None, field: str | None = None, encoding: str | None = None
+) -> LandUseLayer:
     """Read a vector layer.
 
     Geometries lose their Z, invalid ones are mended, missing and empty ones are left out; the layer counts both.
@@ -115,20 +127,29 @@ def read_layer(path: Path, layer: str | None = None, field: str | None = None) -
         path: Any vector file that GDAL reads.
         layer: Its layer; may be left out where the file has one layer with geometries.
         field: The field with the values, text or number; None where the whole layer is one class.
+        encoding: Of the text, such as GBK; None takes what the file states or GDAL assumes.
 
     Raises:
-        LabelError: The file cannot be read, has no such layer or field, no feature, or holds lines.
+        LabelError: The file cannot be read, has no such layer or field, no feature, text in another encoding, or lines.
     """
     import pyogrio  # mapping and training import this module's neighbours without geopandas
 
     path = Path(path)
-    name = _open_layer(path, layer, field)
+    name, field, claimed = _open_layer(path, layer, field, encoding)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # measures, curves and odd field types are of no concern here
-            frame = pyogrio.read_dataframe(path, layer=name, columns=[] if field is None else [field], force_2d=True)
+            frame = pyogrio.read_dataframe(
+                gdal_name(path),
+                layer=name,
+                columns=[] if field is None else [field],
+                force_2d=True,
+                encoding=encoding,
+            )
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError) as error:
         raise _not_a_layer(path, error) from error
+    except UnicodeDecodeError as error:
+        raise _wrong_encoding(path, error, encoding) from error
     geometries = np.asarray(frame.geometry.values, dtype=object)
     values = [""] * len(frame) if field is None else [value_text(v) for v in frame[field]]
     present = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
@@ -147,9 +168,20 @@ def read_layer(path: Path, layer: str | None = None, field: str | None = None) -
     kept = [v for v, u in zip(kept, usable, strict=True) if u]
     if not kept:
         raise LabelError(f"Layer {name!r} of {path} holds no feature with a geometry.", "At least one polygon.")
-    crs = None if frame.crs is None else CRS.from_user_input(frame.crs)
-    skipped = int((~present).sum() + (~usable).sum())
-    return LandUseLayer(path, name, field, crs, geometries[usable], tuple(kept), skipped, int(invalid.sum()))
+    wkt = None if frame.crs is None else frame.crs.to_wkt()
+    crs = None if wkt is None else place_of(wkt)
+    return LandUseLayer(
+        path,
+        name,
+        field,
+        crs,
+        geometries[usable],
+        tuple(kept),
+        skipped=int((~present).sum() + (~usable).sum()),
+        repaired=int(invalid.sum()),
+        encoding=claimed,
+        local_crs=wkt if crs is None else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -190,17 +222,17 @@ def is_empty(path: Path, layer: str | None = None) -> bool:
     """
     import pyogrio
 
-    name = _open_layer(Path(path), layer, None)
-    return int(pyogrio.read_info(path, layer=name, force_feature_count=True)["features"]) == 0
+    name, _, _ = _open_layer(Path(path), layer, None, None)
+    return int(pyogrio.read_info(gdal_name(path), layer=name, force_feature_count=True)["features"]) == 0
 
 
-def check_layer(path: Path, layer: str | None = None, field: str | None = None) -> None:
+def check_layer(path: Path, layer: str | None = None, field: str | None = None, encoding: str | None = None) -> None:
     """Check from the file's header alone that a layer and a field exist.
 
     Raises:
         LabelError: The file cannot be read, or has no such layer or field.
     """
-    _open_layer(Path(path), layer, field)
+    _open_layer(Path(path), layer, field, encoding)
 
 
 def project(
@@ -227,13 +259,13 @@ def project(
     codes = _feature_codes(layer, values)
     if grid.crs is None:
         raise LabelError(
-            f"{layer.path} cannot be laid over an image that has no coordinate reference system.",
+            f"{layer.path} cannot be laid over an image that {lack_of_place(grid.local_crs)}.",
             "A vector layer needs an image with a CRS.",
             "Assign the CRS with gdal_edit or QGIS, or give a label raster of the image's size.",
         )
     if layer.crs is None:
         raise LabelError(
-            f"Layer {layer.name!r} of {layer.path} has no coordinate reference system.",
+            f"Layer {layer.name!r} of {layer.path} {lack_of_place(layer.local_crs)}.",
             remedy="Set the layer's CRS (QGIS: Define Layer Projection) to the one that it was drawn in.",
         )
     geometries = layer.geometries
@@ -275,21 +307,29 @@ def burn(layer: LandUseLayer, grid: Grid, values: Mapping[str, int], *, all_touc
     return project(layer, grid, values, all_touched=all_touched).burn()
 
 
-def project_layers(path: Path, codes: Mapping[str, int], grid: Grid, *, all_touched: bool = False) -> ProjectedLayer:
-    """A file with one layer a class, ready to be burned on a grid; over all layers the smaller polygon wins.
+def project_layers(
+    path: Path,
+    codes: Mapping[str, int],
+    grid: Grid,
+    *,
+    all_touched: bool = False,
+    encoding: str | None = None,
+) -> ProjectedLayer:
+    """The features of a file with one layer a class, as ``project``; over all layers the smaller polygon wins.
 
     Args:
         path: A vector file.
         codes: Layer name to class code.
         grid: The grid, with a CRS.
         all_touched: Burn every touched pixel.
+        encoding: As in ``read_layer``.
 
     Raises:
         LabelError: A layer is missing, or lies outside the grid together with all others.
     """
     parts: list[ProjectedLayer] = []
     for number, (name, code) in enumerate(codes.items()):
-        layer = read_layer(path, name)
+        layer = read_layer(path, name, encoding=encoding)
         last = number == len(codes) - 1 and not any(len(p.geometries) for p in parts)
         parts.append(project(layer, grid, {name: code}, all_touched=all_touched, may_miss=not last))
     geometries = np.concatenate([p.geometries for p in parts])
@@ -300,7 +340,11 @@ def project_layers(path: Path, codes: Mapping[str, int], grid: Grid, *, all_touc
 
 
 def map_values(
-    array: NDArray, values: Mapping[str, int], covered: NDArray[np.bool_] | None = None, source: str = "The raster"
+    array: NDArray[Any],
+    values: Mapping[str, int],
+    covered: NDArray[np.bool_] | None = None,
+    source: str = "The raster",
+    seen: set[str] | None = None,
 ) -> NDArray[np.uint8]:
     """Class codes of a label raster.
 
@@ -309,6 +353,7 @@ def map_values(
         values: Class code for each value. The value 0 means unlabelled unless the mapping says otherwise.
         covered: Which pixels hold data; the others become 0 and their values are not looked at.
         source: Subject of the error message.
+        seen: Receives the values that occur.
 
     Returns:
         uint8, the shape of ``array``.
@@ -329,6 +374,8 @@ def map_values(
     else:
         present = np.unique(array[covered])
     texts = [value_text(v) or "" for v in present]
+    if seen is not None:
+        seen.update(texts)
     if missing := [t for t in texts if t not in known]:
         raise _unmapped(source, missing, known)
     codes = np.zeros(array.shape, np.uint8)
@@ -338,31 +385,81 @@ def map_values(
     return codes
 
 
-def _open_layer(path: Path, layer: str | None, field: str | None) -> str:
-    """The name of the layer that is meant, after checking that file, layer and field exist."""
+def _open_layer(path: Path, layer: str | None, field: str | None, encoding: str | None) -> tuple[str, str | None, str]:
+    """The names of layer and field as the file has them, and what its text is read as, after checking that they exist.
+
+    Args:
+        path: The file.
+        layer: As the user wrote it.
+        field: Likewise.
+        encoding: Likewise.
+    """
     import pyogrio  # mapping and training import this module's neighbours without geopandas
 
-    if not path.exists() and not str(path).startswith("/vsi"):
+    if not exists(path):
         raise LabelError(
             f"There is no file {path}.", remedy="Check the path; relative paths start at the project file."
         )
+    if encoding is not None:
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            raise LabelError(
+                f"The encoding {encoding!r} is not known.", "A name such as UTF-8, GBK, Big5 or CP1252."
+            ) from None
     try:
-        name = _chosen_layer(path, layer, [str(n) for n, g in pyogrio.list_layers(path) if g is not None])
-        fields = [str(f) for f in pyogrio.read_info(path, layer=name)["fields"]]
+        layers = [str(n) for n, g in pyogrio.list_layers(gdal_name(path)) if g is not None]
+        name = _chosen_layer(path, layer, layers)
+        info = pyogrio.read_info(gdal_name(path), layer=name, encoding=encoding)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise _not_a_layer(path, error) from error
-    if field is not None and field not in fields:
+    except UnicodeDecodeError as error:
+        raise _wrong_encoding(path, error, encoding) from error
+    fields, claimed = [str(f) for f in info["fields"]], str(info["encoding"] or "UTF-8")
+    found = None if field is None else _same(field, fields)
+    if field is not None and found is None:
+        doubt, remedy = _doubt(fields, claimed)
         raise LabelError(
-            f"Layer {name!r} of {path} has no field {field!r}{_nearest(field, fields)}.",
+            f"Layer {name!r} of {path} has no field {field!r}{nearest_of(field, fields)}.{doubt}",
             f"It has the fields {', '.join(fields)}." if fields else "It has no fields.",
-            "Give the name of the field that holds the land-use class.",
+            f"Give the name of the field that holds the land-use class.{remedy}",
+            ["encoding"] if remedy else [],
         )
-    return name
+    return name, found, claimed
+
+
+def _same(name: str, names: Iterable[str]) -> str | None:
+    """The one of some names that is the same text, however its letters are composed."""
+    return next((n for n in names if normalize("NFC", n) == normalize("NFC", name)), None)
+
+
+def _wrong_encoding(path: Path, error: UnicodeDecodeError, stated: str | None) -> LabelError:
+    read_as = error.encoding.upper()
+    return LabelError(
+        f"The text in {path} is not in the encoding {stated or read_as}, "
+        + ("which was stated." if stated else "in which it is read, as the file says or by default."),
+        "Names and values in the encoding that is stated.",
+        STATE_ENCODING,
+        ["encoding"],
+    )
+
+
+STATE_ENCODING = (
+    "State the encoding of the text, such as GBK, Big5 or CP1252 (label_encoding in a project file), or save the layer "
+    "as a GeoPackage."
+)
+
+
+def _doubt(texts: Iterable[str], encoding: str) -> tuple[str, str]:
+    """A sentence that says how text was read, and what to do, where it may be in another encoding."""
+    if encoding.upper().replace("-", "") in ("UTF8", "ASCII") or all(t.isascii() for t in texts):
+        return "", ""
+    return f" The text was read as {encoding}.", f" If it looks wrong: {STATE_ENCODING}"
 
 
 def _not_a_layer(path: Path, error: Exception) -> LabelError:
     return LabelError(
-        f"{path} cannot be read as a vector file ({str(error).splitlines()[0].rstrip('.')}).",
+        f"{gdal_name(path)} cannot be read as a vector file ({str(error).splitlines()[0].rstrip('.')}).",
         "A layer in a format that GDAL reads, such as GeoPackage or Shapefile.",
         "Check that the file is complete and is what its name says.",
     )
@@ -384,31 +481,37 @@ def _feature_codes(layer: LandUseLayer, values: Mapping[str, int]) -> NDArray[np
             )
         return np.full(len(layer.geometries), next(iter(values.values())), np.uint8)
     if missing := [v for v in layer.counts() if v not in known]:
-        raise _unmapped(f"Field {layer.field!r} of layer {layer.name!r} of {layer.path}", missing, known)
+        raise _unmapped(
+            f"Field {layer.field!r} of layer {layer.name!r} of {layer.path}", missing, known, layer.encoding
+        )
     return np.array([UNLABELLED if v is None else known[v] for v in layer.values], np.uint8)
 
 
-def _unmapped(source: str, missing: Iterable[str], known: Mapping[str, int]) -> LabelError:
+def _unmapped(source: str, missing: Iterable[str], known: Mapping[str, int], encoding: str = "UTF-8") -> LabelError:
+    doubt, remedy = _doubt(missing, encoding)
     return LabelError(
-        f"{source} holds values that are mapped to no class: {_listed(missing, list(known))}.",
+        f"{source} holds values that are mapped to no class: {_listed(missing, list(known))}.{doubt}",
         "Every value of the file is mapped to a class, or on purpose to none.",
-        "Add the values to label_values, with an empty class key for those that shall stay unlabelled.",
+        f"Add the values to label_values, with an empty class key for those that shall stay unlabelled.{remedy}",
+        ["encoding"] if remedy else [],
     )
 
 
 def _listed(values: Iterable[str], known: list[str]) -> str:
-    return ", ".join(repr(v) + _nearest(v, known) for v in sorted(values, key=lambda v: (len(v), v)))
+    return ", ".join(repr(v) + nearest_of(v, known) for v in sorted(values, key=lambda v: (len(v), v)))
 
 
-def _nearest(name: str, names: list[str]) -> str:
+def nearest_of(name: str, names: Iterable[str]) -> str:
+    """The name that is spelt most like another, in brackets, or nothing."""
     near = nearest(name, names)
     return f" (nearest: {near!r})" if near else ""
 
 
 def _chosen_layer(path: Path, layer: str | None, layers: list[str]) -> str:
-    if layer is not None and layer not in layers:
+    found = None if layer is None else _same(layer, layers)
+    if layer is not None and found is None:
         raise LabelError(
-            f"{path} has no layer {layer!r}{_nearest(layer, layers)}.", f"It has the layers {', '.join(layers)}."
+            f"{path} has no layer {layer!r}{nearest_of(layer, layers)}.", f"It has the layers {', '.join(layers)}."
         )
     if not layers:
         raise LabelError(f"{path} has no layer with geometries.", "A layer of polygons.")
@@ -416,7 +519,7 @@ def _chosen_layer(path: Path, layer: str | None, layers: list[str]) -> str:
         raise LabelError(
             f"{path} has {len(layers)} layers: {', '.join(layers)}.", remedy="Name the layer that shall be read."
         )
-    return layer or layers[0]
+    return found or layers[0]
 
 
 def polygonal_part(geometry: shapely.Geometry) -> shapely.Geometry:

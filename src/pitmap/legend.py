@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+from unicodedata import normalize
 
 from pitmap.errors import ProjectError
 
@@ -49,7 +50,9 @@ class Legend:
     """
 
     def __init__(self, classes: Iterable[LandCoverClass]) -> None:
-        self.classes = tuple(sorted(classes, key=lambda c: c.code))
+        # Text that looks the same is the same, however its letters are composed.
+        composed = (replace(c, key=normalize("NFC", c.key), name=normalize("NFC", c.name)) for c in classes)
+        self.classes = tuple(sorted(composed, key=lambda c: c.code))
         codes = [c.code for c in self.classes]
         if not codes or codes != list(range(1, len(codes) + 1)) or len(codes) > MAX_CLASSES:
             raise ProjectError(
@@ -97,8 +100,9 @@ class Legend:
         Raises:
             KeyError: The legend has no such class.
         """
+        wanted = normalize("NFC", key_or_code) if isinstance(key_or_code, str) else key_or_code
         for c in self.classes:
-            if key_or_code in (c.key, c.code):
+            if wanted in (c.key, c.code):
                 return c
         raise KeyError(key_or_code)
 

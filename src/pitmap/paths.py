@@ -6,7 +6,6 @@ no longer what was written; ``gdal_name`` gives the name that GDAL takes, and is
 
 from __future__ import annotations
 
-import glob
 import re
 import unicodedata
 from pathlib import Path, PurePosixPath
@@ -65,25 +64,19 @@ def resolve(folder: Path, text: str | Path) -> Path:
     return Path(text) if _SUBDATASET.match(text) else place
 
 
-def matching(folder: Path, text: str) -> list[Path]:
-    """The places that a path or a glob pattern of a project file names, sorted; empty where no file matches.
+def archive_members(pattern: Path) -> list[Path]:
+    """The files in an archive on the disk that match a pattern such as ``/vsizip/a.zip/*.tif``, sorted.
 
-    A file of the very name wins over the pattern that the name may be (``scene [1].tif``). In archives on the disk
-    patterns are followed too.
+    Returns:
+        The pattern itself where it leads into no archive on the disk: a question mark is a part of many addresses.
     """
-    place = resolve(folder, text)
-    if not glob.has_magic(text) or (not is_gdal(place) and place.exists()):
-        return [place]
-    if not is_gdal(place):
-        return sorted(folder / found for found in glob.glob(text, root_dir=folder, recursive=True))
-    archive = local_file(place)
-    if archive is None or not archive.is_file():
-        return [place]  # a question mark is a part of many addresses
+    name, archive = gdal_name(pattern), local_file(pattern)
+    if archive is None or not archive.is_file() or str(archive) not in name:
+        return [pattern]
     import pyogrio
 
-    name = gdal_name(place)
     members = pyogrio.vsi_listtree(name[: name.index(str(archive)) + len(str(archive))] + "}" * name.count("}"))
-    return sorted(Path(member) for member in members if PurePosixPath(member).match(name))
+    return sorted(Path(member) for member in members if PurePosixPath(member).match(name)) or [pattern]
 
 
 def exists(path: Path | str) -> bool:

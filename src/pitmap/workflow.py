@@ -81,7 +81,7 @@ def estimate_reference(project: Study, observer: Observer = SILENT) -> bool:
 
     if project.accuracy.reference is None:
         return False
-    points, out = project.folder / project.accuracy.reference, project.results.estimate
+    points, out = project.place(project.accuracy.reference), project.results.estimate
     try:
         maps = {path.name: path for path in (project.results.map(s.name).map for s in project.scenes)}
         name = drawn_from(points)

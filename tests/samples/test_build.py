@@ -243,7 +243,7 @@ def test_no_labelled_pixel_is_refused(tmp_path):
 def test_label_rasters_elsewhere_are_refused(tmp_path):
     write_site(tmp_path, "a", quilt(64, 64), grid(64, 64))
     write_cog(tmp_path / "a-labels.tif", quilt(64, 64), grid(64, 64, x=700_000), codes_layout(DEFAULT_LEGEND))
-    with pytest.raises(LabelError, match="does not overlap"):
+    with pytest.raises(LabelError, match="lies entirely outside the image"):
         build(load_study(write_project(tmp_path, ["a"])))
 
 

@@ -12,6 +12,8 @@ from pitmap.cli.console import Console, JsonOption, band_list, key_pairs, load_p
 Allocation = Literal["proportional", "equal", "neyman"]
 """As in ``accuracy.sampling.estimation``, which is too heavy to import for a list of commands."""
 
+EncodingOption = Annotated[str | None, typer.Option(help="Of the reference's text, such as GBK.")]
+
 LegendOption = Annotated[Path | None, typer.Option("--project", "-p", help="Project whose legend is used.")]
 
 
@@ -25,6 +27,7 @@ def assess(
     map_values: Annotated[
         Any, typer.Option(parser=key_pairs, help="The same for the map, where its codes differ.")
     ] = None,
+    encoding: EncodingOption = None,
     project: LegendOption = None,
     out: Annotated[Path | None, typer.Option(help="Write the figures here (JSON), the matrix beside it.")] = None,
     as_json: JsonOption = False,
@@ -42,6 +45,7 @@ def assess(
         map_values=map_values,
         layer=layer,
         field=field,
+        encoding=encoding,
         extent=extent,
     )
     with Console() as observer:
@@ -140,6 +144,7 @@ def audit(
     reference_values: Annotated[
         Any, typer.Option(parser=word_list, help="Its values that mean mine: quarry,pit.")
     ] = None,
+    encoding: EncodingOption = None,
     group_field: Annotated[str | None, typer.Option(help="Field of both layers, such as a tile's id.")] = None,
     dissolve: Annotated[bool, typer.Option("--dissolve", help="Polygons that touch are one mine.")] = False,
     overlap: Annotated[float, typer.Option(help="Share of a polygon that decides on found and true.")] = 0.5,
@@ -160,6 +165,7 @@ def audit(
         reference_layer=reference_layer,
         reference_field=reference_field,
         reference_values=reference_values or (),
+        encoding=encoding,
         group_field=group_field,
         dissolve=dissolve,
         overlap=overlap,

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitmap.grid import Window
+from pitmap.labels import Cover
 from pitmap.legend import UNLABELLED
 from pitmap.mapping.engines.interface import NO_PROBABILITY, Engine
-from pitmap.mapping.masks import Cover
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.tiles import Tile
 from pitmap.observer import SILENT, Observer

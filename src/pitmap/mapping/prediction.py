@@ -17,13 +17,13 @@ from pitmap import __version__
 from pitmap.currency import content_key, digest, mark
 from pitmap.errors import OutputError, PitmapError, ProjectError
 from pitmap.files import make_folder
+from pitmap.labels import usable_ground
 from pitmap.legend import UNLABELLED
 from pitmap.mapping.assembly import assemble
 from pitmap.mapping.batches import map_batches
 from pitmap.mapping.engines import engine_maker
 from pitmap.mapping.engines.choices import choose_batch, choose_device, choose_precision, choose_tile
 from pitmap.mapping.engines.interface import EngineOptions, Precision
-from pitmap.mapping.masks import wanted_ground
 from pitmap.mapping.mines import IMAGE_TAG
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.suitability import fit_image, spread_of, unlike
@@ -217,7 +217,7 @@ def map_image(
     with open_raster(image_path) as reader:
         info, all_bands = reader.info, reader.indices
     reading = fit_image(card, info, all_bands, options.asked, options.pixel_size_m)
-    wanted = wanted_ground(info.grid, options.extent, options.masks)
+    wanted = usable_ground(info.grid, options.extent, options.masks)
     warnings: tuple[str, ...] = ()
     if options.compare_numbers:
         with open_raster(image_path, reading.indices, options.nodata) as reader:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pitmap.errors import ImageError, ModelError
 from pitmap.grid import Window
-from pitmap.mapping.masks import Cover
+from pitmap.labels import Cover
 from pitmap.networks.model_file import ModelCard
 from pitmap.raster.reading import RasterInfo, RasterReader
 from pitmap.study.asked import AS_IT_IS, Asked, Reading

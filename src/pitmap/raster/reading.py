@@ -309,25 +309,39 @@ def read_rpcs(path: Path) -> Any | None:
         return source.rpcs
 
 
-def read_onto(
-    path: Path, grid: Grid, window: Window | None = None, band: int = 1
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """One band of a raster of classes brought to another grid by nearest neighbour: the pixel that holds the centre.
+def only_band(info: RasterInfo) -> int:
+    """The band, counted from 1, of a raster of classes or of a mask: its only one beside alpha bands.
+
+    Raises:
+        ImageError: It has several.
+    """
+    if len(info.image_bands) > 1:
+        raise ImageError(
+            f"{info.path} has {len(info.image_bands)} bands: a picture, and no raster of classes.",
+            "One band whose values are the classes (or, of a mask, 0 and other values).",
+            "Export the classes themselves, or take the band that holds them (gdal_translate -b 1).",
+        )
+    return info.image_bands[0]
+
+
+def read_onto(path: Path, grid: Grid, window: Window | None = None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """The classes of a raster brought to another grid by nearest neighbour: the pixel that holds the centre.
 
     Args:
         path: A raster with a CRS, or without one if it has the very size of a ``grid`` without CRS.
         grid: The grid wanted.
         window: The part of it that is wanted, by default all.
-        band: The band, counted from 1.
 
     Returns:
         Values in the file's dtype ``(height, width)``, and which pixels the file covers with data.
 
     Raises:
-        ImageError: The file cannot be read, or only one of the two has a CRS, or the sizes differ where neither has.
+        ImageError: The file cannot be read or has several bands, only one of the two has a CRS, or the sizes differ
+            where neither has.
     """
     window = window or grid.window
-    with open_raster(path, [band], zero_is_void=False) as reader:
+    with open_raster(path, zero_is_void=False) as reader:
+        only_band(reader.info)
         check_overlay(reader.info, grid)
         if reader.grid.same_as(grid):
             pixels, valid = reader.read(window)

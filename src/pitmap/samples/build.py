@@ -14,6 +14,7 @@ from pitmap.currency import content_key, is_current, mark, unmark
 from pitmap.errors import LabelError, ProjectError
 from pitmap.files import make_folder
 from pitmap.grid import Grid, Window, blocks
+from pitmap.labels import Labels
 from pitmap.legend import LandCoverClass, Legend
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import codes_layout
@@ -24,7 +25,7 @@ from pitmap.samples.corrections import Corrections, SceneCorrections, correct, s
 from pitmap.samples.dataset import SampleFiles, SampleSet
 from pitmap.samples.division import Division, Ground, GroundScene, divide
 from pitmap.samples.footprints import write_footprints
-from pitmap.samples.labels import scene_labels
+from pitmap.samples.labels import absent_labels, scene_labels
 from pitmap.samples.leakage import AuditScene, SplitAudit, audit, bit
 from pitmap.samples.patches import PATCH_MULTIPLE, Patch, cover, default_patch, ground_patches
 from pitmap.samples.record import FORMAT, SampleRecord, SampleScene
@@ -86,6 +87,8 @@ def build(project: Study, observer: Observer = SILENT) -> SampleSet:
     for i, scene in enumerate(project.scenes):
         observer.progress(f"labels and pixels of {scene.name}", i / (2 * len(project.scenes)))
         sources.append(_read_scene(project, scene, files))
+    for sentence in absent_labels([(s.scene, s.given) for s in sources]):
+        observer.warn(sentence)
     _require_labels(sources)
 
     observer.progress("split", 0.5)
@@ -147,6 +150,7 @@ class _Source:
         labels: Codes on valid pixels.
         splits: ``Split`` values, once they are written.
         corrections: Of an analyst.
+        given: The labels as they were read.
     """
 
     scene: Scene
@@ -155,6 +159,7 @@ class _Source:
     labels: DiskArray
     splits: DiskArray
     corrections: SceneCorrections | None
+    given: Labels
 
     @property
     def grid(self) -> Grid:
@@ -190,10 +195,10 @@ def _read_scene(project: Study, scene: Scene, files: SampleFiles) -> _Source:
             pixels, valid = reader.filled(window)
             pixel_array.write(window, pixels)
             valid_array.write(window, valid)
-            label_array.write(window, np.where(valid, labels(window), 0))
+            label_array.write(window, np.where(valid, labels.read(window), 0))
     return _Source(
         scene, files.pixels(name), files.valid(name), files.labels(name), files.splits(name),
-        scene_corrections(project, scene),
+        scene_corrections(project, scene), labels,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from pitmap import landuse, review_queue
 from pitmap.errors import LabelError
 from pitmap.grid import Window
 from pitmap.legend import UNLABELLED
-from pitmap.samples.labels import CodesReader, unusable_ground
+from pitmap.samples.labels import CodesReader, scene_ground
 from pitmap.samples.split import Split
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
@@ -150,9 +150,9 @@ def scene_corrections(project: Study, scene: Scene) -> SceneCorrections | None:
         geometries=layer.geometries[filled],
         values=tuple(v for v, f in zip(layer.values, filled, strict=True) if f),
     )
-    projected, unusable = landuse.project(chosen, grid, values), unusable_ground(project, scene)
+    projected, usable = landuse.project(chosen, grid, values), scene_ground(project, scene)
 
     def codes(window: Window) -> NDArray[np.uint8]:
-        return np.where(unusable(window), NOT_CORRECTED, projected.burn(window)).astype(np.uint8)
+        return np.where(usable(window), projected.burn(window), NOT_CORRECTED).astype(np.uint8)
 
     return SceneCorrections(codes, number, still_open)

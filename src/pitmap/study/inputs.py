@@ -23,8 +23,8 @@ def site_inputs(study: Study) -> list[dict[str, Any]]:
     return [
         {
             "settings": site.model_dump(exclude=set(FILES)),
-            "extent": None if site.extent is None else digest(study.folder / site.extent),
-            "exclude": sorted(digest(study.folder / layer) for layer in site.exclude),
+            "extent": None if site.extent is None else digest(study.place(site.extent)),
+            "exclude": sorted(digest(study.place(layer)) for layer in site.exclude),
             "scenes": [
                 {
                     "name": scene.name,

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from pydantic import BaseModel
 
-from pitmap.errors import ImageError, PitmapError, ProjectError, nearest
+from pitmap.errors import PitmapError, ProjectError, nearest
+from pitmap.grid import lack_of_place
 from pitmap.legend import Legend
-from pitmap.raster.reading import describe
+from pitmap.paths import exists, resolve
 from pitmap.study.names import DEVICES, clashes
 from pitmap.study.schema import SiteSection, model_in
 
@@ -79,36 +81,27 @@ def check_labels(legend: Legend, scene: Scene, problems: list[str]) -> None:
     site, where, keys = scene.site, f"Site {scene.site.name!r}", legend.keys
     for option, mapping in (("label_values", site.label_values), ("label_layers", site.label_layers)):
         for value, key in (mapping or {}).items():
-            if key and key not in keys:
+            if key and normalize("NFC", key) not in keys:
                 problems.append(f"{where}: {option} gives {value!r} the class {key!r}, which the legend lacks."
                                 f"{suggestion(key, keys)}")  # fmt: skip
     if scene.labels is None:
         return
-    if not scene.labels.exists():
+    if not exists(scene.labels):
         problems.append(f"{where}: labels {scene.labels} does not exist.{nearest_file(scene.labels)}")
         return
-    try:
-        if scene.labels_are_raster:
-            describe(scene.labels)
-            return
-    except ImageError as error:
-        problems.append(f"{where}: labels: {error}")
-        return
-    if scene.info.grid.crs is None:
-        problems.append(
-            f"{where}: the image {scene.image.name} has no coordinate reference system, so the vector labels "
-            f"{scene.labels.name} cannot be laid over it. Give a label raster of the image's size, or a georeferenced "
-            "image."
-        )
-        return
-    from pitmap import landuse
+    from pitmap.labels import check_labels as check_file
+    from pitmap.raster.reading import is_raster
 
-    layers: list[str | None] = list(site.label_layers) if site.label_layers else [site.label_layer]
-    for layer in layers:
-        try:
-            landuse.check_layer(scene.labels, layer, site.label_field)
-        except PitmapError as error:
-            problems.append(f"{where}: {error}")
+    try:
+        if scene.info.grid.crs is None and not is_raster(scene.labels):
+            problems.append(
+                f"{where}: the image {scene.image.name} {lack_of_place(scene.info.grid.local_crs)}, so the vector "
+                f"labels {scene.labels.name} cannot be laid over it. Give a label raster of the image's size, or a "
+                "georeferenced image."
+            )
+        check_file(scene.labels, legend, scene.label_options)
+    except PitmapError as error:
+        problems.append(f"{where}: labels: {error}")
 
 
 def check_corrections(site: SiteSection, scenes: list[Scene], problems: list[str]) -> None:
@@ -158,13 +151,15 @@ def check_names(project: Study, scenes: list[Scene]) -> list[str]:
         for name in project.samples.test_sites
         if name not in names
     ]
-    if project.accuracy.reference is not None and not (path := project.folder / project.accuracy.reference).exists():
+    if project.accuracy.reference is not None and not exists(
+        path := resolve(project.folder, project.accuracy.reference)
+    ):
         problems.append(f"[accuracy] reference = {project.accuracy.reference!r} does not exist.{nearest_file(path)}")
     keys = project.legend.keys
     problems += [
         f"[mapping] mines: the legend has no class {key!r}.{suggestion(key, keys)}"
         for key in project.mapping.mines or []
-        if key not in keys
+        if normalize("NFC", key) not in keys
     ]
     counts = {len(s.band_indices) for s in scenes}
     if len(counts) > 1:

@@ -7,14 +7,19 @@ import glob
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pitmap.errors import ImageError
 from pitmap.legend import Legend
-from pitmap.raster.reading import RasterInfo, describe, is_raster
+from pitmap.paths import archive_members, exists, is_gdal, resolve
+from pitmap.raster.reading import RasterInfo, describe
 from pitmap.study.asked import Reading
 from pitmap.study.names import Unnamed, scene_names
 from pitmap.study.problems import check_corrections, check_labels, nearest_file, suggestion
 from pitmap.study.schema import SiteSection
+
+if TYPE_CHECKING:
+    from pitmap.labels import LabelOptions
 
 SIDE_FILES = (".aux.xml", ".tif.xml", ".ovr", ".msk", ".tfw", ".qml", ".qmd")
 """Ends of files that GDAL, QGIS and ArcGIS leave beside an image; a pattern does not take them for images."""
@@ -75,9 +80,15 @@ class Scene:
         return [self.info.descriptions[i - 1] or f"band {i}" for i in self.band_indices]
 
     @property
-    def labels_are_raster(self) -> bool:
-        """Whether the labels are a raster and not a vector layer; see ``is_raster``."""
-        return self.labels is not None and is_raster(self.labels)
+    def label_options(self) -> LabelOptions:
+        """How the labels are read."""
+        from pitmap.labels import LabelOptions
+
+        site = self.site
+        values = None if site.label_values is None else {v: key or None for v, key in site.label_values.items()}
+        return LabelOptions(
+            values, site.label_layer, site.label_layers, site.label_field, site.label_encoding, site.all_touched
+        )
 
 
 def scenes_of(folder: Path, sites: Sequence[SiteSection], legend: Legend, problems: list[str]) -> list[Scene]:
@@ -104,15 +115,15 @@ def _scenes_of_site(
     where = f"Site {site.name!r}"
     groups = _groups(folder, site, problems)
     for key, layer in (("extent", site.extent), *(("exclude", layer) for layer in site.exclude)):
-        if layer is not None and not (folder / layer).exists():
-            problems.append(f"{where}: {key} = {layer!r} does not exist.{nearest_file(folder / layer)}")
+        if layer is not None and not exists(place := resolve(folder, layer)):
+            problems.append(f"{where}: {key} = {layer!r} does not exist.{nearest_file(place)}")
     scenes = []
     for image, name in images:
         try:
             info = describe(image)
             reading = site.asked.resolve(info)
         except ImageError as error:
-            problems.append(f"{where}: {error}{'' if image.exists() else nearest_file(image)}")
+            problems.append(f"{where}: {error}{'' if exists(image) else nearest_file(image)}")
             continue
         if site.offset is not None and not reading.calibrated:
             problems.append(f"{where}: offset is given, but no scale is known for {image.name}. Give scale, too.")
@@ -142,8 +153,13 @@ def _images(folder: Path, site: SiteSection, problems: list[str]) -> list[tuple[
     A path that exists is taken as it stands, whatever characters it has: ``scene [1].tif`` is a file before it is a
     pattern, and so is a folder ``data [1]`` at the beginning of one.
     """
-    if not glob.has_magic(site.image) or (folder / site.image).exists():
-        return [(folder / site.image, None)]
+    place = resolve(folder, site.image)
+    if is_gdal(place):
+        members = [place] if not glob.has_magic(site.image) else archive_members(place)
+        varying = [member.as_posix() for member in members] if len(members) > 1 else [None]
+        return list(zip(members, varying, strict=True))
+    if not glob.has_magic(site.image) or place.exists():
+        return [(place, None)]
     parts = Path(site.image).parts
     start, root = 0, folder
     while glob.has_magic(str(Path(*parts[start:]))) and (root / parts[start]).exists() and start < len(parts) - 1:
@@ -159,7 +175,7 @@ def _own_file(folder: Path, pattern: str | None, image: Path) -> Path | None:
     """The file that a path with ``{stem}`` and ``{folder}`` names for an image."""
     if pattern is None:
         return None
-    return folder / pattern.replace("{stem}", image.stem).replace("{folder}", str(image.parent))
+    return resolve(folder, pattern.replace("{stem}", image.stem).replace("{folder}", str(image.parent)))
 
 
 def _check_own_files(site: SiteSection, scenes: list[Scene], problems: list[str]) -> None:

@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, ValidationError
 
 from pitmap.errors import ProjectError
 from pitmap.legend import DEFAULT_LEGEND, LandCoverClass, Legend
+from pitmap.paths import resolve
 from pitmap.study.problems import check_names, explain, problem_list
 from pitmap.study.results import Results
 from pitmap.study.scenes import Scene, scenes_of
@@ -50,6 +51,10 @@ class Study(Section):
     def folder(self) -> Path:
         """The folder that relative paths start at."""
         return self._path.parent
+
+    def place(self, text: str) -> Path:
+        """A file that the project file names: relative to its folder, in an archive, or at an address."""
+        return resolve(self.folder, text)
 
     @property
     def results(self) -> Results:

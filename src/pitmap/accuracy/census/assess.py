@@ -8,9 +8,8 @@ ground (``pitmap.accuracy.census.resampling``), and statements on ground without
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,12 @@ from pitmap.accuracy.census.confusion import ABSENT_CLASSES, KAPPA_NOTE, ORIENTA
 from pitmap.accuracy.census.resampling import DRAWS, METHOD, FigureIntervals, GroundBlocks, GroundCells, intervals
 from pitmap.errors import LabelError
 from pitmap.files import write_json
-from pitmap.grid import Grid, Window, blocks
-from pitmap.legend import DEFAULT_LEGEND, UNLABELLED, Legend
+from pitmap.grid import Grid, blocks
+from pitmap.labels import LabelOptions, absent_values, check_classes, open_labels, usable_ground
+from pitmap.legend import DEFAULT_LEGEND, Legend
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import read_legend
-from pitmap.raster.reading import RasterInfo, check_overlay, describe, is_raster, open_raster, read_onto
+from pitmap.raster.reading import describe, open_raster
 
 BLOCK = 1024
 """Side of the blocks in which a map is read, in pixels: about 100 MB with areas, masks and counts."""
@@ -52,7 +52,8 @@ class AssessOptions:
         field: Field of a vector reference that holds the class; None where the whole layer is one class, which
             ``values`` then names with any value.
         all_touched: Burn every pixel that a reference polygon touches.
-        extent: Vector file; only pixels with their centre in its polygons are compared.
+        encoding: Of the text of a vector reference, such as GBK; None takes what the file states or GDAL assumes.
+        extent: Layer that bounds the ground: only pixels with their centre in its polygons are compared.
         ground: Name of the ground compared, as it stands in the result.
     """
 
@@ -62,8 +63,16 @@ class AssessOptions:
     layer: str | None = None
     field: str | None = None
     all_touched: bool = False
+    encoding: str | None = None
     extent: Path | None = None
     ground: str | None = None
+
+    @property
+    def reference(self) -> LabelOptions:
+        """How the reference is read."""
+        return LabelOptions(
+            self.values, self.layer, None, self.field, encoding=self.encoding, all_touched=self.all_touched
+        )
 
 
 @dataclass(frozen=True)
@@ -271,32 +280,34 @@ def assess(
     grid = info.grid
     legend = options.legend or read_legend(map_path) or DEFAULT_LEGEND
     map_codes = _map_values(options, legend)
-    _check_zero(info, map_codes, options.map_values)
-    reference, matching = _reference_reader(Path(reference_path), grid, legend, options)
-    extent = None
-    if options.extent is not None:
-        extent = landuse.project(landuse.read_layer(Path(options.extent)), grid, {"": 1})
+    check_classes(info, map_codes)
+    reference = open_labels(Path(reference_path), grid, legend, options.reference, "map")
+    wanted = usable_ground(grid, options.extent, ())
+    seen: set[str] = set()
     if region is not None and region.shape != grid.shape:
         raise ValueError(f"the region has the shape {region.shape}, the map {grid.shape}")
-    default_ground = WHOLE_GROUND if extent is None else f"{WHOLE_GROUND}, within {Path(str(options.extent)).name}"
-    sources = {"map": Path(map_path).name, "reference": Path(reference_path).name, "matching": matching}
+    default_ground = (
+        WHOLE_GROUND if options.extent is None else f"{WHOLE_GROUND}, within {Path(str(options.extent)).name}"
+    )
+    sources = {"map": Path(map_path).name, "reference": Path(reference_path).name, "matching": reference.matching}
     result = _empty(legend, grid, options.ground or default_ground, sources)
     cells = GroundCells(grid.shape, len(legend))
     done = 0
-    with open_raster(map_path, [1], zero_is_void=False) as reader:
+    with open_raster(map_path, zero_is_void=False) as reader:
         for window in blocks(grid.shape, BLOCK):
             values, valid = reader.read(window)
-            inside = np.ones(valid.shape, np.bool_) if region is None else region[window.slices]
-            if extent is not None:
-                inside = inside & (extent.burn(window) > 0)
+            inside = wanted(window) if region is None else wanted(window) & region[window.slices]
             if inside.any():
-                codes = landuse.map_values(values[0], map_codes, valid & inside, str(map_path))
+                codes = landuse.map_values(values[0], map_codes, valid & inside, str(map_path), seen)
                 areas = None if grid.crs is None else grid.pixel_areas_m2(window)
-                reference_codes = reference(window)
+                reference_codes = reference.read(window)
                 result += assess_arrays(codes, reference_codes, legend, inside, areas)
                 cells.add(codes, np.where(inside, reference_codes, 0), window.row, window.col)
             done += window.height * window.width
             observer.progress("comparing", done / (grid.height * grid.width))
+    expected = {str(v): k for v, k in (options.map_values or {}).items() if k is not None}
+    for sentence in (*reference.absent(), *absent_values(Path(map_path).name, expected, seen)):
+        observer.warn(sentence)
     if result.matrix.counts.sum() == 0:
         raise LabelError(
             f"{map_path} and {reference_path} have no pixel where both have a class ({result.ground}).",
@@ -326,73 +337,3 @@ def _map_values(options: AssessOptions, legend: Legend) -> dict[str, int]:
     if options.map_values is not None:
         return landuse.class_codes(options.map_values, legend)
     return {str(c.code): c.code for c in legend}
-
-
-def _check_zero(info: RasterInfo, codes: Mapping[str, int], values: Mapping[Any, Any] | None) -> None:
-    """Refuse a value that the file declares as nodata and the user as a class."""
-    nodata = landuse.value_text(info.nodata)
-    if values is not None and nodata is not None and codes.get(nodata, UNLABELLED) != UNLABELLED:
-        raise LabelError(
-            f"{info.path} declares {nodata} as its nodata value, and the value {nodata} is mapped to a class.",
-            "A value is either a class or nodata.",
-            f"Take {nodata} out of the values, or remove the file's nodata value (gdal_edit -unsetnodata).",
-        )
-
-
-def _reference_reader(
-    path: Path, grid: Grid, legend: Legend, options: AssessOptions
-) -> tuple[Callable[[Window], NDArray[np.uint8]], str]:
-    """A function that gives the reference's codes for a window of the map, and how the two were laid together."""
-    codes = landuse.class_codes(options.values, legend)
-    if options.field is not None or options.layer is not None or not is_raster(path):
-        layer = landuse.read_layer(path, options.layer, options.field)
-        if options.field is None and options.values is None:
-            raise LabelError(
-                f"No field of {path} is named that holds the class.",
-                "The field with the class of each polygon, or one class for the whole layer.",
-                "Name the field with the class; or give values that make the whole layer one class.",
-                ["field", "values"],
-            )
-        projected = landuse.project(layer, grid, codes, all_touched=options.all_touched)
-        rule = "that they touch" if options.all_touched else "whose centre they hold"
-        return projected.burn, f"polygons of layer {layer.name} burned on the pixels of the map {rule}"
-    info = describe(path)
-    _check_zero(info, codes, options.values)
-    check_overlay(info, grid, "map")
-    if info.grid.same_as(grid):
-        return partial(_read_reference, path, grid, codes), "same grid"
-    if grid.crs is None:
-        return partial(_read_reference, path, grid, codes), "reference brought to the map's grid by nearest neighbour"
-    _check_overlap(path, info.grid, grid)
-    size, map_size = info.grid.pixel_size_m or 0.0, grid.pixel_size_m or 0.0
-    matching = (
-        f"reference in {_crs_name(info.grid)} with pixels of {size:.4g} m brought to the map's grid in "
-        f"{_crs_name(grid)} with pixels of {map_size:.4g} m by nearest neighbour"
-    )
-    return partial(_read_reference, path, grid, codes), matching
-
-
-def _read_reference(path: Path, grid: Grid, codes: Mapping[str, int], window: Window) -> NDArray[np.uint8]:
-    values, covered = read_onto(path, grid, window)
-    return landuse.map_values(values, codes, covered, str(path))
-
-
-def _check_overlap(path: Path, reference: Grid, grid: Grid) -> None:
-    assert reference.crs is not None
-    assert grid.crs is not None
-    west, south, east, north = landuse.lonlat_bounds(reference.bounds, reference.crs)
-    map_west, map_south, map_east, map_north = landuse.lonlat_bounds(grid.bounds, grid.crs)
-    if west > map_east or map_west > east or south > map_north or map_south > north:
-        raise LabelError(
-            f"{path} lies entirely outside the map: it covers longitude {west:.4f} to {east:.4f} and latitude "
-            f"{south:.4f} to {north:.4f}, the map longitude {map_west:.4f} to {map_east:.4f} and latitude "
-            f"{map_south:.4f} to {map_north:.4f}.",
-            "A reference that overlaps the map.",
-            "Check the CRS of both files and that they show the same place.",
-        )
-
-
-def _crs_name(grid: Grid) -> str:
-    assert grid.crs is not None
-    authority = grid.crs.to_authority()
-    return ":".join(authority) if authority else grid.crs.name

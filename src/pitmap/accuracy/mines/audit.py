@@ -70,6 +70,7 @@ class AuditOptions:
         reference_layer: Layer of the reference.
         reference_field: Field of the reference that says which polygons are mines.
         reference_values: Its values that mean mine.
+        encoding: Of the text of the reference, such as GBK; None takes what the file states or GDAL assumes.
         group_field: Field of both layers; only polygons with the same value are compared, such as those of one tile.
         dissolve: Whether polygons of one layer that touch are one mine.
         overlap: Share of a polygon that decides on found and true.
@@ -90,6 +91,7 @@ class AuditOptions:
     reference_layer: str | None = None
     reference_field: str | None = None
     reference_values: Sequence[str | int] = ()
+    encoding: str | None = None
     group_field: str | None = None
     dissolve: bool = False
     overlap: float = 0.5
@@ -251,8 +253,9 @@ def audit(mines_path: Path, reference_path: Path, options: AuditOptions | None =
         Path(mines_path), options.layer, options.field, options.values, options, empty_allowed=True
     )
     reference, groups, reference_crs, note = _read(
-        Path(reference_path), options.reference_layer, options.reference_field, options.reference_values, options
-    )
+        Path(reference_path), options.reference_layer, options.reference_field, options.reference_values, options,
+        encoding=options.encoding,
+    )  # fmt: skip
     if (crs is None) != (reference_crs is None) and len(mapped):
         raise LabelError(
             f"Of {mines_path} and {reference_path} only one has a coordinate reference system.",
@@ -565,16 +568,16 @@ def _totals(reference: Sequence[ReferenceMine], mapped: Sequence[MappedMine], ov
 
 def _read(
     path: Path, layer: str | None, field: str | None, values: Sequence[str | int], options: AuditOptions,
-    empty_allowed: bool = False,
+    empty_allowed: bool = False, encoding: str | None = None,
 ) -> tuple[NDArray[np.object_], list[str | None], CRS | None, dict[str, int]]:  # fmt: skip
     """Single polygons of a layer that are mines, their groups, CRS, and counts of what was mended or left out."""
     # A map without a mine is a result, not an error.
     if empty_allowed and landuse.is_empty(path, layer):
         return np.zeros(0, dtype=object), [], None, {"repaired": 0, "skipped": 0}
-    land = landuse.read_layer(path, layer, field)
+    land = landuse.read_layer(path, layer, field, encoding)
     groups: Sequence[str | None] = [None] * len(land.geometries)
     if options.group_field is not None:
-        groups = landuse.read_layer(path, layer, options.group_field).values
+        groups = landuse.read_layer(path, layer, options.group_field, encoding).values
     wanted = np.ones(len(land.geometries), np.bool_)
     if field is not None:
         keys = {landuse.value_text(v) for v in values}
