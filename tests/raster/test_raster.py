@@ -14,7 +14,7 @@ from pitmap.errors import ImageError, OutputError
 from pitmap.grid import Grid, Window
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.raster.codes import codes_layout, read_codes
-from pitmap.raster.reading import describe, open_raster, read_onto, read_reduced, validity
+from pitmap.raster.reading import describe, open_raster, read_onto, read_reduced
 from pitmap.raster.writing import Layout, create_cog, write_cog
 from studies import grid, quilt
 
@@ -123,15 +123,6 @@ def test_bands_by_number_and_name(tmp_path):
         pass
     with pytest.raises(ImageError, match="no band 4"), open_raster(tmp_path / "a.tif", [4]):
         pass
-
-
-def test_validity_rules():
-    integers = np.array([[[0, 0, 5]], [[0, 7, 5]]])
-    np.testing.assert_array_equal(validity(integers, None), [[False, True, True]])
-    np.testing.assert_array_equal(validity(integers, 0), [[False, False, True]])
-    floats = np.array([[[np.nan, 0.0, -9999.0]], [[1.0, 0.0, 2.0]]])
-    np.testing.assert_array_equal(validity(floats, None), [[False, True, True]])
-    np.testing.assert_array_equal(validity(floats, -9999.0), [[False, True, False]])
 
 
 def test_an_alpha_band_is_a_mask_and_not_a_band(tmp_path):

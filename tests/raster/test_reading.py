@@ -10,7 +10,7 @@ from rasterio.enums import ColorInterp
 from pitmap.errors import ImageError
 from pitmap.grid import Grid, Window
 from pitmap.raster import reading
-from pitmap.raster.reading import describe, is_raster, open_raster, read_onto, read_reduced, validity
+from pitmap.raster.reading import describe, is_raster, open_raster, read_onto, read_reduced
 from studies import UTM, grid
 
 HEIGHT, WIDTH = 12, 16
@@ -100,8 +100,6 @@ def test_every_way_of_saying_what_is_valid_counts_in_every_reader(tmp_path):
             assert (pixels[:, valid] == 7).all(), path.name
             part = reader.read(Window(2, 3, 5, 6))[1]
             np.testing.assert_array_equal(part, ~VOID[2:7, 3:9], err_msg=path.name)
-            kept, _ = reader.filled()
-            np.testing.assert_array_equal(validity(kept, reader.fill), ~VOID, err_msg=path.name)
         reduced, small = read_reduced(path, None, 8)
         np.testing.assert_array_equal(small, ~VOID[::2, ::2], err_msg=path.name)
         assert (reduced[:, small] == 7).all(), path.name
@@ -139,10 +137,20 @@ def test_a_nodata_value_that_the_type_cannot_hold_says_nothing(tmp_path):
         np.testing.assert_array_equal(reader.read()[1], np.eye(HEIGHT, WIDTH, dtype=bool))
 
 
-def test_values_near_a_float_nodata_value_stay_data():
-    pixels = np.array([[[-9999.0, -9998.9, -9999.001, 0.0]]], np.float32)
-    np.testing.assert_array_equal(validity(pixels, -9999.0), [[False, True, False, True]])
-    np.testing.assert_array_equal(validity(pixels.astype(np.float64), -9999.0), [[False, True, True, True]])
+@pytest.mark.parametrize(("dtype", "valid"), [("float32", [False, True, False]), ("float64", [False, True, True])])
+def test_values_near_a_float_nodata_value_stay_data(tmp_path, dtype, valid):
+    pixels = np.array([[[-9999.0, -9998.9, -9999.001]]], dtype)
+    with open_raster(raster(tmp_path / "a.tif", pixels, nodata=-9999.0)) as reader:
+        assert reader.read()[1].tolist() == [valid]
+
+
+def test_integers_without_a_nodata_value_are_void_where_all_selected_bands_are_0(tmp_path):
+    path = raster(tmp_path / "a.tif", np.array([[[0, 0, 5]], [[0, 7, 5]]], np.int16))
+    for bands, valid in ((None, [False, True, True]), ([1], [False, False, True])):
+        with open_raster(path, bands) as reader:
+            assert reader.read()[1].tolist() == [valid]
+    with open_raster(path, zero_is_void=False) as reader:
+        assert reader.read()[1].all()
 
 
 def test_bands_of_two_types_are_read_in_one_that_holds_both(tmp_path):

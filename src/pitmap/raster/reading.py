@@ -1,6 +1,6 @@
 """Reading rasters: arrays in the file's own numbers, together with which of their pixels are valid.
 
-What a raster says is valid is decided in ``RasterReader`` and ``validity``, for every reader and on every grid.
+What a raster says is valid is decided in ``RasterReader``, for every reader and on every grid.
 """
 
 from __future__ import annotations
@@ -79,25 +79,6 @@ class RasterInfo:
         """Numbers, counted from 1, of all bands but alpha."""
         return [i for i in range(1, self.bands + 1) if i not in self.alpha]
 
-    def dtype_of(self, indices: Sequence[int]) -> str:
-        """NumPy name of the type that holds the pixels of some bands, counted from 1."""
-        return str(np.result_type(*(self.dtypes[i - 1] for i in indices)))
-
-    def held_nodata(self, indices: Sequence[int], nodata: float | None = None) -> list[float | None]:
-        """The nodata value of some bands, ``nodata`` in place of the file's; None where none can occur in the band."""
-        stated = [self.nodatas[i - 1] if nodata is None else nodata for i in indices]
-        return [_as_held(v, np.dtype(self.dtypes[i - 1])) for v, i in zip(stated, indices, strict=True)]
-
-    def fill(self, indices: Sequence[int], nodata: float | None = None) -> tuple[float | None, ...] | None:
-        """What stands for invalid pixels in what ``RasterReader.filled`` gives; ``validity`` takes it.
-
-        Returns:
-            A value a band; None for NaN (floats), and for 0 in all bands (integers without a nodata value).
-        """
-        values = self.held_nodata(indices, nodata)
-        floats = np.dtype(self.dtype_of(indices)).kind in "fc"
-        return None if floats or all(v is None for v in values) else tuple(values)
-
     def band_indices(self, bands: Sequence[int | str] | None) -> list[int]:
         """Numbers, counted from 1, of the bands given by number or by name; all but alpha where ``bands`` is None.
 
@@ -137,7 +118,6 @@ class RasterReader:
         info: What the file says of itself.
         indices: The selected bands, counted from 1.
         dtype: NumPy name of the type that holds the pixels of all selected bands.
-        fill: What stands for invalid pixels in arrays that ``filled`` made; see ``RasterInfo.fill``.
     """
 
     def __init__(
@@ -150,7 +130,8 @@ class RasterReader:
     ) -> None:
         self._source, self.info, self.indices = source, info, indices
         self._types = [np.dtype(info.dtypes[i - 1]) for i in indices]
-        self._nodata = info.held_nodata(indices, nodata)
+        stated = [info.nodatas[i - 1] if nodata is None else nodata for i in indices]
+        self._nodata = [_as_held(v, t) for v, t in zip(stated, self._types, strict=True)]
         integers = any(t.kind in "iub" for t in self._types)
         self._zero_is_void = zero_is_void and integers and all(v is None for v in self._nodata)
         flags = source.mask_flag_enums
@@ -158,7 +139,7 @@ class RasterReader:
         masked = [i for i in indices if not other & set(flags[i - 1])]
         shared = all(MaskFlags.per_dataset in flags[i - 1] for i in masked)
         self._masked = masked[:1] if shared else masked
-        self.dtype, self.fill = info.dtype_of(indices), info.fill(indices, nodata)
+        self.dtype = str(np.result_type(*self._types))
 
     @property
     def grid(self) -> Grid:
@@ -188,17 +169,6 @@ class RasterReader:
         factor = max(1.0, max(height, width) / longest_side)
         return self._read(self.grid.window, (max(1, round(height / factor)), max(1, round(width / factor))))
 
-    def filled(self, window: Window | None = None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """As ``read``, with pixels that alone say which of them are valid: ``validity(pixels, fill)``."""
-        pixels, valid = self.read(window)
-        if np.dtype(self.dtype).kind in "fc":
-            pixels[:, ~valid] = np.nan
-        else:
-            for band, value in zip(pixels, self.fill or (0,) * len(pixels), strict=True):
-                if value is not None:
-                    band[~valid] = value
-        return pixels, valid
-
     def _read(self, w: Window, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         window = to_rasterio(w)
         try:
@@ -220,26 +190,6 @@ class RasterReader:
         for mask in masks:
             valid &= mask > 0
         return pixels, valid
-
-
-def validity(pixels: NDArray[Any], nodata: float | Sequence[float | None] | None) -> NDArray[np.bool_]:
-    """Which pixels of an image hold data, by the rule of ``RasterReader.read`` for a file without masks.
-
-    Args:
-        pixels: ``(band, height, width)``.
-        nodata: The value that marks missing pixels, NaN included, for all bands or one a band, or None.
-
-    Returns:
-        Boolean, ``(height, width)``.
-    """
-    stated = [nodata] * len(pixels) if nodata is None or isinstance(nodata, int | float) else list(nodata)
-    values = [_as_held(v, pixels.dtype) for v in stated]
-    valid = np.ones(pixels.shape[1:], np.bool_)
-    for band, value in zip(pixels, values, strict=True):
-        valid &= _holds_data(band, value)
-    if pixels.dtype.kind not in "fc" and all(v is None for v in values):
-        valid &= (pixels != 0).any(axis=0)
-    return valid
 
 
 def _as_held(nodata: float | None, dtype: np.dtype[Any]) -> float | None:

@@ -192,7 +192,7 @@ def _read_scene(project: Study, scene: Scene, files: SampleFiles) -> _Source:
         create_array(files.labels(name).path, shape, np.uint8) as label_array,
     ):
         for window in blocks(shape, BLOCK):
-            pixels, valid = reader.filled(window)
+            pixels, valid = reader.read(window)
             pixel_array.write(window, pixels)
             valid_array.write(window, valid)
             label_array.write(window, np.where(valid, labels.read(window), 0))

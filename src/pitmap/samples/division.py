@@ -18,7 +18,8 @@ from pyproj import Transformer
 from pitmap.errors import ProjectError
 from pitmap.extension import find
 from pitmap.grid import Grid, Window, blocks
-from pitmap.samples.labels import CodesReader, GroundReader
+from pitmap.labels import Cover
+from pitmap.samples.labels import CodesReader
 from pitmap.samples.patches import Patch, cover, random_patches
 from pitmap.samples.split import (
     USED,
@@ -61,7 +62,7 @@ class GroundScene:
     group: str
     grid: Grid
     labels: CodesReader
-    corrected: GroundReader | None = None
+    corrected: Cover | None = None
 
     def class_counts(self, classes: int) -> NDArray[np.float64]:
         """Labelled pixels of each class, ``(class,)``."""

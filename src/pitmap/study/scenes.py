@@ -70,11 +70,6 @@ class Scene:
         return self.reading.calibrated
 
     @property
-    def fill(self) -> tuple[float | None, ...] | None:
-        """What stands for invalid pixels in the sample set; see ``RasterInfo.fill``."""
-        return self.info.fill(self.band_indices, self.site.nodata)
-
-    @property
     def band_names(self) -> list[str]:
         """Names of the selected bands, ``band 3`` where the file has none."""
         return [self.info.descriptions[i - 1] or f"band {i}" for i in self.band_indices]

@@ -14,7 +14,6 @@ from pitmap.mapping.tiles import TilePlan
 from pitmap.networks.model_file import load_model
 from pitmap.networks.normalise import gain_and_bias
 from pitmap.networks.registry import BUILT_IN
-from pitmap.raster.reading import validity
 
 CPU = torch.device("cpu")
 
@@ -27,7 +26,7 @@ def engine_of(path: Path, **options) -> TorchEngine:
 
 def padded(pixels: NDArray, plan: TilePlan) -> tuple[NDArray, NDArray[np.bool_]]:
     rows, cols = (p - s for p, s in zip(plan.padded, plan.shape, strict=True))
-    return np.pad(pixels, ((0, 0), (0, rows), (0, cols))), np.pad(validity(pixels, 0), ((0, rows), (0, cols)))
+    return np.pad(pixels, ((0, 0), (0, rows), (0, cols))), np.pad((pixels != 0).all(axis=0), ((0, rows), (0, cols)))
 
 
 def tiled_logits(engine: TorchEngine, pixels: NDArray, plan: TilePlan, classes: int) -> NDArray:
@@ -118,7 +117,7 @@ def test_augmentation_is_the_mean_over_the_scene_turned_eight_ways(model_file: C
 def test_probabilities_sum_to_one_and_nodata_is_marked(model_file: Callable, noise: Callable):
     engine = engine_of(model_file())
     pixels = noise(64, 96)
-    valid = validity(pixels, 0)
+    valid = (pixels != 0).all(axis=0)
     codes, sure, stored = engine.predict(pixels[None], valid[None], confidence=True, probabilities=True)
     assert stored.dtype == np.uint16
     assert (stored[0][:, ~valid] == NO_PROBABILITY).all()
@@ -138,7 +137,7 @@ def test_the_engine_is_the_network_on_normalised_pixels(model_file: Callable, no
     path = model_file("unetplus")
     network, _ = load_model(path)
     pixels = noise(32, 48)
-    valid = validity(pixels, 0)
+    valid = (pixels != 0).all(axis=0)
     x = torch.from_numpy(((pixels * 1e-4 - 0.2) / 0.1 * valid).astype(np.float32))
     with torch.inference_mode():
         expected = network(x[None])
@@ -149,7 +148,7 @@ def test_the_engine_is_the_network_on_normalised_pixels(model_file: Callable, no
 def test_bf16_gives_nearly_the_same_codes(model_file: Callable, noise: Callable):
     path = model_file()
     pixels = noise(96, 96)
-    valid = validity(pixels, 0)[None]
+    valid = (pixels != 0).all(axis=0)[None]
     full = engine_of(path).predict(pixels[None], valid).codes
     logits = engine_of(path, precision="bf16").logits(pixels[None], valid)
     assert logits.dtype == torch.float32
