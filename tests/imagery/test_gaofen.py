@@ -2,6 +2,7 @@ import io
 import json
 import shutil
 import tarfile
+import zipfile
 
 import pytest
 
@@ -408,3 +409,145 @@ def test_a_tiff_cut_short_is_an_error(folder, tmp_path):
     with pytest.raises(PitmapError):
         prepare(folder, tmp_path / "out" / "a.tif", PrepareOptions(height=270.0, extent=grid(60, 70).bounds))
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def litter(folder):
+    """Leave what GDAL, QGIS, ArcGIS and macOS leave beside a product."""
+    mss, pan = member(folder, "MSS", "tiff").name, member(folder, "PAN", "tiff").name
+    scene = mss.split("-MSS1")[0]
+    names = [
+        f"{mss}.aux.xml", f"{pan}.aux.xml", f"{mss}.xml", f"{mss}.ovr", f"{mss[:-5]}.tfw", f"{mss[:-5]}.cpg",
+        f"{mss[:-5]}.qmd", f"{mss[:-5]}.qml", f"{mss[:-5]}.aux.xml", f"{mss[:-5]}_thumb.jpg", f"{mss[:-5]}.jpg",
+        f"{mss[:-5]}_thumb.jpg.aux.xml", f"{mss[:-5]}.jpg.aux.xml", f"{mss[:-5]}.jpg.xml", f"{mss[:-5]}.rpb.aux",
+        f"{scene}.xml", f"{scene}_meta.xml", f"{mss[:-5]}_ortho.tiff", "order.xml", "Thumbs.db", ".DS_Store",
+        f"._{mss}", f"._{mss[:-5]}.xml", f"__MACOSX/._{mss[:-5]}.xml", f"{scene}-FWDPAN.tiff", f"{scene}-FWDPAN.xml",
+    ]  # fmt: skip
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("<PAMDataset><Metadata/></PAMDataset>")
+
+
+def test_side_files_of_other_programs_do_not_disturb(folder, tmp_path):
+    clean, tiff = open_product(folder), member(folder, "MSS", "tiff")
+    litter(folder)
+    assert len(list(folder.rglob("*.xml"))) > 12
+    for given in (folder, tiff):
+        product = open_product(given)
+        assert product.name == clean.name
+        assert product.images["mss"] == clean.images["mss"]
+    assert set(open_product(folder).images) == {"mss", "pan"}
+    assert open_product(folder).warnings == clean.warnings
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.add(folder, arcname=".")
+    packed = open_product(tmp_path / "a.tar.gz", tmp_path / "work")
+    assert packed.name == clean.name
+    assert packed.images["mss"].metadata == clean.images["mss"].metadata
+
+
+def test_a_third_xml_above_the_folder_of_the_members_does_not_hide_them(folder, tmp_path):
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    (outer / f"{member(folder, 'MSS', 'xml').name.split('-MSS1')[0]}.xml").write_text("<a/>")
+    shutil.move(folder, outer / "inner")
+    assert set(open_product(outer).images) == {"mss", "pan"}
+
+
+def packed(folder, path, how):
+    if how == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for member_path in sorted(folder.iterdir()):
+                archive.write(member_path, f"delivery/{member_path.name}")
+    else:
+        with tarfile.open(path, f"w:{how}") as archive:
+            archive.add(folder, arcname="delivery")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("a.zip", "zip"), ("a.tar.bz2", "bz2"), ("a.tar.xz", "xz"), ("a.tar", ""), ("a.tar.gz", "zip"), ("a.zip", "gz"),
+        ("a.tar.gz", "bz2"), ("delivery", "zip"), ("delivery.bin", "xz"),
+    ],
+)  # fmt: skip
+def test_the_kind_of_an_archive_is_decided_by_its_content(delivery, tmp_path, name, how):
+    folder, scene = delivery
+    path = packed(folder, tmp_path / name, how)
+    assert recognise(path)
+    product = open_product(path, tmp_path / "work")
+    assert product.name == scene
+    assert product.images["mss"].tiff.read_bytes() == member(folder, "MSS", "tiff").read_bytes()
+    assert open_product(path).images["pan"].rpc == open_product(folder).images["pan"].rpc
+
+
+@pytest.mark.parametrize("how", ["zip", "bz2", "xz"])
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_a_damaged_archive_is_an_error(delivery, tmp_path, how, damage):
+    content = packed(delivery[0], tmp_path / "whole", how).read_bytes()
+    middle = len(content) // 2
+    path = tmp_path / "a.tar"
+    path.write_bytes(content[:middle] if damage == "cut" else content[:middle] + b"\0" * 99 + content[middle + 99 :])
+    with pytest.raises(ProductError, match=r"cannot be read|no Gaofen scene"):
+        open_product(path, tmp_path / "work")
+
+
+def zipped(path, name, content=b"x", **attributes):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        entry = zipfile.ZipInfo(name)
+        for key, value in attributes.items():
+            setattr(entry, key, value)
+        archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "attributes"),
+    [
+        (f"../{SCENE}.tiff", b"x", {}), (f"/tmp/{SCENE}.tiff", b"x", {}), (f"C:\\{SCENE}.tiff", b"x", {}),
+        (f"a\\..\\..\\{SCENE}.tiff", b"x", {}), (f"{SCENE}.tiff", b"/etc/passwd", {"external_attr": 0o120777 << 16}),
+        (f"{SCENE}.xml", b" " * (4 * 2**20 + 1), {}), (f"{SCENE}.tiff", bytes(400 * 2**20), {}),
+    ],
+    ids=["parent", "absolute", "drive", "backslash", "link", "long text", "bomb"],
+)  # fmt: skip
+def test_hostile_zips_are_refused_and_write_nothing(tmp_path, name, content, attributes):
+    zipped(tmp_path / "a.zip", name, content, **attributes)
+    with pytest.raises(ProductError, match="This is no delivery"):
+        open_product(tmp_path / "a.zip", tmp_path / "work")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_an_encrypted_zip_says_so(tmp_path):
+    zipped(tmp_path / "a.zip", f"{SCENE}.xml")
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(ProductError, match="encrypted"):
+        open_product(tmp_path / "a.zip")
+
+
+def test_images_of_two_cameras_or_two_hours_are_refused(folder):
+    path = member(folder, "PAN", "xml")
+    text = path.read_text()
+    path.write_text(text.replace(">PMS1<", ">PMS2<"))
+    with pytest.raises(ProductError, match="PMS2"):
+        open_product(folder)
+    for tag in ("CenterTime", "ReceiveTime"):
+        old = text.split(f"<{tag}>")[1].split("<")[0]
+        moved = f"{old[:11]}{int(old[11:13]) + 2:02d}{old[13:]}"
+        text = text.replace(f"<{tag}>{old}", f"<{tag}>{moved}")
+    path.write_text(text)
+    with pytest.raises(ProductError, match="Both images of one acquisition"):
+        open_product(folder)
+
+
+@pytest.mark.parametrize(("rows", "fits"), [(1, True), (-1, True), (2, False), (-2, False)])
+def test_a_tiff_may_be_one_row_from_its_xml_and_not_two(folder, rows, fits):
+    path = member(folder, "MSS", "xml")
+    height = open_product(folder).images["mss"].shape[0]
+    edit(path, (f"<HeightInPixels>{height}<", f"<HeightInPixels>{height + rows}<"))
+    if fits:
+        assert open_product(folder).images["mss"].shape[0] == height
+    else:
+        with pytest.raises(ProductError, match=f"{height + rows} x"):
+            open_product(folder)

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from pyproj import Geod, Transformer
+from pyproj import CRS, Geod, Transformer
 
 from analytic_ground import as_rasterio, found_targets, geographic, grid, textured
 from observers import Heard
 from pitmap.errors import ImageError, PitmapError, ProductError
 from pitmap.grid import Grid
+from pitmap.imagery import prepare as preparing
 from pitmap.imagery.gaofen import open_product
 from pitmap.imagery.heights import undulation
 from pitmap.imagery.options import PrepareOptions
@@ -309,3 +310,185 @@ def test_progress_runs_from_nothing_to_one(smooth_product, like, tmp_path):
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
     assert 0 < seen[0] < 1
+
+
+def plain(tmp_path, pixels, nodata=0):
+    g = grid(*pixels.shape[1:])
+    write_cog(tmp_path / "in.tif", pixels, g, Layout(len(pixels), str(pixels.dtype), nodata))
+    return tmp_path / "in.tif"
+
+
+def test_what_does_not_fit_into_the_stored_numbers_is_counted(tmp_path):
+    pixels = np.full((2, 40, 50), 3000, np.uint16)
+    pixels[0, 0, :7] = 9000  # a reflectance of 8 after scaling
+    pixels[1, 1, :5] = 500  # one of -0.5
+    pixels[:, 39] = 0
+    heard = Heard()
+    options = PrepareOptions(scale=0.001, offset=-1.0)
+    report = prepare(plain(tmp_path, pixels), tmp_path / "out.tif", options, heard)
+    assert {k: (v.above, v.below) for k, v in report.clipped.items()} == {"band 1": (7, 0), "band 2": (0, 5)}
+    assert report.clipped["band 1"].share == pytest.approx(7 / (39 * 50))
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert written["clipped"]["band 2"] == {"above": 0, "below": 5, "share": 5 / 1950}
+    assert written["warnings"] == list(report.warnings) == heard.warned
+    assert "0.36% of the pixels of band 1" in heard.warned[0]
+    assert "7 above 65535" in heard.warned[0]
+    assert "5 below 1" in heard.warned[1]
+    clean = prepare(
+        plain(tmp_path, np.full((1, 9, 9), 3000, np.uint16)), tmp_path / "b.tif", PrepareOptions(scale=1e-4)
+    )
+    assert clean.clipped == {}
+    assert clean.warnings == ()
+
+
+@pytest.mark.parametrize(("scale", "offset", "words"), [(1.0, 0.0, "above 6.5535"), (0.0001, -5.0, "below 0.0001")])
+def test_an_image_that_is_clipped_whole_is_refused(tmp_path, scale, offset, words):
+    pixels = np.random.default_rng(0).integers(200, 3000, (3, 40, 50)).astype(np.uint16)
+    with pytest.raises(ImageError, match=words) as error:
+        prepare(plain(tmp_path, pixels), tmp_path / "out.tif", PrepareOptions(scale=scale, offset=offset))
+    assert "100.0%" in error.value.found
+    assert "--" not in str(error.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["in.tif"]
+
+
+def test_numbers_of_a_plain_image_can_be_kept(tmp_path):
+    pixels = np.random.default_rng(0).integers(1, 3000, (3, 40, 50)).astype(np.uint16)
+    report = prepare(plain(tmp_path, pixels), tmp_path / "out.tif", PrepareOptions(keep_dn=True))
+    np.testing.assert_array_equal(read(report.output)[0], pixels)
+    assert not describe(report.output).has_scale
+    assert report.radiometry.coefficients.startswith("none")
+
+
+class StopError(Exception):
+    """What an interruption is to the tests."""
+
+
+def bright(tmp_path):
+    landscape = textured(80, 80, 4.0)
+    reflectance = np.array(landscape.reflectance)
+    reflectance[0, 30:45, 35:50] = 0.6
+    return write_product(tmp_path / "p", replace(landscape, reflectance=reflectance), ProductOptions(pan=False))
+
+
+def test_image_and_side_files_get_their_names_together(tmp_path, monkeypatch):
+    product = bright(tmp_path)
+    out = tmp_path / "out" / "a.tif"
+    options = PrepareOptions(dem=product.dem)
+    before = prepare(product.path, out, options)
+    assert before.saturated_file == out.with_name("a.saturated.tif")
+    names = ["a.json", "a.saturated.tif", "a.tif"]
+    assert sorted(p.name for p in out.parent.iterdir()) == names
+    content = {p.name: p.read_bytes() for p in out.parent.iterdir()}
+
+    def late(share):
+        if share > 0.5:
+            raise StopError
+
+    # broken off while the image is written, and while the report is: the files of the run before stay as they were
+    with pytest.raises(StopError):
+        prepare(product.path, out, replace(options, kernel="cubic"), Heard(each=late))
+    assert {p.name: p.read_bytes() for p in out.parent.iterdir()} == content
+
+    def no_report(*_):
+        raise StopError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(preparing, "write_json", no_report)
+        with pytest.raises(StopError):
+            prepare(product.path, out, replace(options, kernel="cubic"))
+        with pytest.raises(StopError):
+            prepare(product.path, tmp_path / "new" / "a.tif", options)
+    assert {p.name: p.read_bytes() for p in out.parent.iterdir()} == content
+    assert list((tmp_path / "new").iterdir()) == []
+    # an image without saturation takes away the flags of the one before
+    dark = prepare(product.path, out, replace(options, keep_dn=True, extent=(630_240, 3_829_700, 630_300, 3_829_760)))
+    assert dark.saturated_file is None
+    assert sorted(p.name for p in out.parent.iterdir()) == ["a.json", "a.tif"]
+
+
+def test_deep_voids_of_the_model_become_nodata(tmp_path):
+    landscape = textured(80, 80, 4.0)
+    product = write_product(tmp_path / "p", landscape, ProductOptions(pan=False, dem_posting_m=1.0, declare_datum=True))
+    with rasterio.open(product.dem) as source:
+        heights, profile = source.read(1), source.profile
+    rows, cols = np.array(heights.shape) // 2
+    heights[rows - 130 : rows + 130, cols - 130 : cols + 130] = profile["nodata"]
+    profile.update(driver="GTiff")
+    with rasterio.open(tmp_path / "holed.tif", "w", **profile) as target:
+        target.write(heights, 1)
+    options = PrepareOptions(dem=tmp_path / "holed.tif", extent=landscape.grid.bounds, resolution=1.0, crs="EPSG:32649")
+    with pytest.raises(ProductError, match="let such voids be left"):
+        prepare(product.path, tmp_path / "out.tif", options)
+    report = prepare(product.path, tmp_path / "out.tif", replace(options, voids="leave"))
+    _, valid = read(report.output)
+    assert not valid[40:280, 40:280].any()
+    assert valid[:20].all()
+    assert report.valid_share == pytest.approx(1 - 261**2 / 320**2, abs=0.01)
+    assert any("too deep to fill" in w for w in report.warnings)
+
+
+@pytest.fixture(scope="module")
+def dateline(tmp_path_factory):
+    """A product of ground on both sides of 180 degrees."""
+    x, y = Transformer.from_crs(4326, 32701, always_xy=True).transform(180.0, -16.8)
+    g = Grid(CRS.from_epsg(32701), Affine(4, 0, 4 * round(x / 4) - 160, 0, -4, 4 * round(y / 4) + 160), 80, 80)
+    landscape = replace(textured(80, 80, 4.0), grid=g)
+    return write_product(tmp_path_factory.mktemp("dateline"), landscape, ProductOptions(pan=False))
+
+
+def test_a_scene_across_180_degrees(dateline, tmp_path):
+    utm = prepare(dateline.path, tmp_path / "utm.tif", PrepareOptions(dem=dateline.dem))
+    assert utm.grid.crs in ("EPSG:32701", "EPSG:32760")
+    degrees = prepare(dateline.path, tmp_path / "deg.tif", PrepareOptions(dem=dateline.dem, crs="EPSG:4326"))
+    west, _, east, _ = degrees.grid.bounds
+    assert 179.98 < west < 180 < east < 180.02
+    assert degrees.grid.rows * degrees.grid.columns < 1.2 * utm.grid.rows * utm.grid.columns
+    # the same picture: a pixel of one, looked up in the other, on both sides
+    (a, _), (b, known) = read(utm.output), read(degrees.output)
+    utm_grid, deg_grid = describe(utm.output).grid, describe(degrees.output).grid
+    rows, cols = np.mgrid[60:140:5, 60:140:5]
+    lon, lat = geographic(utm_grid, rows, cols)
+    assert lon.min() < 0 < lon.max()
+    row, col = deg_grid.pixel_indices(np.where(lon < 0, lon + 360, lon), lat)
+    assert known[row, col].all()
+    assert np.abs(a[:, rows, cols].astype(float) - b[:, row, col]).mean() < 150
+    # onto the other grid again, from a map in degrees that goes on beyond 180
+    back = prepare(degrees.output, tmp_path / "back.tif", PrepareOptions(like=utm.output))
+    c, known = read(back.output)
+    assert known[rows, cols].all()
+    assert np.abs(a[:, rows, cols].astype(float) - c[:, rows, cols]).mean() < 150
+    extent = (179.999, -16.801, -179.999, -16.799)
+    some = prepare(dateline.path, tmp_path / "e.tif", PrepareOptions(dem=dateline.dem, crs="EPSG:4326", extent=extent))
+    assert some.valid_share == 1
+    assert some.grid.bounds[2] == pytest.approx(180.001, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"crs": "EPSG:3857"}, "crosses 180 degrees"), ({"crs": "EPSG:4326", "resolution": 4.0}, "a single pixel"),
+        ({"resolution": 1e-4}, "makes"), ({"crs": "EPSG:4326", "extent": (-180, -90, 180, 90)}, "makes"),
+        ({"extent": (5, 5, 4, 4)}, "is empty"),
+    ],
+)  # fmt: skip
+def test_absurd_grids_are_refused_before_anything_is_made(dateline, tmp_path, options, words):
+    with pytest.raises(ProductError, match=words):
+        prepare(dateline.path, tmp_path / "out" / "a.tif", PrepareOptions(height=300.0, **options))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_exchanged_and_mirrored_control_points_are_refused_whole(target_product, like, tmp_path):
+    ground, places, product = target_product
+    image = open_product(product.path).images["mss"]
+    rows, cols = places[::9].T
+    lon, lat = geographic(ground.grid, rows, cols)
+    heights = ground.elevation[np.rint(rows).astype(int), np.rint(cols).astype(int)] + undulation(lon, lat)
+    row, col = image.rpc.project(lon, lat, heights)
+    options = PrepareOptions(dem=product.dem, dem_datum="egm96", like=like, gcps=tmp_path / "x.csv")
+    cases = {"exchanged": (col, row), "counted from the bottom": (image.shape[0] - 1 - row, col)}
+    for words, (r, c) in cases.items():
+        lines = [f"{a},{b},{x},{y}" for a, b, x, y in zip(r, c, lon, lat, strict=True)]
+        (tmp_path / "x.csv").write_text("\n".join(["row,col,lon,lat", *lines]))
+        with pytest.raises(ProductError, match=words):
+            prepare(product.path, tmp_path / "out" / "a.tif", options)
+        assert list((tmp_path / "out").iterdir()) == []

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pitmap.cli.console import Console
+from pitmap.cli.console import Console, JsonOption, print_json, show
 from pitmap.imagery.options import Coefficients, Correction, Kernel, PrepareOptions, Voids
 
 
@@ -28,7 +27,7 @@ def info(
 
         delivery = recognise(path)
         content = _describe_image(path) if delivery is None else delivery.to_json()
-    print(json.dumps(content, indent=1, ensure_ascii=False, default=str))
+    print_json(content)
 
 
 def _describe_image(path: Path) -> dict[str, Any]:
@@ -97,6 +96,7 @@ def prepare(
     offset: Annotated[float, typer.Option(help="See --scale.")] = 0.0,
     nodata: Annotated[float | None, typer.Option(help="Overrides the nodata value of an image.")] = None,
     keep_dn: Annotated[bool, typer.Option("--keep-dn", help="Keep the digital numbers, uncalibrated.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Calibrate and orthorectify a product: reflectance x 10000 on a map grid.
 
@@ -126,4 +126,4 @@ def prepare(
     )
     with Console() as observer:
         result = prepare_image(product, out, options, observer)
-    print(f"{result.output}: {result.valid_share:.1%} of the grid has data. Report beside it: {out.stem}.json")
+    show(result, as_json)

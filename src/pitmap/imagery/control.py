@@ -88,7 +88,7 @@ def fit_control(
     if len(points) < needed:
         raise ProductError(
             f"There are {len(points)} control points.", f"At least {needed} for a correction by {kind}.",
-            "Measure more, or choose a shift.",
+            "Measure more, or choose a shift.", ["gcp_model"],
         )  # fmt: skip
     lon, lat = np.array([p.lon for p in points]), np.array([p.lat for p in points])
     surface = heights.at(lon, lat)
@@ -113,6 +113,7 @@ def fit_control(
         raise ProductError(
             f"The affine through the control points changes distances in the image by {change:.0%}.",
             f"At most {MAX_CHANGE:.0%}.", "The points lie too near to each other: spread them, or choose a shift.",
+            ["gcp_model"],
         )  # fmt: skip
     residuals = measured - _apply(fitted, modelled)
     checks = np.full_like(residuals, np.nan)

@@ -204,6 +204,7 @@ class GaofenDelivery:
             raise ProductError(
                 f"{self.path} lacks an image: {', '.join(product.missing)}.",
                 "The multispectral and the panchromatic image.", "Prepare it without sharpening.",
+                ["pan"],
             )  # fmt: skip
         if part == "pan":
             warnings.append("The product has no multispectral image; the panchromatic one is prepared.")

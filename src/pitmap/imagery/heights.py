@@ -300,7 +300,7 @@ def _without_voids(
     if share and voids == "refuse":
         raise ProductError(
             f"The elevation model {dem} has voids in {share:.2%} of the scene.", "Heights everywhere.",
-            "Fill them, or let them be filled from their surroundings.",
+            "Fill them, or let them be filled from their surroundings.", ["voids"],
         )  # fmt: skip
     depth = distance_transform_edt(missing)
     reach = float(depth[inside].max(initial=0))
@@ -311,6 +311,7 @@ def _without_voids(
                 f"({share:.1%} of the scene).",
                 f"Voids of at most {MAX_VOID} pixels from their edge, which can be filled.",
                 "Give another model, or let such voids be left: the image has no data there.",
+                ["voids"],
             )
         said = f"Voids of the elevation model in {share:.2%} of the scene were filled from around them."
         return _filled(values, missing), [said] if share else []
@@ -347,6 +348,7 @@ def _settled_datum(
         f"{incidence:.1f} degrees.",
         "Give the vertical datum: egm96 (SRTM, ASTER, AW3D30), ellipsoid, or the path of a raster of geoid heights "
         "(EGM2008 for Copernicus DEM).",
+        ["dem_datum"],
     )
 
 
@@ -370,6 +372,7 @@ def _covering_window(dem: Path, info: RasterInfo, crs: CRS, shape: BaseGeometry)
             f"The elevation model {dem} does not cover the scene: it lacks {', '.join(named)}.",
             "Heights of the whole scene.",
             "Give a larger model (gdalbuildvrt joins tiles), or a smaller extent.",
+            ["extent"],
         )
     margin = 16
     first_row, first_col = max(int(top) - margin, 0), max(int(left) - margin, 0)
@@ -417,6 +420,7 @@ def _to_ellipsoid(values: NDArray[np.float32], grid: Grid, datum: str | Path) ->
         raise ProductError(
             f"The vertical datum {str(datum)!r} is not known.",
             "egm96, ellipsoid, or the path of a raster of geoid heights.",
+            options=["dem_datum"],
         )
     geoid = None if name == "egm96" else Path(datum)
     height, width = values.shape

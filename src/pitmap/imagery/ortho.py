@@ -358,7 +358,9 @@ def utm_zone(lon: float, lat: float) -> CRS:
     lon = float(near(lon, 0.0))
     area = AreaOfInterest(lon, lat, lon, lat)
     if not (found := query_utm_crs_info(datum_name="WGS 84", area_of_interest=area)):
-        raise ProductError(f"There is no UTM zone at {lat:.2f} N.", remedy="Name the CRS of the result.")
+        raise ProductError(
+            f"There is no UTM zone at {lat:.2f} N.", remedy="Name the CRS of the result.", options=["crs"]
+        )
     # On the border of two zones both contain the place; the norm is the zone that begins there.
     return CRS.from_epsg(max(int(info.code) for info in found))
 
@@ -399,7 +401,12 @@ def grid_of(
         raise ProductError(f"{sizes} is empty.", expected)
     height, width = ((bounds[i + 2] - bounds[i]) / resolution for i in (1, 0))
     if height * width > MAX_PIXELS:
-        raise ProductError(f"{sizes} makes {height:.0f} x {width:.0f} pixels.", expected, _seam(crs, area, extent))
+        raise ProductError(
+            f"{sizes} makes {height:.0f} x {width:.0f} pixels.",
+            expected,
+            _seam(crs, area, extent),
+            ["resolution", "extent", "crs"],
+        )
     if extent is None and max(height, width) < 1:
         raise ProductError(
             f"{sizes} makes a single pixel.", expected,

@@ -134,6 +134,11 @@ class PrepareReport:
     pan: PanUsed | None
     warnings: tuple[str, ...] = ()
 
+    def summary(self) -> str:
+        """One line."""
+        report = self.output.with_suffix(".json").name
+        return f"{self.output}: {self.valid_share:.1%} of the grid has data. Report beside it: {report}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         plain = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
@@ -258,6 +263,7 @@ def _radiometry_of(info: RasterInfo, indices: list[int], options: PrepareOptions
         f"{info.path} does not say how its numbers become reflectance.",
         "Scale and offset tags, with reflectance = DN x scale + offset.",
         "Give scale and offset, such as 0.0001 for reflectance x 10000, or keep the digital numbers.",
+        ["scale", "offset", "keep_dn"],
     )
 
 
@@ -345,6 +351,7 @@ def _mapping(
             "The scene and the grid of the result do not touch.",
             f"A grid within {', '.join(f'{v:.4f}' for v in shown.bounds)} (west, south, east, north, degrees).",
             "Check extent, CRS and the raster that gives the grid.",
+            ["extent", "crs", "like"],
         )
     heights = _heights(scene, model, image, options, wanted, grid, warnings)
     control = None
@@ -410,7 +417,10 @@ def _grid(options: PrepareOptions, area: Polygon, pixel_size_m: float, keep: Gri
         raise ProductError(f"The CRS {options.crs!r} is not known.", "Such as EPSG:32649.") from error
     # A degree of latitude has about 111 km.
     unit = 111_320.0 if crs.is_geographic else crs.axis_info[0].unit_conversion_factor or 1.0
-    return grid_of(area, crs, options.resolution or pixel_size_m / unit, options.extent)
+    pixel = pixel_size_m / unit
+    if keep is not None and keep.crs is not None and crs.equals(keep.crs, ignore_axis_order=True):
+        pixel = abs(keep.transform.a)
+    return grid_of(area, crs, options.resolution or pixel, options.extent)
 
 
 def _geographic(grid: Grid, about: float | None = None) -> Polygon:

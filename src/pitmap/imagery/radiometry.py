@@ -103,6 +103,7 @@ def coefficients(
             f"No calibration coefficients are known for {satellite} {camera} {part.upper()}.",
             f"A product with AbsCeof in its XML, or one of {known}.",
             "Keep the digital numbers, or prepare its TIFF as an image with your own scale and offset.",
+            ["keep_dn", "scale", "offset"],
         )
     nearest = min(published, key=lambda y: (abs(y - year), y))
     row = published[nearest]
@@ -235,6 +236,7 @@ def reflectance_scaling(coefficients: Coefficients, solar_zenith: float, day: da
         raise ProductError(
             "The solar irradiance of these bands is not published, or its sources disagree.",
             remedy="Keep the digital numbers, or prepare its TIFF as an image with your own scale and offset.",
+            options=["keep_dn", "scale", "offset"],
         )
     bands = len(coefficients.gain)
     at_zero, at_one = (

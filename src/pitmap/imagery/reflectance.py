@@ -71,6 +71,7 @@ class Tally:
                 "Reflectance between 0 and about 1: stored numbers of 1 to 65535 are reflectance x 10000.",
                 "Check scale and offset, with reflectance = DN x scale + offset: for reflectance x 10000 the scale is "
                 "0.0001. Or keep the digital numbers.",
+                ["scale", "offset", "keep_dn"],
             )
 
 
