@@ -7,7 +7,7 @@ import pytest
 from observers import Heard
 from pitmap import workflow
 from pitmap.accuracy.sampling.design import DesignOptions, design
-from pitmap.errors import ProjectError
+from pitmap.errors import OutputError, ProjectError
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.mapping.review import ReviewOptions, review
 from pitmap.mapping.study import split_file
@@ -152,6 +152,13 @@ def test_reference_points_are_estimated_from_until_the_map_changes(study):
     estimate = json.loads((project.results.folder / "estimate.json").read_text())
     assert estimate["overall_accuracy"]["value"] == 1
     assert "Estimate from a sample of points" in report.read_text()
+    # Other settings would make another map under the points.
+    project.path.write_text(project.path.read_text().replace("[mapping]", "[mapping]\nhalo = 16"))
+    before = map_file.read_bytes()
+    with pytest.raises(OutputError, match=r"far\.tif, on which rest 12\d labelled point\(s\) of .*points\.gpkg"):
+        workflow.run(load_study(project.path))
+    assert map_file.read_bytes() == before
+    project.path.write_text(text + '[accuracy]\nreference = "points.gpkg"\n')
     # Another map under the same name: the report does not show the old estimate, and the next run removes it.
     codes = read_codes(map_file)
     kept = map_file.read_bytes()
@@ -188,7 +195,7 @@ def test_a_reviewed_map_teaches_the_next_network(study):
     text = project.path.read_text()
     project.path.write_text(text.replace('image = "may.tif"', 'image = "may.tif"\ncorrections = "review.gpkg"'))
     heard = Heard()
-    workflow.run(load_study(project.path), observer=heard)
+    workflow.run(load_study(project.path), observer=heard, replace=True)
     after = json.loads((project.results.folder / "samples" / "samples.json").read_text())
     assert after["corrections"]["polygons"] == 1
     assert after["corrections"]["open"] > 0

@@ -6,17 +6,19 @@
     ├── LabelError      land-use layers, label rasters, reference data
     ├── ModelError      a model file, or an image that does not fit it
     ├── ProductError    a satellite product: archive, metadata, RPC, heights
-    └── OutputError     a file or folder that cannot be written
+    ├── OutputError     a file or folder that cannot be written
+    └── BusyError       a result that another process is working on
 
 Each says what was found, what was expected, and what to do; the command line prints it as one paragraph and exits
-with 1. An error speaks of options in plain words and names the Python ones that it is about, so that the command line
-can add how they are given there.
+with its ``exit_code``. An error speaks of options in plain words and names the Python ones that it is about, so that
+the command line can add how they are given there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import ClassVar
 
 
 class PitmapError(Exception):
@@ -28,6 +30,9 @@ class PitmapError(Exception):
         remedy: What to do about it, as a sentence.
         options: Python names of the options that the remedy speaks of, such as ``scale`` and ``pixel_size_m``.
     """
+
+    exit_code: ClassVar[int] = 1
+    """Of the command line."""
 
     def __init__(self, found: str, expected: str = "", remedy: str = "", options: Sequence[str] = ()) -> None:
         self.found, self.expected, self.remedy, self.options = found, expected, remedy, tuple(options)
@@ -59,6 +64,13 @@ class ProductError(PitmapError):
 
 class OutputError(PitmapError):
     """A result cannot be written."""
+
+
+class BusyError(PitmapError):
+    """Another process is working on a result."""
+
+    exit_code = 75
+    """EX_TEMPFAIL of sysexits.h: the same command may succeed later."""
 
 
 def nearest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str | None:

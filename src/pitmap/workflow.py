@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pitmap.errors import ModelError
+from pitmap.exclusive import exclusive
 from pitmap.observer import SILENT, Observer
 from pitmap.study.study import Study
 
@@ -25,11 +26,18 @@ def model_path(project: Study, network: str | None = None, seed: int | None = No
     return project.results.model(network or project.training.network, project.project.seed if seed is None else seed)
 
 
-def sample(project: Study, observer: Observer = SILENT) -> SampleSet:
-    """Build the sample set."""
+def sample(project: Study, observer: Observer = SILENT, *, wait: bool = False) -> SampleSet:
+    """Build the sample set.
+
+    Args:
+        project: The study.
+        observer: Told of the steps.
+        wait: Whether to wait for another process that works on the same results, instead of raising.
+    """
     from pitmap.samples.build import build
 
-    return build(project, observer)
+    with exclusive(project.results.folder, wait=wait, observer=observer):
+        return build(project, observer)
 
 
 def train_model(
@@ -39,6 +47,8 @@ def train_model(
     observer: Observer = SILENT,
     samples: SampleSet | None = None,
     steps: int | None = None,
+    *,
+    wait: bool = False,
 ) -> ModelCard:
     """Train a network on the project's sample set, or on another one or for other steps where these are given."""
     from pitmap.samples.dataset import SampleSet
@@ -49,7 +59,8 @@ def train_model(
     training = Training.of(project.training, project.project.seed if seed is None else seed, network)
     if steps is not None:
         training = replace(training, recipe=replace(training.recipe, steps=steps))
-    return train(samples, training, model_path(project, network, seed), observer)
+    with exclusive(project.results.folder, wait=wait, observer=observer):
+        return train(samples, training, model_path(project, network, seed), observer)
 
 
 def assess_project(project: Study, model: Path, *, with_ground: bool = False) -> StudyAccuracy:
@@ -101,29 +112,41 @@ def run(
     project: Study,
     network: str | None = None,
     observer: Observer = SILENT,
+    *,
+    replace: bool = False,
+    wait: bool = False,
 ) -> Path:
     """Sample, train, map all scenes, assess, estimate from reference points and report; what is current is skipped.
+
+    Args:
+        project: The study.
+        network: Wins over the study's.
+        observer: Told of the steps.
+        replace: Whether other maps may take the place of those on which somebody's work rests, see ``map_scenes``.
+        wait: Whether to wait for another process that works on the same results, instead of raising.
 
     Returns:
         The path of the report.
 
     Raises:
+        BusyError: Another process works on the same results.
         PitmapError: Any of the steps'.
     """
     from pitmap.mapping.study import map_scenes
     from pitmap.reporting import write_report
 
-    samples = sample(project, observer)
-    observer.say(samples.summary())
-    card = train_model(project, network, None, observer)
-    observer.say(describe_model(card))
-    model = model_path(project, network)
-    if card.sha256 != read_sha(model):
-        raise ModelError(f"{model} changed while it was being used.", remedy="Run the command again.")
-    map_scenes(project, model, observer)
-    observer.say(assess_project(project, model).summary())
-    estimate_reference(project, observer)
-    return write_report(project, model)
+    with exclusive(project.results.folder, wait=wait, observer=observer):
+        samples = sample(project, observer)
+        observer.say(samples.summary())
+        card = train_model(project, network, None, observer)
+        observer.say(describe_model(card))
+        model = model_path(project, network)
+        if card.sha256 != read_sha(model):
+            raise ModelError(f"{model} changed while it was being used.", remedy="Run the command again.")
+        map_scenes(project, model, observer, replace=replace)
+        observer.say(assess_project(project, model).summary())
+        estimate_reference(project, observer)
+        return write_report(project, model)
 
 
 def read_sha(model: Path) -> str:

@@ -2,7 +2,10 @@
 
 Commands by their place in the way of the data: ``imagery`` (info, prepare), ``study`` (demo, init, sample, networks,
 train, compare, report, run), ``mapping`` (map, review), ``accuracy`` (assess, design, estimate, audit). Heavy imports
-are inside the commands. Exit codes: 0, 1 for an error that the user can mend, 2 for a command line that cannot be read.
+are inside the commands.
+
+Exit codes: 0, 1 for an error that the user can mend, 2 for a command line that cannot be read, 75 where another process
+works on the same results, 130, 143 and 129 after SIGINT, SIGTERM and SIGHUP.
 """
 
 from __future__ import annotations
@@ -15,20 +18,24 @@ from typer.core import TyperGroup
 
 from pitmap.cli import accuracy, imagery, mapping, study
 from pitmap.cli.advice import advised
-from pitmap.cli.console import show_log
+from pitmap.cli.console import Console, show_log
+from pitmap.cli.signals import Stopped, farewell, stopping
 from pitmap.errors import PitmapError
 
 
 class _Commands(TyperGroup):
-    """The commands; an error that the user can mend becomes one paragraph and exit code 1."""
+    """The commands; an error that the user can mend becomes one paragraph, a signal to stop one sentence."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with stopping():
+                return super().invoke(ctx)
+        except Stopped as stopped:
+            farewell(stopped.number, ctx.invoked_subcommand or "", Console.where())
         except PitmapError as error:
             command = self.get_command(ctx, ctx.invoked_subcommand or "")
             print(f"Error: {advised(error, command.params if command else ())}", file=sys.stderr)
-            raise typer.Exit(1) from error
+            raise typer.Exit(error.exit_code) from error
 
 
 app = typer.Typer(
@@ -69,8 +76,4 @@ for command in (
 
 def main() -> None:
     """Entry point."""
-    try:
-        app()
-    except KeyboardInterrupt:
-        print("Stopped. Run the same command again to go on.", file=sys.stderr)
-        sys.exit(130)
+    app()

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 import typer
 
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A pitmap.toml, or the folder it lies in.")]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+WaitOption = Annotated[
+    bool, typer.Option("--wait", help="Wait for another process that works on the same results, instead of ending.")
+]
+
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Replace maps on which labelled points or reviewed polygons rest.")
+]
 
 SECONDS_BETWEEN_LINES = 60.0
 """Where there is no terminal, a line of progress is written at most this often."""
@@ -56,6 +64,8 @@ class Console(Observer):
         now: A clock in seconds.
     """
 
+    _where: ClassVar[str] = ""
+
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._bar: Progress | None = None
@@ -63,7 +73,13 @@ class Console(Observer):
         self._step, self._share, self._started, self._written = "", 0.0, now(), now()
         self._epoch = ""
 
+    @classmethod
+    def where(cls) -> str:
+        """What the command's last console was told of its work: ``epoch 23``, or a step with its share."""
+        return cls._where
+
     def __enter__(self) -> Self:
+        Console._where = ""
         return self
 
     def __exit__(
@@ -99,6 +115,8 @@ class Console(Observer):
             self._started = self._now()
             self._epoch = self._epoch if step == self._step else ""
         self._step, self._share = step, share
+        if not self._epoch:
+            Console._where = f"{step}, {share:.0%}"
         if sys.stderr.isatty() or self._bar is not None:
             self._move(anew)
         elif self._now() - self._written >= SECONDS_BETWEEN_LINES:
@@ -111,6 +129,7 @@ class Console(Observer):
     def epoch(self, epoch: Epoch) -> None:
         """Show it beside the progress."""
         super().epoch(epoch)
+        Console._where = f"epoch {epoch.number}"
         self._epoch = f"epoch {epoch.number}/{epoch.of}, loss {epoch.loss:.3f}"
         if epoch.validation_miou is not None:
             self._epoch += f", validation mIoU {epoch.validation_miou:.3f}"

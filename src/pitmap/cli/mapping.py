@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pitmap.cli.console import Console, JsonOption, band_list, exact_or_pixels, load_project, print_json, show
+from pitmap.cli.console import (
+    Console,
+    JsonOption,
+    ReplaceOption,
+    WaitOption,
+    band_list,
+    exact_or_pixels,
+    load_project,
+    print_json,
+    show,
+)
 from pitmap.errors import ProjectError
 
 if TYPE_CHECKING:
@@ -56,13 +66,15 @@ def map_image(
         list[str] | None,
         typer.Option("--trust", help="Network package.module:factory that the model may import; may be repeated."),
     ] = None,
+    replace: ReplaceOption = False,
+    wait: WaitOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Map a whole image in exact tiles; memory does not grow with the image.
 
     Example: pitmap map unetplus-seed0.safetensors scene.tif map.tif --mines mines.gpkg
     """
-    from dataclasses import replace
+    import dataclasses
 
     from pitmap.mapping.mines import extract_mines
     from pitmap.mapping.prediction import MapOptions
@@ -91,9 +103,9 @@ def map_image(
         "trusted": tuple(trusted) if trusted else None,
         "device": None if device == "auto" else device,
     }
-    options = replace(options, **{k: v for k, v in given.items() if v is not None})
+    options = dataclasses.replace(options, **{k: v for k, v in given.items() if v is not None})
     with Console() as observer:
-        result = map_whole_image(model, image, out, options, observer)
+        result = map_whole_image(model, image, out, options, observer, replace=replace, wait=wait)
     found = None
     if mines is not None:
         found = extract_mines(

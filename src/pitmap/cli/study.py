@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pitmap.cli.console import Console, ProjectArgument, load_project
+from pitmap.cli.console import Console, ProjectArgument, ReplaceOption, WaitOption, load_project
 from pitmap.errors import OutputError
 
 NetworkOption = Annotated[str | None, typer.Option(help="Wins over the project file; see `pitmap networks`.")]
@@ -45,7 +45,7 @@ def init(
     print(f"Wrote {path}. Name your image and labels in it, then: pitmap run {path}")
 
 
-def sample(project: ProjectArgument) -> None:
+def sample(project: ProjectArgument, wait: WaitOption = False) -> None:
     """Cut images and labels into patches with a split of the ground, and audit it.
 
     Example: pitmap sample my-study/pitmap.toml
@@ -54,7 +54,7 @@ def sample(project: ProjectArgument) -> None:
 
     study = load_project(project)
     with Console() as observer:
-        samples = workflow.sample(study, observer)
+        samples = workflow.sample(study, observer, wait=wait)
         audit = samples.record.audit
         if audit.leaks:
             observer.warn(audit.remark)
@@ -103,6 +103,7 @@ def train(
     project: ProjectArgument,
     network: NetworkOption = None,
     seed: Annotated[int | None, typer.Option(help="Wins over the project file.")] = None,
+    wait: WaitOption = False,
 ) -> None:
     """Train a network on the samples; an interrupted training goes on where it was.
 
@@ -112,7 +113,7 @@ def train(
 
     study = load_project(project)
     with Console() as observer:
-        card = workflow.train_model(study, network, seed, observer)
+        card = workflow.train_model(study, network, seed, observer, wait=wait)
     print(f"{workflow.describe_model(card)} Written to {workflow.model_path(study, network, seed)}.")
 
 
@@ -147,7 +148,9 @@ def report(project: ProjectArgument, network: NetworkOption = None) -> None:
     print(f"Report: {write_report(study, workflow.model_path(study, network))}")
 
 
-def run(project: ProjectArgument, network: NetworkOption = None) -> None:
+def run(
+    project: ProjectArgument, network: NetworkOption = None, replace: ReplaceOption = False, wait: WaitOption = False
+) -> None:
     """Sample, train, map, assess and report; what is up to date is skipped, what was interrupted goes on.
 
     Example: pitmap run my-study/pitmap.toml
@@ -156,5 +159,5 @@ def run(project: ProjectArgument, network: NetworkOption = None) -> None:
 
     study = load_project(project)
     with Console() as observer:
-        page = workflow.run(study, network, observer)
+        page = workflow.run(study, network, observer, replace=replace, wait=wait)
     print(f"Report: {page}")

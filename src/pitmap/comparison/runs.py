@@ -7,8 +7,7 @@ on several machines are recognised when their folders are copied together.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +20,8 @@ from pitmap.accuracy.census.agreement import AgreementByPlace
 from pitmap.comparison.plan import Plan, Run
 from pitmap.currency import content_key
 from pitmap.errors import ProjectError
-from pitmap.files import make_folder, write_json
+from pitmap.exclusive import exclusive
+from pitmap.files import write_json
 from pitmap.mapping.study import map_scenes
 from pitmap.networks.model_file import ModelCard
 from pitmap.observer import SILENT, Observer
@@ -61,7 +61,7 @@ class Samples:
         """The sample set of a split and a seed."""
         if (split, seed) not in self._whole:
             study = self.plan.samples_study(split, seed)
-            with _alone(study.samples_folder):
+            with exclusive(study.samples_folder, wait=True, observer=self.observer):
                 self._whole[split, seed] = workflow.sample(study, self.observer)
         return self._whole[split, seed]
 
@@ -160,14 +160,14 @@ def execute(
         PitmapError: Any of the steps'.
     """
     study, training = plan.study(run), samples.training(run.split, run.seed)
-    make_folder(study.results.folder)
-    study.results.run.unlink(missing_ok=True)
-    card = workflow.train_model(study, observer=observer, samples=training, steps=samples.steps(run))
-    observer.say(workflow.describe_model(card))
-    model = workflow.model_path(study)
-    map_scenes(study, model, observer)
-    workflow.assess_project(study, model, with_ground=True)
-    write_json(study.results.run, {"key": key, **_facts(run, training, card, model)})
+    with exclusive(study.results.folder, observer=observer):
+        study.results.run.unlink(missing_ok=True)
+        card = workflow.train_model(study, observer=observer, samples=training, steps=samples.steps(run))
+        observer.say(workflow.describe_model(card))
+        model = workflow.model_path(study)
+        map_scenes(study, model, observer)
+        workflow.assess_project(study, model, with_ground=True)
+        write_json(study.results.run, {"key": key, **_facts(run, training, card, model)})
 
 
 def _facts(run: Run, samples: SampleSet, card: ModelCard, model: Path) -> dict[str, Any]:
@@ -264,20 +264,3 @@ def check_alike(results: list[Result]) -> None:
                 "One recipe for all networks.",
                 f"Set [training] {name} in the project file, so that it does not depend on the machine.",
             )
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other parts of the plan on the same folder from building the same samples at once, where locks exist."""
-    make_folder(folder)
-    with (folder / ".lock").open("w") as file:
-        try:
-            import fcntl
-        except ImportError:
-            yield
-            return
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(file, fcntl.LOCK_UN)

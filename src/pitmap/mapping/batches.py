@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,12 @@ R = TypeVar("R")
 class _Pixels(NamedTuple):
     """A batch as it is read."""
 
-    pixels: NDArray  # (N, bands, H, W)
+    pixels: NDArray[Any]  # (N, bands, H, W)
     valid: NDArray[np.bool_]  # (N, H, W), what the network sees
     mapped: NDArray[np.bool_]  # (N, H, W), what gets a code
 
 
-def read_tile(reader: RasterReader, window: Window) -> tuple[NDArray, NDArray[np.bool_]]:
+def read_tile(reader: RasterReader, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Pixels of a window that may reach beyond the bottom and right of the image, where they are invalid.
 
     Returns:
@@ -106,7 +106,7 @@ def map_batches(
                 codes[~mapped] = UNLABELLED
             else:
                 codes, sure, shares = np.zeros(valid.shape, np.uint8), None, None
-            parts: dict[str, NDArray] = {}
+            parts: dict[str, NDArray[Any]] = {}
             for n, tile in enumerate(batches[index]):
                 rows, cols = tile.kept
                 parts[f"codes{n}"] = codes[n, rows, cols]

@@ -14,8 +14,9 @@ from typing import Any, Literal
 import torch
 
 from pitmap import __version__
-from pitmap.currency import content_key, digest, mark
+from pitmap.currency import content_key, digest, is_current, mark
 from pitmap.errors import OutputError, PitmapError, ProjectError
+from pitmap.exclusive import exclusive
 from pitmap.files import make_folder
 from pitmap.labels import usable_ground
 from pitmap.legend import UNLABELLED
@@ -26,6 +27,7 @@ from pitmap.mapping.engines.choices import choose_batch, choose_device, choose_p
 from pitmap.mapping.engines.interface import EngineOptions, Precision
 from pitmap.mapping.mines import IMAGE_TAG
 from pitmap.mapping.partial import PartialMap
+from pitmap.mapping.resting import geopackages, refuse_to_replace_under
 from pitmap.mapping.suitability import fit_image, spread_of, unlike
 from pitmap.mapping.tiles import TilePlan, round_up
 from pitmap.networks.model_file import ModelCard, load_model
@@ -180,6 +182,9 @@ def map_image(
     out: Path,
     options: MapOptions | None = None,
     observer: Observer = SILENT,
+    *,
+    replace: bool = False,
+    wait: bool = False,
 ) -> MapReport:
     """Map an image with a model.
 
@@ -193,11 +198,15 @@ def map_image(
         out: The map, a cloud-optimised GeoTIFF (``.tif``) of uint8 codes with colours, class names and the legend.
         options: See ``MapOptions``.
         observer: Told of the progress.
+        replace: Whether another map may take the place of one on which labelled points or reviewed polygons rest. They
+            are looked for beside the map.
+        wait: Whether to wait for another process that makes the same map, instead of raising.
 
     Returns:
         What was made.
 
     Raises:
+        BusyError: Another process makes the same map.
         ModelError: The model file is damaged, or image, options and model do not fit together.
         ImageError: The image cannot be read.
         LabelError: A mask layer or the extent cannot be used.
@@ -208,6 +217,15 @@ def map_image(
     confidence = None if options.confidence is None else Path(options.confidence)
     probabilities = None if options.probabilities is None else Path(options.probabilities)
     _check_outputs([p for p in (out, confidence, probabilities) if p is not None], image_path, model_path)
+    with exclusive(out, wait=wait, observer=observer):
+        return _map_image(model_path, image_path, out, options, observer, replace)
+
+
+def _map_image(
+    model_path: Path, image_path: Path, out: Path, options: MapOptions, observer: Observer, replace: bool
+) -> MapReport:
+    confidence = None if options.confidence is None else Path(options.confidence)
+    probabilities = None if options.probabilities is None else Path(options.probabilities)
     device, make_engine = choose_device(options.device), engine_maker(options.engine)
     network, card = load_model(model_path, device, trusted=tuple(options.trusted))
     bands = len(card.bands)
@@ -234,6 +252,8 @@ def map_image(
         EngineOptions(device, precision, card.temperature or 1.0, options.test_time_augmentation),
     )
     key = map_key(card.sha256, image_path, options)
+    if not replace and not is_current(out, key):
+        refuse_to_replace_under(out, geopackages(out.parent))
     parts = {
         "map": key,
         "versions": [__version__, torch.__version__],
@@ -271,7 +291,7 @@ def map_image(
             partial.remove()
             raise
         kept = f"{finished} finished part(s) of the map are kept: the same command goes on with the rest."
-        raise type(error)(error.found, error.expected, f"{error.remedy} {kept}".strip()) from error
+        raise type(error)(error.found, error.expected, f"{error.remedy} {kept}".strip(), error.options) from error
     mark(out, key, [p for p in (confidence, probabilities) if p is not None])
     partial.remove()
     keys, areas = card.legend.keys, totals.area_m2

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_opening
 
 from pitmap import __version__, qgis, review_queue
+from pitmap.accuracy.sampling.design import map_checksum
 from pitmap.errors import ImageError, ProjectError
 from pitmap.files import refuse_to_replace
 from pitmap.geopackage import write_layers
@@ -178,6 +179,7 @@ def review(
     settings = {
         "pitmap": __version__,
         "map": map_path.name,
+        "map_sha256": map_checksum(map_path),
         "image": info.tags.get(IMAGE_TAG),
         "classes": [c.key for c in mines],
         "below": options.below,

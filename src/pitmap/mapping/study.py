@@ -8,6 +8,7 @@ from pathlib import Path
 from pitmap.currency import content_key, is_current, mark, unmark
 from pitmap.mapping.mines import extract_mines
 from pitmap.mapping.prediction import MapOptions, map_image, map_key
+from pitmap.mapping.resting import geopackages, refuse_to_replace_under
 from pitmap.networks.model_file import read_card
 from pitmap.observer import SILENT, Observer, Part
 from pitmap.study.results import MapFiles
@@ -16,18 +17,28 @@ from pitmap.study.schema import SiteSection
 from pitmap.study.study import Study
 
 
-def map_scenes(project: Study, model: Path, observer: Observer = SILENT) -> None:
+def map_scenes(project: Study, model: Path, observer: Observer = SILENT, *, replace: bool = False) -> None:
     """Map all scenes of a study and extract their mines.
 
     Args:
         project: The study.
         model: The model.
         observer: Told of the scenes that are mapped.
+        replace: Whether other maps may take the place of those on which somebody's work rests. It is looked for in the
+            folder of the study and in ``[accuracy] reference``; a queue that is among the corrections does not count,
+            because its labels live on in the next model.
 
     Raises:
+        OutputError: A map would be replaced under somebody's work; then none is.
         PitmapError: See ``map_image`` and ``extract_mines``.
     """
     scenes = project.scenes
+    if not replace:
+        work = _places_of_work(project)
+        for scene in scenes:
+            files = project.results.map(scene.name)
+            if not is_current(files.map, _map_key(project, model, scene)):
+                refuse_to_replace_under(files.map, work)
     for i, scene in enumerate(scenes):
         map_scene(
             project, model, scene, Part(observer, i / len(scenes), (i + 1) / len(scenes), f"mapping {scene.name}")
@@ -35,17 +46,16 @@ def map_scenes(project: Study, model: Path, observer: Observer = SILENT) -> None
 
 
 def map_scene(project: Study, model: Path, scene: Scene, observer: Observer = SILENT) -> None:
-    """Map a scene of a study and extract its mines.
+    """Map a scene of a study and extract its mines, whatever rests on an earlier map.
 
     Raises:
         PitmapError: See ``map_image`` and ``extract_mines``.
     """
     files = project.results.map(scene.name)
-    # A scene with labels is training ground itself.
-    options = replace(map_options(project, scene.site, files.map), compare_numbers=scene.labels is None)
-    key = map_key(read_card(model).sha256, scene.image, options)
+    options = _scene_options(project, scene)
+    key = _map_key(project, model, scene)
     if not is_current(files.map, key):
-        map_image(model, scene.image, files.map, options, observer)
+        map_image(model, scene.image, files.map, options, observer, replace=True)
     mines_key = _mines_key(project, key)
     if project.mine_classes and not is_current(files.mines, mines_key):
         unmark(files.mines)
@@ -80,6 +90,24 @@ def map_options(project: Study, site: SiteSection, out: Path) -> MapOptions:
         project=project.project.name,
         trusted=(project.training.network,),
     )
+
+
+def _map_key(project: Study, model: Path, scene: Scene) -> str:
+    return map_key(read_card(model).sha256, scene.image, _scene_options(project, scene))
+
+
+def _scene_options(project: Study, scene: Scene) -> MapOptions:
+    options = map_options(project, scene.site, project.results.map(scene.name).map)
+    # A scene with labels is training ground itself.
+    return replace(options, compare_numbers=scene.labels is None)
+
+
+def _places_of_work(project: Study) -> list[Path]:
+    used = {scene.corrections.resolve() for scene in project.scenes if scene.corrections is not None}
+    found = [*geopackages(project.folder, but=project.results.folder), *geopackages(project.results.maps)]
+    if project.accuracy.reference is not None:
+        found.append(project.folder / project.accuracy.reference)
+    return [file for file in found if file.resolve() not in used]
 
 
 def _mines_key(project: Study, map_key: str) -> str:

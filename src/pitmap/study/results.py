@@ -54,9 +54,14 @@ class Results:
         """The model of a network and a seed; its learning curves (``.csv``, ``.png``) lie beside it."""
         return self.folder / "models" / f"{file_name(network)}-seed{seed}.safetensors"
 
+    @property
+    def maps(self) -> Path:
+        """Folder of the maps."""
+        return self.folder / "maps"
+
     def map(self, scene: str) -> MapFiles:
         """The map of a scene, by the scene's name."""
-        return MapFiles(self.folder / "maps" / f"{scene}.tif")
+        return MapFiles(self.maps / f"{scene}.tif")
 
     @property
     def accuracy(self) -> Path:
