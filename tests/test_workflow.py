@@ -14,12 +14,12 @@ from pitmap.mapping.study import split_file
 from pitmap.networks.model_file import read_card
 from pitmap.raster.codes import codes_layout, read_codes
 from pitmap.raster.reading import describe
-from pitmap.raster.writing import write_cog
+from pitmap.raster.writing import Layout, write_cog
 from pitmap.reporting import write_report
 from pitmap.samples.split import Split
 from pitmap.study.results import MapFiles
 from pitmap.study.study import load_study
-from studies import grid, quilt, write_project, write_site
+from studies import grid, quilt, reflectance_of, write_project, write_site
 
 QUICK = """
 [training]
@@ -210,3 +210,29 @@ def test_a_reviewed_map_teaches_the_next_network(study):
     assert dumps == after["corrections"]["changed"] + after["corrections"]["added"]
     assert read_card(workflow.model_path(project)).sha256 != model
     project.path.write_text(text)
+
+
+def test_images_without_labels_are_mapped_and_compared_with_the_training_ground(tmp_path):
+    codes = quilt(160, 130, 3)
+    write_site(tmp_path, "may", codes, grid(160, 130))
+    pixels = reflectance_of(codes)
+    layout = Layout(4, "uint16", 0, ("blue", "green", "red", "nir"), scale=1e-4)  # of the second the offset is lost
+    write_cog(tmp_path / "alike.tif", pixels, grid(160, 130, x=510_000), layout)
+    write_cog(tmp_path / "lost.tif", pixels + 5000, grid(160, 130, x=520_000), layout)
+    path = write_project(tmp_path, ["may"], QUICK.replace("epochs = 6", "epochs = 1"), samples="block_m = 80")
+    path.write_text(path.read_text() + '[[sites]]\nname = "new"\nimage = "[al]*[et].tif"\n')
+    heard = Heard()
+    study = load_study(path)
+    assert [s.name for s in study.scenes] == ["may", "new-alike", "new-lost"]
+    page = workflow.run(study, observer=heard)
+    for name in ("may", "new-alike", "new-lost"):
+        assert (read_codes(study.results.map(name).map) > 0).all()
+    assert len(heard.warned) == 1
+    assert heard.warned[0].startswith("lost.tif: The numbers of this image are unlike")
+    content = json.loads(study.results.accuracy.read_text())
+    assert content["labelled_area"]["figures"]["total"] == codes.size
+    assert content["scenes"]["new-alike"] == {"test": None, "labelled_area": None}
+    assert "new-lost" in page.read_text()
+    path.write_text(path.read_text().replace('labels = "may-labels.tif"\n', ""))
+    with pytest.raises(ProjectError, match=r"No site of .* has labels"):
+        workflow.sample(load_study(path))

@@ -31,6 +31,7 @@ from pitmap.samples.patches import PATCH_MULTIPLE, Patch, cover, default_patch, 
 from pitmap.samples.record import FORMAT, SampleRecord, SampleScene
 from pitmap.samples.split import USED, Split
 from pitmap.study.inputs import site_inputs
+from pitmap.study.problems import require_labels
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
 
@@ -73,9 +74,10 @@ def build(project: Study, observer: Observer = SILENT) -> SampleSet:
     Raises:
         LabelError: No labelled pixel, or labels that do not fit.
         ImageError: An image cannot be read.
-        ProjectError: The split cannot be made.
+        ProjectError: No site has labels, or the split cannot be made.
         OutputError: The results folder cannot be written to.
     """
+    require_labels(project)
     folder = project.samples_folder
     key = fingerprint(project)
     if is_current(SampleFiles(folder).record, key):

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pitmap.files import make_folder, write_text
-from pitmap.study.schema import Section, model_in
+from pitmap.study.schema import Extensible, Section, model_in
 from pitmap.study.study import Study
 
 SCHEMA_FILE = "pitmap.schema.json"
@@ -127,6 +127,8 @@ def _values(annotation: Any, metadata: list[Any] | None = None) -> str:
         return f"list of {_values(parts[0])}"
     if origin is dict:
         return "table"
+    if named := next((item for item in metadata or [] if isinstance(item, Extensible) and item.names), None):
+        return ", ".join(f"`{_toml(name)}`" for name in named.names) + ", or `package.module:name`"
     name = {bool: "true or false", int: "whole number", float: "number", str: "text"}.get(annotation, "anything")
     limits = _limits(metadata or []) if annotation in (int, float) else ""
     return f"{name} {limits}".strip()

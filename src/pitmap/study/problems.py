@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 from unicodedata import normalize
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from pitmap.errors import PitmapError, ProjectError, nearest
+from pitmap.extension import find
 from pitmap.grid import lack_of_place
 from pitmap.legend import Legend
 from pitmap.paths import exists, resolve
 from pitmap.study.names import DEVICES, clashes
-from pitmap.study.schema import SiteSection, model_in
+from pitmap.study.schema import Extensible, SiteSection, model_in
 
 if TYPE_CHECKING:
     from pitmap.study.scenes import Scene
@@ -104,6 +107,19 @@ def check_labels(legend: Legend, scene: Scene, problems: list[str]) -> None:
         problems.append(f"{where}: labels: {error}")
 
 
+def require_labels(study: Study) -> None:
+    """Refuse to sample a study of which no site has labels; maps can be made with it.
+
+    Raises:
+        ProjectError: No site has labels.
+    """
+    if not any(scene.labels for scene in study.scenes):
+        raise ProjectError(
+            f"No site of {study.path} has labels.", "At least one site with labels, which the network can learn from.",
+            "Give labels = \"...\" at a site; images of sites without are mapped.",
+        )  # fmt: skip
+
+
 def check_corrections(site: SiteSection, scenes: list[Scene], problems: list[str]) -> None:
     """Check that a site's reviewed polygons exist, have the field to fill in, and can be laid over the images."""
     from pitmap import landuse, review_queue
@@ -155,6 +171,7 @@ def check_names(project: Study, scenes: list[Scene]) -> list[str]:
         path := resolve(project.folder, project.accuracy.reference)
     ):
         problems.append(f"[accuracy] reference = {project.accuracy.reference!r} does not exist.{nearest_file(path)}")
+    problems += _unknown_names(project)
     keys = project.legend.keys
     problems += [
         f"[mapping] mines: the legend has no class {key!r}.{suggestion(key, keys)}"
@@ -196,3 +213,40 @@ def _exchanged_bands(scenes: list[Scene]) -> list[str]:
                 f"[{', '.join(repr(name) for name in one.band_names)}]."
             ]
     return []
+
+
+NO_TABLE: dict[str, object] = {}
+
+
+def _unknown_names(project: Study) -> list[str]:
+    """Functions of one's own that cannot be imported, and networks and options that there are not."""
+    from pitmap.networks.registry import check_options
+
+    problems: list[str] = []
+    for key in type(project).model_fields:
+        section = getattr(project, key)
+        if not isinstance(section, BaseModel):
+            continue
+        for name, field in type(section).model_fields.items():
+            value = getattr(section, name)
+            for kind in _extensible(field):
+                for entry in value if isinstance(value, list) else [value]:
+                    if isinstance(entry, str) and kind.names and kind.is_own(entry):
+                        _note(problems, f"[{key}] {name}", partial(find, kind.kind, entry, NO_TABLE))
+    training = project.training
+    _note(problems, "[training]", partial(check_options, training.network, training.options))
+    return problems
+
+
+def _extensible(field: FieldInfo) -> list[Extensible]:
+    """What marks a field, or the entries of its list, as a name of a table."""
+    parts = [field.annotation, *get_args(field.annotation)]
+    nested = [item for part in parts for item in getattr(part, "__metadata__", ())]
+    return [item for item in (*field.metadata, *nested) if isinstance(item, Extensible)]
+
+
+def _note(problems: list[str], where: str, check: Callable[[], object]) -> None:
+    try:
+        check()
+    except PitmapError as error:
+        problems.append(f"{where}: {error}")

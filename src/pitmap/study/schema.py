@@ -6,11 +6,71 @@ JSON schema are made from it, see ``document``. It says the unit, and the defaul
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 
+from pitmap.errors import nearest
 from pitmap.study.asked import Asked
+
+
+@dataclass(frozen=True)
+class Extensible:
+    """Marks a field that takes a name of a table of functions (see ``extension``), or ``package.module:name``.
+
+    The table lies with the step that uses it, and is not imported to read a project file; a test holds the names here
+    against it.
+
+    Attributes:
+        kind: What the table holds, in the singular.
+        names: Its names; empty where others can be registered.
+    """
+
+    kind: str
+    names: tuple[str, ...] = ()
+
+    def check(self, name: str) -> str:
+        """The name, if it can be one of the table or one's own."""
+        if self.names and name not in self.names and not self.is_own(name):
+            close = nearest(name, self.names)
+            raise ValueError(
+                f"there is no {self.kind} {name!r}: one of {', '.join(self.names)}, or package.module:name"
+                + (f". Did you mean {close!r}?" if close else "")
+            )
+        return name
+
+    def is_own(self, name: str) -> bool:
+        """Whether a name is that of one's own function."""
+        return re.fullmatch(OWN, name) is not None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Checked after it was found to be text."""
+        return no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The names, for editors that complete them."""
+        if not self.names:
+            return handler(schema)
+        return {"anyOf": [{"enum": list(self.names)}, {"type": "string", "pattern": f"^{OWN}$"}]}
+
+
+OWN = r"[\w.]+:\w+"
+"""``package.module:name``."""
+
+SPLIT = Extensible("split", ("blocks", "sites", "groups", "random"))
+ENGINE = Extensible("mapping engine", ("torch",))
+NETWORK = Extensible("network")
 
 
 class Section(BaseModel):
@@ -133,16 +193,6 @@ class SiteSection(Section):
         return self
 
 
-SPLITS = ("blocks", "sites", "groups", "random")
-"""The kinds of split that have a name; ``samples.division`` holds what they do."""
-
-
-def _split(name: str) -> str:
-    if name not in SPLITS and ":" not in name:
-        raise ValueError(f"{name!r} is none of {', '.join(SPLITS)} and no package.module:name")
-    return name
-
-
 class SamplesSection(Section):
     """``[samples]``: how images and labels are cut into patches, and how the ground is divided."""
 
@@ -150,7 +200,7 @@ class SamplesSection(Section):
     """Side of a patch in pixels, a multiple of 32. Default: 512, or less (64 at least) where the sites are small."""
     stride: int | None = Field(None, ge=1)
     """Distance of neighbouring patches in pixels. Default: half a patch."""
-    split: Annotated[str, AfterValidator(_split)] = "blocks"
+    split: Annotated[str, SPLIT] = "blocks"
     """What is divided between training, validation and test: squares of ground ("blocks"), "sites", "groups" of images,
     patches ("random"), or a function of one's own as "package.module:name"."""
     block_m: float | None = Field(None, gt=0)
@@ -182,7 +232,7 @@ class TrainingSection(Section):
 
     recipe: Literal["robust", "paper"] = "robust"
     """Set of settings: what measures best with few labels ("robust"), or what Chen et al. (2022) state ("paper")."""
-    network: str = "unetplus"
+    network: Annotated[str, NETWORK] = "unetplus"
     """A name of ``pitmap networks``, or one's own as ``package.module:factory``."""
     options: dict[str, Any] = {}
     """Options of the network, such as ``fusion = "concat"``."""
@@ -250,7 +300,7 @@ class MappingSection(Section):
     """Write the class probabilities too."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """``auto`` takes bf16 where the device computes in it and the model gives the same map in it."""
-    engine: str = "torch"
+    engine: Annotated[str, ENGINE] = "torch"
     """What runs the network: ``torch``, or one's own as ``package.module:name``."""
     mines: list[str] | None = Field(None, examples=[["OPM"]])
     """Keys of the classes that become mine polygons. Default: OPM, or the class whose name says pit or mine."""
@@ -278,7 +328,7 @@ class CompareSection(Section):
     """Options of a network by its entry in ``networks``, beside those of its variant."""
     seeds: int = Field(3, ge=1)
     """Number of seeds, from the project's on. A seed decides the split, the order and the weights."""
-    splits: Annotated[list[Annotated[str, AfterValidator(_split)]], Field(min_length=1)] = ["blocks", "random"]
+    splits: Annotated[list[Annotated[str, SPLIT]], Field(min_length=1)] = ["blocks", "random"]
     """Splits to train under, as in ``[samples]``: the difference between "random" and a split of the ground is what the
     figures of random patches claim too much."""
     equal_training: bool = True
