@@ -4,14 +4,30 @@ from pydantic import ValidationError
 from pitmap.errors import ProjectError
 from pitmap.mapping.engines import ENGINES
 from pitmap.samples.division import SPLITS
-from pitmap.study.schema import ENGINE, SPLIT, CompareSection, MappingSection, SamplesSection, model_in
+from pitmap.study.schema import (
+    ENGINE,
+    LOSS,
+    SCHEDULE,
+    SPLIT,
+    WEIGHTING,
+    CompareSection,
+    MappingSection,
+    SamplesSection,
+    TrainingSection,
+    model_in,
+)
 from pitmap.study.study import Study, load_study
+from pitmap.training.losses import LOSSES, WEIGHTINGS
+from pitmap.training.schedule import SCHEDULES
 from studies import grid, quilt, write_project, write_site
 
 
 def test_names_here_are_those_of_the_tables():
     assert set(SPLIT.names) == set(SPLITS)
     assert set(ENGINE.names) == set(ENGINES)
+    assert set(LOSS.names) == set(LOSSES)
+    assert set(SCHEDULE.names) == set(SCHEDULES)
+    assert set(WEIGHTING.names) == set(WEIGHTINGS)
 
 
 @pytest.mark.parametrize(
@@ -20,10 +36,11 @@ def test_names_here_are_those_of_the_tables():
         (SamplesSection, {"split": "block"}),
         (CompareSection, {"splits": ["block"]}),
         (MappingSection, {"engine": "troch"}),
+        (TrainingSection, {"loss": "dise_cross_entropy"}),
     ],
 )
 def test_unknown_names_are_refused_with_the_nearest(section, values):
-    with pytest.raises(ValidationError, match=r"there is no .*Did you mean '(blocks|torch)'"):
+    with pytest.raises(ValidationError, match=r"there is no .*Did you mean '(blocks|torch|dice_cross_entropy)'"):
         section.model_validate(values)
     own = {key: ["own.module:name"] if isinstance(value, list) else "own.module:name" for key, value in values.items()}
     section.model_validate(own)

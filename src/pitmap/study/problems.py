@@ -216,6 +216,7 @@ def _exchanged_bands(scenes: list[Scene]) -> list[str]:
 
 
 NO_TABLE: dict[str, object] = {}
+"""The tables lie with the steps; here only names of one's own are looked up."""
 
 
 def _unknown_names(project: Study) -> list[str]:

@@ -71,6 +71,9 @@ OWN = r"[\w.]+:\w+"
 SPLIT = Extensible("split", ("blocks", "sites", "groups", "random"))
 ENGINE = Extensible("mapping engine", ("torch",))
 NETWORK = Extensible("network")
+SCHEDULE = Extensible("schedule", ("constant", "cosine"))
+LOSS = Extensible("loss", ("cross_entropy", "dice_cross_entropy", "focal"))
+WEIGHTING = Extensible("weighting of classes", ("none", "root", "inverse", "median"))
 
 
 class Section(BaseModel):
@@ -157,7 +160,7 @@ class SiteSection(Section):
     labels: str | None = None
     """Land-use layer (vector) or label raster; ``{stem}`` stands for the image's name without ending, ``{folder}`` for
     the folder that it lies in. Default: none, the images are mapped only."""
-    label_layer: str | None = None
+    label_layer: str | None = Field(None, examples=["landuse"])
     """Layer of a vector file. Default: the only one."""
     label_layers: dict[str, str] | None = Field(None, examples=[{"pits": "OPM", "lakes": "WAT"}])
     """Layer name -> class key, for files with one layer a class. Default: none."""
@@ -171,11 +174,11 @@ class SiteSection(Section):
     """Encoding of the text in a vector layer, such as "GBK". Default: what the file states."""
     all_touched: bool = False
     """Whether polygons take every pixel they touch; default: those whose centre they cover."""
-    extent: str | None = None
+    extent: str | None = Field(None, examples=["study_area.gpkg"])
     """Vector layer that bounds the study area. Default: the whole image."""
     exclude: list[str] = Field([], examples=[["clouds.gpkg"]])
     """Layers (vector, or rasters that are not 0 there) of clouds, shadows or other ground to leave out."""
-    corrections: str | None = None
+    corrections: str | None = Field(None, examples=["review.gpkg"])
     """Queue of ``pitmap review``, filled in: labels of training ground that win over ``labels``; ``{stem}`` and
     ``{folder}`` as there. Default: none."""
 
@@ -196,16 +199,16 @@ class SiteSection(Section):
 class SamplesSection(Section):
     """``[samples]``: how images and labels are cut into patches, and how the ground is divided."""
 
-    patch: int | None = Field(None, ge=32)
+    patch: int | None = Field(None, ge=32, examples=[512])
     """Side of a patch in pixels, a multiple of 32. Default: 512, or less (64 at least) where the sites are small."""
-    stride: int | None = Field(None, ge=1)
+    stride: int | None = Field(None, ge=1, examples=[256])
     """Distance of neighbouring patches in pixels. Default: half a patch."""
     split: Annotated[str, SPLIT] = "blocks"
     """What is divided between training, validation and test: squares of ground ("blocks"), "sites", "groups" of images,
     patches ("random"), or a function of one's own as "package.module:name"."""
-    block_m: float | None = Field(None, gt=0)
+    block_m: float | None = Field(None, gt=0, examples=[1000.0])
     """Side of the ground blocks in metres. Default: chosen so that the labelled ground has about 60 blocks."""
-    buffer_m: float | None = Field(None, ge=0)
+    buffer_m: float | None = Field(None, ge=0, examples=[10.0])
     """Distance kept between splits in metres. Default: one pixel, which is also the least."""
     validation: float = Field(0.2, gt=0, lt=1)
     """Share of the labelled ground that chooses the epoch."""
@@ -236,42 +239,47 @@ class TrainingSection(Section):
     """A name of ``pitmap networks``, or one's own as ``package.module:factory``."""
     options: dict[str, Any] = {}
     """Options of the network, such as ``fusion = "concat"``."""
-    width: int | None = Field(None, ge=2)
-    """Channels of the first stage."""
-    epochs: int | None = Field(None, ge=1)
-    """Passes over the training patches at most."""
-    steps: int | None = Field(None, ge=1)
-    """Steps of the training in place of epochs, as nearly as whole epochs allow."""
-    batch: int | None = Field(None, ge=1)
-    """Patches a step, over all devices together."""
+    width: int | None = Field(None, ge=2, examples=[16])
+    """Channels of the first stage. Default: the recipe's; of "robust" 16 on a processor and 64 on a GPU."""
+    epochs: int | None = Field(None, ge=1, examples=[40])
+    """Passes over the training patches at most. Default: the recipe's."""
+    steps: int | None = Field(None, ge=1, examples=[400])
+    """Steps of the training in place of epochs, as nearly as whole epochs allow. Default: the recipe's."""
+    batch: int | None = Field(None, ge=1, examples=[4])
+    """Patches a step, over all devices together. Default: the recipe's; of "robust" as many as make 2^17 pixels."""
     accumulate: int | None = Field(None, ge=1)
-    """Steps whose gradients are added before the weights change."""
-    learning_rate: float | None = Field(None, gt=0)
-    weight_decay: float | None = Field(None, ge=0)
-    schedule: str | None = None
+    """Steps whose gradients are added before the weights change. Default: the recipe's."""
+    learning_rate: float | None = Field(None, gt=0, examples=[0.005])
+    """Learning rate of Adam at its highest. Default: the recipe's."""
+    weight_decay: float | None = Field(None, ge=0, examples=[0.1])
+    """Decoupled weight decay (AdamW) a step, times the learning rate; 0 is plain Adam. Default: the recipe's."""
+    schedule: Annotated[str, SCHEDULE] | None = Field(None, examples=["cosine"])
     """Learning rate over the steps: ``constant``; ``cosine``, with a warm-up over the first 5 %; or one's own as
-    ``package.module:name``."""
-    loss: str | None = None
-    """``cross_entropy``, ``dice_cross_entropy``, ``focal``, or one's own as ``package.module:name``."""
-    class_weights: str | None = None
+    ``package.module:name``. Default: the recipe's."""
+    loss: Annotated[str, LOSS] | None = Field(None, examples=["dice_cross_entropy"])
+    """What training makes small; one's own as ``package.module:name``. Default: the recipe's."""
+    class_weights: Annotated[str, WEIGHTING] | None = Field(None, examples=["root"])
     """Weights of the classes from their frequency in the training ground: ``none``, ``inverse``, its square ``root``,
-    ``median``, or one's own as ``package.module:name``."""
+    ``median``, or one's own as ``package.module:name``. Default: the recipe's."""
     label_smoothing: float | None = Field(None, ge=0, lt=1)
+    """Share of the target that is spread over all classes. Default: the recipe's."""
     augmentation: bool | None = None
-    """The eight flips and rotations."""
+    """The eight flips and rotations, and shifts of the patches. Default: the recipe's."""
     jitter: float | None = Field(None, ge=0, lt=1)
-    """Brightness and contrast jitter a band, as a share of its standard deviation."""
-    mixing: float | None = Field(None, ge=0, le=1)
-    """Probability that a rectangle of a patch is replaced by that of another patch."""
-    averaging: float | None = Field(None, ge=0, lt=1)
-    """Decay of the moving average of the weights that is validated and kept; 0 keeps the last weights."""
+    """Brightness and contrast jitter a band, as a share of its standard deviation. Default: the recipe's."""
+    mixing: float | None = Field(None, ge=0, le=1, examples=[1.0])
+    """Probability that a rectangle of a patch is replaced by that of another patch. Default: the recipe's."""
+    averaging: float | None = Field(None, ge=0, lt=1, examples=[0.98])
+    """Decay of the moving average of the weights that is validated and kept; 0 keeps the last weights. Default: the
+    recipe's."""
     early_stopping: int | None = Field(None, ge=0)
-    """Epochs without a better validation score after which training ends; 0 never ends early."""
+    """Epochs without a better validation score after which training ends; 0 never ends early. Default: the recipe's."""
     monitor: Literal["loss", "miou"] | None = None
-    """Validation figure that chooses the epoch."""
+    """Validation figure that chooses the epoch. Default: the recipe's."""
     precision: Literal["auto", "float32", "bf16"] | None = None
-    """``auto``: bf16 where the device has it, else float32."""
+    """``auto``: bf16 where the device has it, else float32. Default: the recipe's."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where networks are trained and maps made; ``auto`` takes a GPU where there is one."""
     devices: int = Field(1, ge=1)
     """Number of GPUs, or of processes on the processor; a batch is divided between them."""
     workers: int = Field(0, ge=0)
@@ -292,7 +300,7 @@ class MappingSection(Section):
 
     halo: Literal["exact"] | Annotated[int, Field(ge=0)] = "exact"
     """Overlap of tiles that is thrown away, in pixels; ``exact`` makes the tiled map equal that of the whole scene."""
-    tile: int | None = Field(None, ge=64)
+    tile: int | None = Field(None, ge=64, examples=[1024])
     """Side of a tile in pixels. Default: what the device's memory holds."""
     test_time_augmentation: bool = False
     """Mean of the eight flips and rotations: eight times the time."""
