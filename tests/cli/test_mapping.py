@@ -61,7 +61,6 @@ offset = -0.05
         ModelCard(
             network="unet", options={"width": 2}, legend=DEFAULT_LEGEND, bands=NAMES, unit="reflectance",
             dtype="uint16", mean=tuple(values.mean(1)), std=tuple(values.std(1)), pixel_size_m=4.0,
-            created="2026-01-01",
         ),
     )  # fmt: skip
     return tmp_path

@@ -27,14 +27,14 @@ pytestmark = pytest.mark.skipif(
 def model_of(spread: Spread) -> ModelCard:
     return ModelCard(
         network="unet", options={"width": 2}, legend=DEFAULT_LEGEND, bands=("B02", "B03", "B04", "B08"),
-        unit="reflectance", dtype="uint16", mean=tuple(spread.mean), std=tuple(spread.std), created="2026-01-01",
+        unit="reflectance", dtype="uint16", mean=tuple(spread.mean), std=tuple(spread.std),
     )  # fmt: skip
 
 
 def test_dates_are_alike_and_wrong_scalings_of_any_date_are_not(tmp_path):
     found = []
     for scene in load_study(write_project(tmp_path, seed=0)).scenes:
-        with open_raster(scene.image, scene.band_indices, scene.nodata) as reader:
+        with open_raster(scene.image, scene.band_indices, scene.site.nodata) as reader:
             spread = spread_of(reader, scene.reading, lambda w: np.ones((w.height, w.width), np.bool_))
         assert spread is not None
         found.append(spread)
