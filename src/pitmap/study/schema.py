@@ -170,7 +170,7 @@ class SiteSection(Section):
         None, examples=[{"quarry": "OPM", "lake": "WAT", "meadow": "VEG", "unknown": ""}]
     )
     """Value of the field or the raster -> class key; "" leaves it unlabelled. Default: class keys, names or codes."""
-    label_encoding: str | None = None
+    label_encoding: str | None = Field(None, examples=["GBK"])
     """Encoding of the text in a vector layer, such as "GBK". Default: what the file states."""
     all_touched: bool = False
     """Whether polygons take every pixel they touch; default: those whose centre they cover."""
