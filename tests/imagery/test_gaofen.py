@@ -551,3 +551,12 @@ def test_a_tiff_may_be_one_row_from_its_xml_and_not_two(folder, rows, fits):
     else:
         with pytest.raises(ProductError, match=f"{height + rows} x"):
             open_product(folder)
+
+
+def test_an_rpb_of_the_next_frame_is_noticed(folder):
+    path = member(folder, "MSS", "rpb")
+    rows = open_product(folder).images["mss"].shape[0]
+    value = path.read_text().split("latOffset = ")[1].split(";")[0]
+    edit(path, (f"latOffset = {value}", f"latOffset = {float(value) - rows * 3.24 / 111_000}"))
+    with pytest.raises(ProductError, match="from that of the XML"):
+        open_product(folder)

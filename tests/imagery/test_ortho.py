@@ -208,3 +208,79 @@ def test_a_simulated_target_lands_within_a_tenth_of_a_pixel():
     (block,) = orthorectify(Pixels(seen), OrthoMap(g, Grid(None, Affine.identity(), 400, 420), rpc, heights), "cubic")
     gap = found_targets(block.values[0], places) - found_targets(landscape.reflectance[0], places)
     assert np.sqrt((gap**2).sum(1).mean()) < 0.1
+
+
+@pytest.mark.parametrize(("first", "expected"), [(0, 1.5), (1, 2.0), (2, None), (3, None)])
+def test_a_mean_is_of_what_is_known_and_of_more_than_half(first, expected):
+    fine = grid(40, 40, 1.0)
+    ramp = np.repeat(np.arange(40.0, dtype=np.float32)[None], 40, axis=0)[None]
+    coarse = fine.rescaled(0, 0, 4.0, 10, 10)
+    valid = np.ones((40, 40), bool)
+    valid[:, :first] = False
+    (block,) = orthorectify(Pixels(ramp, valid), OrthoMap(coarse, fine, MapModel(fine), level(0.0)))
+    assert block.valid[:, 1:].all()
+    assert block.valid[:, 0].all() == (expected is not None)
+    assert block.valid[:, 0].any() == (expected is not None)
+    if expected is not None:
+        np.testing.assert_allclose(block.values[0, :, 0], expected, atol=1e-4)
+    # the same where the image ends
+    width = 40 - first
+    narrow = Grid(fine.crs, fine.transform, 40, width)
+    mapping = OrthoMap(coarse, narrow, MapModel(narrow), level(0.0))
+    (block,) = orthorectify(Pixels(ramp[:, :, :width]), mapping)
+    assert block.valid[:, 9].all() == (expected is not None)
+    if expected is not None:
+        np.testing.assert_allclose(block.values[0, :, 9], 36 + 1.5 - first / 2, atol=1e-4)
+
+
+@pytest.mark.parametrize(("shift", "col"), [(0.3, 20), (0.7, 21), (-0.3, 20), (-0.7, 19)])
+def test_a_flag_lies_on_the_nearest_pixel(shift, col):
+    g = grid(40, 50)
+    source = g.rescaled(shift, shift, 1.0, 40, 50)
+    image = Pixels(np.full((1, 40, 50), 500, np.uint16))
+    image.pixels[0, 10, 20] = 1023
+    mapping = OrthoMap(g, source, MapModel(source), level(0.0))
+    (block,) = orthorectify(image, mapping, mark=lambda pixels: pixels >= 1023)
+    assert np.argwhere(block.extra[0]).tolist() == [[col - 10, col]]
+
+
+def test_cubic_by_blocks_is_the_whole():
+    g = grid(150, 170)
+    source = g.rescaled(-0.37, 0.41, 1.0, 150, 170)
+    image = Pixels(np.random.default_rng(1).integers(1, 1023, (2, 150, 170)).astype(np.uint16))
+    mapping = OrthoMap(g, source, MapModel(source), level(0.0))
+    (whole,) = orthorectify(image, mapping, "cubic")
+    for block in orthorectify(image, mapping, "cubic", block=64):
+        np.testing.assert_array_equal(block.valid, whole.valid[block.window.slices])
+        gap = np.abs(block.values - whole.values[:, *block.window.slices])[:, block.valid]
+        assert gap.max() < 0.5
+
+
+def test_a_camera_model_that_folds_far_ground_in_shows_its_own_side_alone():
+    class Folding:
+        """Maps ground as far north of a parallel as south of it to the same rows."""
+
+        def project(self, lon, lat, height):
+            lon, lat, height = np.broadcast_arrays(lon, lat, height)
+            return np.abs(lat - 34.6) * 27_000, (lon - 112.4) * 22_000
+
+    g = Grid(CRS.from_epsg(4326), Affine(4e-5, 0, 112.401, 0, -4e-5, 34.608), 400, 300)
+    image = Grid(None, Affine.identity(), 200, 300)
+    source = Pixels(np.full((1, 200, 300), 9, np.uint16))
+    everywhere = OrthoMap(g, image, Folding(), level(0.0))
+    own = OrthoMap(g, image, Folding(), level(0.0), box(112.39, 34.5925, 112.42, 34.5985))
+    valid = np.zeros((2, *g.shape), bool)
+    for i, mapping in enumerate((everywhere, own)):
+        for block in orthorectify(source, mapping, block=20):
+            valid[i][block.window.slices] = block.valid
+    lat = 34.608 - 4e-5 * (np.arange(400) + 0.5)
+    north, south = lat > 34.601, (lat > 34.593) & (lat < 34.598)
+    assert valid[0][north].any()
+    assert not valid[1][north].any()
+    assert (valid[1][south] == valid[0][south]).all()
+    assert valid[1][south].any()
+
+
+def test_across_180_degrees_the_utm_zone_is_that_of_the_side():
+    assert utm_zone(180.3, -16.8).to_epsg() == utm_zone(-179.7, -16.8).to_epsg() == 32701
+    assert utm_zone(-180.3, 16.8).to_epsg() == utm_zone(179.7, 16.8).to_epsg() == 32660

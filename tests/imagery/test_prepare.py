@@ -1,5 +1,6 @@
 import json
 import math
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -492,3 +493,20 @@ def test_exchanged_and_mirrored_control_points_are_refused_whole(target_product,
         with pytest.raises(ProductError, match=words):
             prepare(product.path, tmp_path / "out" / "a.tif", options)
         assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_image_and_model_in_an_archive_are_read_by_gdals_paths(smooth_product, like, tmp_path):
+    _, product = smooth_product
+    image = plain(tmp_path, np.full((1, 20, 30), 3000, np.uint16))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(image, "in.tif")
+        archive.write(product.dem, "dem.tif")
+    inside = f"/vsizip/{tmp_path / 'a.zip'}"
+    report = prepare(f"{inside}/in.tif", tmp_path / "out.tif", PrepareOptions(scale=1e-4))
+    assert (read(report.output)[0] == 3000).all()
+    options = PrepareOptions(dem=product.dem, like=like)
+    a = prepare(product.path, tmp_path / "a.tif", options)
+    b = prepare(product.path, tmp_path / "b.tif", replace(options, dem=f"{inside}/dem.tif"))
+    np.testing.assert_array_equal(read(a.output)[0], read(b.output)[0])
+    with pytest.raises(PitmapError, match=r"gone\.tif"):
+        prepare(f"{inside}/gone.tif", tmp_path / "c.tif", PrepareOptions(scale=1e-4))

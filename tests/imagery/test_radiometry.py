@@ -8,6 +8,7 @@ import pytest
 
 from pitmap.errors import ProductError
 from pitmap.imagery.radiometry import (
+    Coefficients,
     Scaling,
     calibration_table,
     coefficients,
@@ -156,3 +157,20 @@ def test_valid_pixels_stay_valid_and_fill_stays_fill():
 
 def test_saturation_begins_at_the_ceiling():
     np.testing.assert_array_equal(saturated(np.array([0, 1022, 1023, 1100])), [False, False, True, True])
+
+
+def test_a_bias_is_an_offset_of_reflectance():
+    used = Coefficients((0.2, 0.1), (-1.5, 4.0), (1900.0, 1500.0), "own")
+    assert to_radiance(np.full(2, 100), used).tolist() == pytest.approx([18.5, 14.0])
+    day = date(2018, 4, 16)
+    scaling = reflectance_scaling(used, 60.0, day)
+    unit = math.pi * 1.003056**2 / 0.5
+    assert scaling.offset == pytest.approx((-1.5 * unit / 1900, 4.0 * unit / 1500), rel=1e-5)
+    assert scaling.scale == pytest.approx((0.2 * unit / 1900, 0.1 * unit / 1500), rel=1e-5)
+
+
+def test_the_sun_is_where_nrel_puts_it():
+    # Reda and Andreas (2004), example A.5: elevation without refraction 39.872046, azimuth 194.340241
+    zenith, azimuth = sun_position(datetime(2003, 10, 17, 19, 30, 30, tzinfo=UTC), -105.1786, 39.742476)
+    assert zenith == pytest.approx(90 - 39.872046, abs=0.02)
+    assert azimuth == pytest.approx(194.340241, abs=0.02)

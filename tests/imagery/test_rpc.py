@@ -119,3 +119,14 @@ def test_an_rpb_is_described_where_it_breaks(rpc):
         parse_rpb(text[: text.index("sampDenCoef") + 200], "x.rpb")
     with pytest.raises(ProductError, match="lineScale"):
         parse_rpb(text.replace("lineScale = ", "lineScale = twelve"), "x.rpb")
+
+
+def test_adjustments_follow_each_other_in_their_order(rpc):
+    shift, stretch = ((1.0, 0.0, 10.0), (0.0, 1.0, -20.0)), ((2.0, 0.5, 0.0), (0.0, 3.0, 0.0))
+    row, col = (float(v) for v in rpc.project(112.41, 34.59, 300.0))
+    both = rpc.adjusted(shift).adjusted(stretch).project(112.41, 34.59, 300.0)
+    assert float(both[0]) == pytest.approx(2 * (row + 10) + 0.5 * (col - 20))
+    assert float(both[1]) == pytest.approx(3 * (col - 20))
+    other = rpc.adjusted(stretch).adjusted(shift).project(112.41, 34.59, 300.0)
+    assert float(other[0]) == pytest.approx(2 * row + 0.5 * col + 10)
+    assert float(other[1]) == pytest.approx(3 * col - 20)

@@ -33,6 +33,7 @@ from pitmap.grid import Grid, Window
 from pitmap.imagery.longitudes import WGS84, near, positions_on
 from pitmap.imagery.options import Voids
 from pitmap.imagery.resample import sample_bilinear
+from pitmap.paths import is_gdal
 from pitmap.raster.reading import RasterInfo, RasterReader, describe, open_raster, opened
 
 LOWEST, HIGHEST = -1000.0, 9000.0
@@ -416,7 +417,7 @@ def _to_ellipsoid(values: NDArray[np.float32], grid: Grid, datum: str | Path) ->
     name = str(datum).lower()
     if name == "ellipsoid":
         return values, "ellipsoid"
-    if name != "egm96" and not Path(datum).is_file():
+    if name != "egm96" and not is_gdal(datum) and not Path(datum).is_file():
         raise ProductError(
             f"The vertical datum {str(datum)!r} is not known.",
             "egm96, ellipsoid, or the path of a raster of geoid heights.",

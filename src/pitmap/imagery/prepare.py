@@ -46,6 +46,7 @@ from pitmap.imagery.rpc import Rpc, from_gdal
 from pitmap.imagery.scene import PanImage, Radiometry, Scene, Source, as_they_are
 from pitmap.imagery.sensors import recognise
 from pitmap.observer import SILENT, Observer, Part
+from pitmap.paths import is_gdal
 from pitmap.raster.reading import RasterInfo, RasterReader, describe, open_raster, read_rpcs
 from pitmap.raster.writing import Layout, create_cog, create_plain
 
@@ -220,7 +221,7 @@ def _check_options(options: PrepareOptions) -> None:
         raise ProductError("A grid is given by a raster, and by CRS, resolution or extent.", "One of them.")
     if options.resolution is not None and not options.resolution > 0:
         raise ProductError(f"The resolution is {options.resolution:g}.", "A positive pixel size.")
-    if options.dem is not None and not Path(options.dem).exists():
+    if options.dem is not None and not is_gdal(options.dem) and not Path(options.dem).exists():
         raise ProductError(f"There is no elevation model {options.dem}.", remedy="Check the path.")
 
 

@@ -12,6 +12,7 @@ from pitmap.errors import ProductError
 from pitmap.extension import find
 from pitmap.imagery import gaofen
 from pitmap.imagery.scene import Delivery, Sensor
+from pitmap.paths import is_gdal
 
 SENSORS: Mapping[str, Sensor] = {"gaofen": gaofen.recognise}
 
@@ -27,6 +28,8 @@ def recognise(path: Path, sensor: str | None = None) -> Delivery | None:
         ProductError: There is no such path, a folder holds no delivery, or the named sensor does not recognise it.
         ProjectError: There is no such sensor.
     """
+    if sensor is None and is_gdal(path):  # an image in an archive or at an address
+        return None
     if not path.exists():
         raise ProductError(f"There is no file or folder {path}.", remedy="Check the path.")
     asked = list(SENSORS.values()) if sensor is None else [find("sensor", sensor, SENSORS)]
