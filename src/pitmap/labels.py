@@ -180,7 +180,8 @@ def _vector_labels(
                       projected.burn, {})  # fmt: skip
     if options.field is None and options.values is None:
         raise LabelError(
-            f"No field of {path} is named that holds the class.",
+            f"No field of {path} is named that holds the class; it has "
+            f"{', '.join(landuse.field_names(path, options.layer, options.encoding)) or 'no fields'}.",
             "The field with the class of each polygon, or one class for the whole layer.",
             "Name the field with the class; or give values that make the whole layer one class.",
             ["field", "values"],

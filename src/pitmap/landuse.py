@@ -235,6 +235,18 @@ def check_layer(path: Path, layer: str | None = None, field: str | None = None, 
     _open_layer(Path(path), layer, field, encoding)
 
 
+def field_names(path: Path, layer: str | None = None, encoding: str | None = None) -> list[str]:
+    """Names of the fields of a layer, from the file's header.
+
+    Raises:
+        LabelError: The file cannot be read, or has no such layer.
+    """
+    import pyogrio
+
+    name = _open_layer(Path(path), layer, None, encoding)[0]
+    return [str(f) for f in pyogrio.read_info(gdal_name(path), layer=name, encoding=encoding)["fields"]]
+
+
 def project(
     layer: LandUseLayer,
     grid: Grid,

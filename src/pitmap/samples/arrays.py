@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +37,28 @@ class DiskArray:
 
     def read(self, window: Window) -> NDArray[Any]:
         """A copy of a window, ``(..., height, width)``."""
-        return np.array(self.mapped()[..., window.slices[0], window.slices[1]])
+        with self._opened(mmap.ACCESS_READ) as array:
+            return np.array(array[..., window.slices[0], window.slices[1]])
 
     def write(self, window: Window, values: NDArray[Any]) -> None:
         """Replace a window."""
-        self.mapped("r+")[..., window.slices[0], window.slices[1]] = values
+        with self._opened(mmap.ACCESS_WRITE) as array:
+            array[..., window.slices[0], window.slices[1]] = values
+
+    @contextmanager
+    def _opened(self, access: int) -> Iterator[NDArray[Any]]:
+        shape, dtype, start = self._header
+        with self.path.open("rb" if access == mmap.ACCESS_READ else "r+b") as file:
+            memory = mmap.mmap(file.fileno(), 0, access=access)
+            yield np.frombuffer(memory, dtype, offset=start).reshape(shape)
+
+    @cached_property
+    def _header(self) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+        """Shape, type, and byte at which the values begin."""
+        with self.path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            return shape, dtype, file.tell()
 
 
 @contextmanager

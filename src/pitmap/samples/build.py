@@ -175,7 +175,7 @@ class _Source:
 
     def _corrected(self, window: Window) -> NDArray[np.bool_]:
         assert self.corrections is not None
-        return self.corrections.labelled(window) & self.valid.read(window)
+        return np.asarray(self.corrections.labelled(window) & self.valid.read(window))
 
     def labelled_splits(self, window: Window) -> set[Split]:
         """The splits that have labels in a window."""

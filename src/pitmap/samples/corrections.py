@@ -80,7 +80,7 @@ class SceneCorrections:
     def labelled(self, window: Window) -> NDArray[np.bool_]:
         """Where a class was given, ``(height, width)``."""
         codes = self.codes(window)
-        return (codes != NOT_CORRECTED) & (codes != UNLABEL)
+        return np.asarray((codes != NOT_CORRECTED) & (codes != UNLABEL))
 
 
 def correct(

@@ -37,7 +37,7 @@ from pitmap.study.schema import SamplesSection
 BLOCK = 1024
 """Side of the blocks in which scenes are read, in pixels."""
 
-SAMPLED_LABELS = 1e6
+SAMPLED_LABELS = 250_000
 """Labelled pixels of a scene that the default block size is chosen from, at most."""
 
 SplitReader = Callable[[int, Window], NDArray[np.uint8]]

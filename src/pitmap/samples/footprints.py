@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -16,7 +17,7 @@ from pitmap.study.scenes import Scene
 
 
 def write_footprints(
-    path: Path, legend: Legend, scenes: list[Scene], patches: list[Patch], class_pixels: list[NDArray], patch: int
+    path: Path, legend: Legend, scenes: list[Scene], patches: list[Patch], class_pixels: list[NDArray[Any]], patch: int
 ) -> None:
     """Write one polygon a patch with site, scene, row, col, split, labelled pixels and class shares.
 

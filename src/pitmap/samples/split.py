@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ class Split(IntEnum):
 USED = (Split.TRAINING, Split.VALIDATION, Split.TEST)
 
 
-def stratify(class_counts: NDArray, shares: Sequence[float], seed: int, minimum: float = 0.0) -> NDArray[np.int64]:
+def stratify(class_counts: NDArray[Any], shares: Sequence[float], seed: int, minimum: float = 0.0) -> NDArray[np.int64]:
     """Divide units (blocks, groups, sites) so that every class is shared out alike.
 
     Iterative stratification (Sechidis et al. 2011: the rarest class first, each unit to the part that lacks it most),
@@ -96,7 +97,7 @@ def _improve(
         """Over the last two axes ``(part, class)``: mean absolute deviation of the shares, plus what minima lack."""
         deviation = np.abs(sums / totals - wanted[:, None]).sum(axis=(-2, -1))
         missing = (np.maximum(floor - sums, 0) / np.maximum(floor, 1e-12)).sum(axis=(-2, -1))
-        return deviation + missing
+        return np.asarray(deviation + missing)
 
     sums = np.stack([counts[part == p].sum(axis=0) for p in range(len(wanted))])
     parts = np.flatnonzero(wanted > 0)
@@ -194,7 +195,7 @@ def _true_to_scale(grid: Grid) -> bool:
     return grid.pixel_size_m is not None and abs(grid.pixel_size_m / nominal - 1) < 0.01
 
 
-def default_block_m(labelled: Sequence[tuple[NDArray, NDArray]], area_m2: float, pixel_m: float) -> float:
+def default_block_m(labelled: Sequence[tuple[NDArray[Any], NDArray[Any]]], area_m2: float, pixel_m: float) -> float:
     """A block size that cuts the labelled ground into about ``CANDIDATE_BLOCKS`` blocks.
 
     Args:
@@ -208,8 +209,10 @@ def default_block_m(labelled: Sequence[tuple[NDArray, NDArray]], area_m2: float,
     size = np.sqrt(area_m2 / 12)
     least = LEAST_BLOCK_PIXELS * pixel_m
     while size > least:
-        blocks = {b for x, y in labelled for b in zip((x // size).tolist(), (y // size).tolist(), strict=True)}
-        if len(blocks) >= CANDIDATE_BLOCKS:
+        blocks = [
+            np.floor(x / size).astype(np.int64) * 2**32 + np.floor(y / size).astype(np.int64) for x, y in labelled
+        ]
+        if len(np.unique(np.concatenate([np.unique(own) for own in blocks]))) >= CANDIDATE_BLOCKS:
             break
         size *= 0.9
     size = max(size, least)
@@ -239,17 +242,21 @@ def block_split(
     col, row = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
     own = _look_up(parts, col, row)
     buffer = buffer_m / block_grid.block_m
-    split = own.copy()
+    x, y = x - col, y - row
+    edge = np.minimum(np.minimum(x, 1 - x), np.minimum(y, 1 - y)) < buffer
+    x, y, col, row, own_part = x[edge], y[edge], col[edge], row[edge], own[edge]
+    split = own_part.copy()
     for d_row in (-1, 0, 1):
         for d_col in (-1, 0, 1):
-            if (d_row, d_col) == (0, 0):
+            if (d_row, d_col) == (0, 0) or not len(split):
                 continue
             neighbour = _look_up(parts, col + d_col, row + d_row)
-            along_x = {-1: x - col, 0: np.zeros_like(x), 1: col + 1 - x}[d_col]
-            along_y = {-1: y - row, 0: np.zeros_like(y), 1: row + 1 - y}[d_row]
+            along_x = {-1: x, 0: np.zeros_like(x), 1: 1 - x}[d_col]
+            along_y = {-1: y, 0: np.zeros_like(y), 1: 1 - y}[d_row]
             near = np.hypot(along_x, along_y) < buffer
-            split[near & (neighbour != own) & (neighbour != Split.NONE)] = Split.NONE
-    return split
+            split[near & (neighbour != own_part) & (neighbour != Split.NONE)] = Split.NONE
+    own[edge] = split
+    return own
 
 
 def _look_up(parts: Mapping[tuple[int, int], int], col: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -259,7 +266,7 @@ def _look_up(parts: Mapping[tuple[int, int], int], col: NDArray[np.int64], row: 
     for (c, r), part in parts.items():
         if c0 <= c <= c1 and r0 <= r <= r1:
             table[r - r0, c - c0] = part
-    return table[row - r0, col - c0]
+    return np.asarray(table[row - r0, col - c0])
 
 
 def check_buffer(block_m: float, buffer_m: float) -> None:
@@ -288,20 +295,15 @@ def overlapping_components(grids: Sequence[Grid], names: Sequence[str]) -> list[
     Returns:
         A component number for each scene, counted from 0 in the order of first appearance.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
     from shapely.geometry import box
     from shapely.strtree import STRtree
 
-    parent = list(range(len(grids)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
+    pairs = []
     first_of: dict[str, int] = {}
     for i, name in enumerate(names):
-        parent[root(i)] = root(first_of.setdefault(name, i))
+        pairs.append((first_of.setdefault(name, i), i))
     with_crs = [i for i, g in enumerate(grids) if g.crs is not None]
     if with_crs:
         crs = common_crs([grids[i] for i in with_crs])
@@ -312,6 +314,9 @@ def overlapping_components(grids: Sequence[Grid], names: Sequence[str]) -> list[
             footprints.append(box(*Transformer.from_crs(own, crs, always_xy=True).transform_bounds(*grids[i].bounds)))
         for a, b in STRtree(footprints).query(footprints, predicate="intersects").T:
             if footprints[a].intersection(footprints[b]).area > 0:
-                parent[root(with_crs[a])] = root(with_crs[b])
+                pairs.append((with_crs[a], with_crs[b]))
+    rows, cols = np.array(pairs, np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(rows)), (rows, cols)), shape=(len(grids), len(grids)))
+    labels = connected_components(graph, directed=False)[1]
     numbers: dict[int, int] = {}
-    return [numbers.setdefault(root(i), len(numbers)) for i in range(len(grids))]
+    return [numbers.setdefault(int(label), len(numbers)) for label in labels]

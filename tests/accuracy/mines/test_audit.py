@@ -11,7 +11,8 @@ import shapely
 from pyproj import CRS, Geod
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 
-from pitmap.accuracy.mines.audit import AuditOptions, audit, audit_polygons, size_class, size_name
+from pitmap.accuracy.mines.audit import AuditOptions, audit, audit_polygons
+from pitmap.accuracy.mines.place import size_class, size_name
 from pitmap.errors import LabelError
 
 UTM = CRS.from_epsg(32633)

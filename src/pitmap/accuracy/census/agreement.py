@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,9 @@ class AgreementByPlace:
         self._lengths: dict[int, int] = {}
         self._bare: dict[int, NDArray[np.int64]] = {}
 
-    def add(self, scene: int, map_codes: NDArray, reference_codes: NDArray, row: int = 0, col: int = 0) -> None:
+    def add(
+        self, scene: int, map_codes: NDArray[Any], reference_codes: NDArray[Any], row: int = 0, col: int = 0
+    ) -> None:
         """Count a window of a scene from pixel ``row, col`` on; pixels with code 0 on either side do not count."""
         grid = self.grids[scene]
         if grid.crs is None:

@@ -215,8 +215,8 @@ class Assessment:
 
 
 def assess_arrays(
-    map_codes: NDArray,
-    reference_codes: NDArray,
+    map_codes: NDArray[Any],
+    reference_codes: NDArray[Any],
     legend: Legend,
     region: NDArray[np.bool_] | None = None,
     areas: NDArray[np.float64] | None = None,
@@ -329,7 +329,7 @@ def _joined(a: Mapping[str, str], b: Mapping[str, str]) -> dict[str, str]:
     return {key: "; ".join(dict.fromkeys(texts)) for key, texts in parts.items()}
 
 
-def _totals(codes: NDArray, classes: int, weights: NDArray | None) -> NDArray:
+def _totals(codes: NDArray[Any], classes: int, weights: NDArray[Any] | None) -> NDArray[Any]:
     return np.bincount(codes.ravel(), None if weights is None else weights.ravel(), minlength=classes + 1)[1:]
 
 

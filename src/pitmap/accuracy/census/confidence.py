@@ -65,7 +65,9 @@ class Reliability:
     def gaps(self) -> NDArray[np.float64]:
         """``|accuracy - confidence|`` of each bin ``(bins,)``, NaN where it has no pixel."""
         difference = np.abs(self.right - self.confidence_sum)
-        return np.divide(difference, self.pixels, out=np.full(len(self.pixels), np.nan), where=self.pixels > 0)
+        return np.asarray(
+            np.divide(difference, self.pixels, out=np.full(len(self.pixels), np.nan), where=self.pixels > 0)
+        )
 
     @property
     def expected_calibration_error(self) -> float | None:

@@ -136,7 +136,7 @@ class ConfusionMatrix:
         if not (np.isfinite(counts).all() and (counts >= 0).all()):
             raise ValueError("a confusion matrix holds no negative and no undefined numbers")
         self.legend = legend
-        self.counts: NDArray = counts.astype(np.float64 if np.issubdtype(counts.dtype, np.floating) else np.int64)
+        self.counts: NDArray[Any] = counts.astype(np.float64 if np.issubdtype(counts.dtype, np.floating) else np.int64)
 
     def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
         if self.legend != other.legend:
@@ -155,7 +155,7 @@ class ConfusionMatrix:
     def __repr__(self) -> str:
         return f"ConfusionMatrix({', '.join(self.legend.keys)}; {ORIENTATION})\n{self.counts}"
 
-    def add(self, map_codes: NDArray, reference_codes: NDArray) -> None:
+    def add(self, map_codes: NDArray[Any], reference_codes: NDArray[Any]) -> None:
         """Count the pixels of a block into this matrix; see ``count``."""
         self.counts = self.counts + count(map_codes, reference_codes, len(self.legend))
 
@@ -191,8 +191,8 @@ class ConfusionMatrix:
 
 
 def count(
-    map_codes: NDArray, reference_codes: NDArray, classes: int, weights: NDArray[np.float64] | None = None
-) -> NDArray:
+    map_codes: NDArray[Any], reference_codes: NDArray[Any], classes: int, weights: NDArray[np.float64] | None = None
+) -> NDArray[Any]:
     """Count pairs of codes.
 
     Args:
@@ -224,7 +224,7 @@ def count(
     size = classes + 1
     # uint16 holds 255 * 255 + 255: the index needs no wide copy of the block.
     narrow = np.dtype(np.uint16 if classes <= 254 else np.int64)
-    index: NDArray = map_codes.astype(narrow).ravel() * size + reference_codes.astype(narrow).ravel()
+    index: NDArray[Any] = map_codes.astype(narrow).ravel() * size + reference_codes.astype(narrow).ravel()
     flat_weights = None if weights is None else np.asarray(weights, np.float64).ravel()
     table = np.bincount(index, weights=flat_weights, minlength=size * size).reshape(size, size)[1:, 1:]
     return table if weights is not None else table.astype(np.int64)
@@ -290,7 +290,7 @@ def figure_table(counts: ArrayLike) -> NDArray[np.float64]:
     return np.concatenate([np.stack(table, axis=-1), classes.reshape(*x.shape[:-2], -1)], axis=-1)
 
 
-def class_figures(counts: NDArray) -> NDArray[np.float64]:
+def class_figures(counts: NDArray[Any]) -> NDArray[np.float64]:
     """Producer's accuracy, user's accuracy, IoU and F1 of each class.
 
     Args:
@@ -325,7 +325,7 @@ def as_one_class(counts: NDArray[Any], classes: Sequence[int]) -> NDArray[Any]:
     membership = np.zeros((2, counts.shape[-1]), np.int64)
     membership[1] = 1
     membership[:, list(classes)] = [[1], [0]]
-    return membership @ counts @ membership.T
+    return np.asarray(membership @ counts @ membership.T)
 
 
 def iou_as_one(counts: NDArray[Any], classes: Sequence[int]) -> float | None:
@@ -347,4 +347,4 @@ def _defined(value: float) -> float | None:
 def _nanmean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     defined = np.isfinite(values)
     number = defined.sum(axis=-1)
-    return np.where(defined, values, 0.0).sum(axis=-1) / np.where(number > 0, number, np.nan)
+    return np.asarray(np.where(defined, values, 0.0).sum(axis=-1) / np.where(number > 0, number, np.nan))

@@ -290,7 +290,7 @@ class GroundCells:
         self._lag_sums = np.zeros((2, LONGEST_LAG + 1))
         self._windows = 0
 
-    def add(self, map_codes: NDArray, reference_codes: NDArray, row: int = 0, col: int = 0) -> None:
+    def add(self, map_codes: NDArray[Any], reference_codes: NDArray[Any], row: int = 0, col: int = 0) -> None:
         """Count a window whose upper left pixel is ``row, col``; pixels with code 0 on either side do not count.
 
         Several dates of one place are added to the same cells: what lies on the same ground is not independent.
@@ -329,7 +329,7 @@ class GroundCells:
         )
 
 
-def lag_sums(errors: NDArray, compared: NDArray[np.bool_], longest: int) -> NDArray[np.float64]:
+def lag_sums(errors: NDArray[Any], compared: NDArray[np.bool_], longest: int) -> NDArray[np.float64]:
     """Sums of the products of deviations of the errors from their mean, and numbers of pairs, by distance.
 
     Args:
@@ -423,7 +423,7 @@ def _whole_blocks(maps: Sequence[NDArray[np.float64]], groups: ArrayLike | None)
 def _in_few_blocks(maps: Sequence[NDArray[np.float64]], groups: ArrayLike | None) -> NDArray[np.bool_]:
     """Classes that are mapped or true in fewer than ``FEW_CLASS_BLOCKS`` blocks."""
     present = [(x.sum(axis=1) + x.sum(axis=2) > 0).sum(axis=0) for x in _whole_blocks(maps, groups)]
-    return np.min(present, axis=0) < FEW_CLASS_BLOCKS
+    return np.asarray(np.min(present, axis=0) < FEW_CLASS_BLOCKS)
 
 
 def _warnings(blocks: int) -> tuple[str, ...]:
@@ -440,7 +440,7 @@ def _weights(blocks: int, draws: int, seed: int) -> NDArray[np.float64]:
     return generator.multinomial(blocks, np.full(blocks, 1 / blocks), draws).astype(np.float64)
 
 
-def _draw_figures(weights: NDArray, matrices: NDArray) -> NDArray[np.float64]:
+def _draw_figures(weights: NDArray[Any], matrices: NDArray[Any]) -> NDArray[np.float64]:
     blocks, size, _ = matrices.shape
     return figure_table((weights @ matrices.reshape(blocks, -1)).reshape(-1, size, size))
 

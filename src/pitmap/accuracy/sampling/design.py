@@ -340,7 +340,7 @@ class _Strips:
             return np.zeros(codes.shape, np.bool_)
         distance = ndimage.distance_transform_edt(~around, sampling=self.sampling)
         near = distance[window.row - top : window.row - top + window.height] <= self.width_m
-        return near & (codes != self.code) & (codes != UNLABELLED)
+        return np.asarray(near & (codes != self.code) & (codes != UNLABELLED))
 
 
 class _Lot:
@@ -358,7 +358,7 @@ class _Lot:
             return -1.0
         return np.inf if len(self.numbers) < self.size else float(self.numbers[-1])
 
-    def add(self, numbers: NDArray, rows: NDArray, cols: NDArray, codes: NDArray) -> None:
+    def add(self, numbers: NDArray[Any], rows: NDArray[Any], cols: NDArray[Any], codes: NDArray[Any]) -> None:
         if not len(numbers):
             return
         every = np.concatenate([self.numbers, numbers])
@@ -370,7 +370,7 @@ class _Lot:
 
 
 def _points_by_stratum(
-    options: DesignOptions, legend: Legend, names: list[str], area: NDArray, pixels: NDArray
+    options: DesignOptions, legend: Legend, names: list[str], area: NDArray[Any], pixels: NDArray[Any]
 ) -> NDArray[np.int64]:
     guess = options.expected_users_accuracy
     if isinstance(guess, Mapping):

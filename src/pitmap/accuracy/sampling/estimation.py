@@ -469,7 +469,7 @@ def allocate(
     return _rounded(np.clip(high * share, least, limit), total, limit)
 
 
-def _rounded(values: NDArray[np.float64], total: int, limit: NDArray) -> NDArray[np.int64]:
+def _rounded(values: NDArray[np.float64], total: int, limit: NDArray[Any]) -> NDArray[np.int64]:
     """Whole numbers with a given sum, by largest remainders, none above its limit."""
     whole = np.floor(values + 1e-6).astype(np.int64)
     for k in np.argsort(-(values - whole), kind="stable"):
@@ -478,7 +478,7 @@ def _rounded(values: NDArray[np.float64], total: int, limit: NDArray) -> NDArray
     return whole
 
 
-def _map_classes(counts: NDArray) -> NDArray[np.int64]:
+def _map_classes(counts: NDArray[Any]) -> NDArray[np.int64]:
     """The only map class of each stratum if strata and classes go one by one, else 0."""
     strata, size, _ = counts.shape
     own = np.arange(strata) + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,13 @@ def labelling_style(legend: Legend) -> str:
 
 
 def write_chips(
-    image: Path, bands: Sequence[int | str] | None, size: int, grid: Grid, x: NDArray, y: NDArray, folder: Path
+    image: Path,
+    bands: Sequence[int | str] | None,
+    size: int,
+    grid: Grid,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    folder: Path,
 ) -> list[str]:
     """Write a PNG for each point, ``point_00001.png`` and so on: the image round it, stretched, a cross at its pixel.
 

@@ -1,0 +1,30 @@
+"""Arrays on disk, read and written by windows."""
+
+import numpy as np
+import pytest
+
+from pitmap.grid import Window, blocks
+from pitmap.samples.arrays import DiskArray, create_array
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((70, 45), np.uint8), ((3, 70, 45), np.uint16), ((2, 70, 45), np.float32)]
+)
+def test_windows_are_those_of_the_whole_array(tmp_path, shape, dtype):
+    whole = np.random.default_rng(0).integers(0, 250, shape).astype(dtype)
+    path = tmp_path / "folder" / "a.npy"
+    with create_array(path, shape, dtype) as array:
+        assert not path.exists()
+        for window in blocks((70, 45), 32):
+            array.write(window, whole[..., window.slices[0], window.slices[1]])
+    np.testing.assert_array_equal(np.load(path), whole)
+    found = DiskArray(path).read(Window(31, 7, 20, 30))
+    np.testing.assert_array_equal(found, whole[..., 31:51, 7:37])
+    found[:] = 0  # a copy
+    np.testing.assert_array_equal(DiskArray(path).mapped(), whole)
+
+
+def test_an_array_that_was_not_finished_is_not_there(tmp_path):
+    with pytest.raises(ZeroDivisionError), create_array(tmp_path / "a.npy", (4, 4), np.uint8):
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
