@@ -97,8 +97,8 @@ def audit_line(name: str, result: Audit) -> str:
         return f"{v.value:.2f}" + ("" if v.lower is None else f" ({v.lower:.2f} to {v.upper:.2f})")
 
     return (
-        f"| {name} | {t['reference']} | {t['found']} | {t['split']} | {t['merged']} | {t['missed']} | {t['mapped']} | "
-        f"{t['true']} | {t['reference_m2'] / 1e4:.1f} | {t['mapped_m2'] / 1e4:.1f} | {with_interval('recall')} | "
+        f"| {name} | {t.reference} | {t.found} | {t.split} | {t.merged} | {t.missed} | {t.mapped} | "
+        f"{t.true} | {t.reference_m2 / 1e4:.1f} | {t.mapped_m2 / 1e4:.1f} | {with_interval('recall')} | "
         f"{with_interval('precision')} | {with_interval('panoptic_quality')} |"
     )
 
@@ -130,8 +130,8 @@ def statement(folder: Path, seed: int, draws: int, training: str) -> list[str]:
 
     lines = [
         f"Map: U-Net+, width {project.training.width or 'of the recipe'}, seed {seed}; on its test ground "
-        f"({test['total']:.0f} pixels) OA {test['overall_accuracy']:.3f}, mIoU {test['mean_iou']:.3f}, expected "
-        f"calibration error {content['reliability']['expected_calibration_error']:.3f}.",
+        f"({test.total:.0f} pixels) OA {test.overall_accuracy:.3f}, mIoU {test.mean_iou:.3f}, expected "
+        f"calibration error {content.reliability['expected_calibration_error']:.3f}.",
         "",
         "## Estimate from points",
         "",

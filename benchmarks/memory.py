@@ -1,6 +1,6 @@
 """Peak memory of sampling and of assessing by the size of the scene.
 
-    python -m benchmarks.memory [--megapixels 50 200] [--folder DIR] [--out RESULT.md]
+    python -m benchmarks.memory [--megapixels 50 200] [--steps sample_raster ...] [--folder DIR] [--out RESULT.md]
 
 Scenes of 4 bands, uint16, in deflated tiles, with labels as a raster and as polygons, are written block by block; each
 step then runs in a process of its own, whose peak is the largest resident size (mapped files included). What counts is
@@ -173,6 +173,7 @@ def main() -> None:
     """Make the scenes, run the steps, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--megapixels", type=float, nargs="+", default=[12.5, 50])
+    parser.add_argument("--steps", nargs="+", choices=STEPS.values(), default=list(STEPS.values()))
     parser.add_argument("--folder", type=Path, help="Where the scenes lie; by default a temporary folder.")
     parser.add_argument("--out", type=Path, help="Write the table there, too.")
     parser.add_argument("--step", help=argparse.SUPPRESS)
@@ -183,6 +184,7 @@ def main() -> None:
     if arguments.step:
         run(arguments.step, arguments.folder)
         return
+    chosen = {label: step for label, step in STEPS.items() if step in arguments.steps}
     found: dict[tuple[str, float], tuple[float, float]] = {}
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         for size in arguments.megapixels:
@@ -190,7 +192,7 @@ def main() -> None:
             folder.mkdir()
             command = [sys.executable, "-W", "ignore", "-m", "benchmarks.memory", "--folder", str(folder)]
             subprocess.run([*command, "--step", "make", "--megapixels", str(size)], check=True)
-            for label, step in STEPS.items():
+            for label, step in chosen.items():
                 out = subprocess.run([*command, "--step", step], check=True, capture_output=True, text=True).stdout
                 seconds, peak = out.split()
                 found[label, size] = float(seconds), float(peak)
@@ -200,12 +202,14 @@ def main() -> None:
         "| step | " + " | ".join(f"{s:g} Mpx: peak, MB | s" for s in sizes) + " | largest / smallest |",
         "|---|" + "---|" * (2 * len(sizes) + 1),
     ]
-    for label in STEPS:
+    for label in chosen:
         values = [found[label, s] for s in sizes]
         ratio = values[-1][1] / values[0][1]
         lines.append(f"| {label} | " + " | ".join(f"{p:.0f} | {t:.0f}" for t, p in values) + f" | {ratio:.2f} |")
     versions = ", ".join(f"{n} {version(n)}" for n in ("pitmap", "numpy", "rasterio", "shapely"))
     command_line = f"python -m benchmarks.memory --megapixels {' '.join(f'{s:g}' for s in sizes)}"
+    if len(chosen) < len(STEPS):
+        command_line += f" --steps {' '.join(chosen.values())}"
     text = f"{processor()}, Python {platform.python_version()}, {versions}; `{command_line}`.\n\n" + "\n".join(lines)
     print(text)
     if arguments.out:

@@ -112,11 +112,11 @@ def test_audit_of_the_pits(map_path, tmp_path):
     t = result.totals
     reference = gpd.read_file(DATA / "landuse_west.gpkg")
     pits = reference[reference["code"] == PIT].explode().geometry
-    assert t["reference"] == (pits.area >= 1361).sum()
-    assert t["found"] + t["missed"] == t["reference"]
-    assert t["found"] >= t["reference"] // 2
+    assert t.reference == (pits.area >= 1361).sum()
+    assert t.found + t.missed == t.reference
+    assert t.found >= t.reference // 2
     # 3862 pixels of 100 m2 are pits in the mask; UTM makes areas 0.08 % too small here.
-    assert t["reference_m2"] == pytest.approx(pits.area[pits.area >= 1361].sum(), rel=2e-3)
+    assert t.reference_m2 == pytest.approx(pits.area[pits.area >= 1361].sum(), rel=2e-3)
     assert result.figures["area_recall"].value > 0.5
     result.write(tmp_path / "audit.json")
-    assert len(gpd.read_file(tmp_path / "audit.gpkg", layer="reference")) == t["reference"]
+    assert len(gpd.read_file(tmp_path / "audit.gpkg", layer="reference")) == t.reference

@@ -115,11 +115,6 @@ class SampleSet:
         return {k: v for k, v in self.__dict__.items() if k not in ("pixels", "valid", "splits")}
 
     @property
-    def content(self) -> dict[str, Any]:
-        """``samples.json`` as plain dictionaries."""
-        return self.record.to_json()
-
-    @property
     def patch(self) -> int:
         """Side of a patch in pixels."""
         return self.record.patch

@@ -52,7 +52,7 @@ def test_found_missed_split_merged_true_and_false():
     assert result.mapped[3].reference in (3, 4)
     assert result.mapped[5].reference is None
     t = result.totals
-    assert (t["found"], t["missed"], t["split"], t["merged"], t["true"], t["false"]) == (5, 1, 1, 2, 5, 2)
+    assert (t.found, t.missed, t.split, t.merged, t.true, t.false) == (5, 1, 1, 2, 5, 2)
     assert result.figures["recall"].value == pytest.approx(5 / 6)
     assert result.figures["precision"].value == pytest.approx(5 / 7)
     # Pairs with IoU above 0.5: the found one (1); mine 6 has 0.5 / 2; merged ones 100 / 210; halves 0.45.
@@ -124,18 +124,18 @@ def test_size_classes_start_at_85_pixels_of_4_m():
     assert size_name(5) == "100 ha and more"
     reference = [square(0, 0, 30), square(100, 0, 40), square(300, 0, 200)]
     result = compare([square(100, 0, 40), square(300, 0, 200)], reference)
-    rows = {row["size"]: row for row in result.by_size}
-    assert (rows["below 1,361 m2"]["reference"], rows["below 1,361 m2"]["missed"]) == (1, 1)
-    assert rows["below 1,361 m2"]["recall"]["value"] == 0
-    assert rows["1,361 m2 to 5,000 m2"]["recall"]["value"] == 1
-    assert rows["100 ha and more"]["recall"]["value"] is None
-    assert sum(row["reference"] for row in result.by_size) == 3
+    rows = {row.size: row for row in result.by_size}
+    assert (rows["below 1,361 m2"].reference, rows["below 1,361 m2"].verdicts["missed"]) == (1, 1)
+    assert rows["below 1,361 m2"].recall.value == 0
+    assert rows["1,361 m2 to 5,000 m2"].recall.value == 1
+    assert rows["100 ha and more"].recall.value is None
+    assert sum(row.reference for row in result.by_size) == 3
 
 
 def test_least_size_leaves_small_ones_out_on_both_sides():
     reference, mapped = [square(0, 0, 20), square(100, 0, 60)], [square(100, 0, 60), square(500, 0, 10)]
     result = compare(mapped, reference, minimum_m2=1000.0)
-    assert (result.totals["reference"], result.totals["mapped"]) == (1, 1)
+    assert (result.totals.reference, result.totals.mapped) == (1, 1)
     with pytest.raises(LabelError, match="No reference mine is left"):
         compare(mapped, reference, minimum_m2=1e6)
 
@@ -160,10 +160,10 @@ def test_groups_are_kept_apart():
     reference = polygons(square(0, 0, 100), square(0, 0, 90))
     result, _, _ = audit_polygons(mapped, reference, UTM, AuditOptions(), ["a"], ["b", "a"])
     assert [r.verdict for r in result.reference] == ["missed", "found"]
-    rows = {row["group"]: row for row in result.by_group}
-    assert (rows["a"]["found"], rows["b"]["missed"], rows["b"]["mapped"]) == (1, 1, 0)
-    assert rows["a"]["area_iou"] == pytest.approx(0.81)
-    assert rows["b"]["area_iou"] == 0
+    rows = result.by_group
+    assert (rows["a"].found, rows["b"].missed, rows["b"].mapped) == (1, 1, 0)
+    assert rows["a"].area_iou == pytest.approx(0.81)
+    assert rows["b"].area_iou == 0
 
 
 def test_intervals_cover_and_follow_the_number_of_mines():
@@ -200,6 +200,7 @@ def test_files(tmp_path):
     result.write(tmp_path / "audit.json")
     content = json.loads((tmp_path / "audit.json").read_text())
     assert content["sources"]["reference_repaired"] == 1
+    assert "1 features had an invalid geometry, which was mended." in content["warnings"]
     assert content["definitions"]["missed"]
     assert content["reference_mines"][0]["id"] == 1
     layers = (
@@ -232,7 +233,7 @@ def test_an_empty_map_is_a_result(tmp_path):
     truth.to_file(tmp_path / "truth.gpkg")
     pyogrio.write_dataframe(truth.iloc[:0], tmp_path / "mines.gpkg", geometry_type="Polygon")
     result = audit(tmp_path / "mines.gpkg", tmp_path / "truth.gpkg")
-    assert result.totals["missed"] == 1
+    assert result.totals.missed == 1
     result.write(tmp_path / "audit.json")
     assert len(gpd.read_file(tmp_path / "audit.gpkg", layer="mapped")) == 0
     with pytest.raises(LabelError, match="no feature"):
@@ -265,18 +266,18 @@ def test_an_extent_cuts_both_layers_and_a_mine_in_pieces_stays_one(tmp_path):
     # Two pieces of known ground, 20 m apart: the first mine is cut in two, the map's surplus is outside.
     extent = write("extent.gpkg", [square(0, 0, 40, 100), square(60, 0, 40, 100)], 4326)
     whole = audit(mapped, reference)
-    assert (whole.totals["reference"], whole.totals["mapped"], whole.totals["false"]) == (2, 2, 2)
+    assert (whole.totals.reference, whole.totals.mapped, whole.totals.false) == (2, 2, 2)
     result = audit(mapped, reference, AuditOptions(extent=extent, draws=50))
-    assert (result.totals["reference"], result.totals["mapped"], result.totals["true"]) == (1, 1, 1)
-    assert result.totals["found"] == 1
+    assert (result.totals.reference, result.totals.mapped, result.totals.true) == (1, 1, 1)
+    assert result.totals.found == 1
     assert result.reference[0].area_m2 == pytest.approx(8000 * SCALE**2, rel=1e-4)
     assert result.reference[0].iou == pytest.approx(1, abs=1e-3)
     # A neighbour that shares an edge with the extent: reprojection leaves a sliver of it inside, which is no mine.
     neighbour = write("neighbour.gpkg", [square(0, 0, 100), square(-300, 0, 300, 100), square(100, 0, 333, 100)])
-    assert audit(neighbour, reference, AuditOptions(extent=extent)).totals["mapped"] == 1
+    assert audit(neighbour, reference, AuditOptions(extent=extent)).totals.mapped == 1
     # A small share of a large mine is a mine by itself.
     large = write("large.gpkg", [square(-2000, 0, 2040, 100)])
-    assert audit(large, reference, AuditOptions(extent=extent)).totals["mapped"] == 1
+    assert audit(large, reference, AuditOptions(extent=extent)).totals.mapped == 1
     result.write(tmp_path / "audit.json")
     content = json.loads((tmp_path / "audit.json").read_text())
     assert content["sources"]["extent"] == content["options"]["extent"] == "extent.gpkg"

@@ -37,9 +37,9 @@ def test_a_reference_of_several_classes_is_refused_with_field_and_values(tmp_pat
     assert f"field {field!r} holds" in str(error.value)
     for value in set(fields[field]):
         assert repr(str(value)) in str(error.value)
-    assert audit(mines, path, AuditOptions(reference_values=(ALL,), draws=20)).totals["reference"] == 3
+    assert audit(mines, path, AuditOptions(reference_values=(ALL,), draws=20)).totals.reference == 3
     first = AuditOptions(reference_field=field, reference_values=(fields[field][0],), draws=20)
-    assert audit(mines, path, first).totals["reference"] == list(fields[field]).count(fields[field][0])
+    assert audit(mines, path, first).totals.reference == list(fields[field]).count(fields[field][0])
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,83 @@ class AuditOptions:
 
 
 @dataclass(frozen=True)
+class Totals:
+    """Counts and areas of mines; areas on the ellipsoid.
+
+    Attributes:
+        reference: Reference mines.
+        found: Of them found, split and merged ones too.
+        missed: Of them missed.
+        split: Of them found in several parts.
+        merged: Of them found together with another one.
+        mapped: Mapped polygons.
+        true: Of them true.
+        false: Of them false.
+        reference_m2: Area of the reference mines.
+        mapped_m2: Area of the mapped polygons.
+        overlap_m2: Area of both.
+        area_error_m2: Mapped less reference area.
+    """
+
+    reference: int
+    found: int
+    missed: int
+    split: int
+    merged: int
+    mapped: int
+    true: int
+    false: int
+    reference_m2: float
+    mapped_m2: float
+    overlap_m2: float
+    area_error_m2: float
+
+    @property
+    def area_iou(self) -> float | None:
+        """Intersection over union of all areas; None where both are empty."""
+        either = self.reference_m2 + self.mapped_m2 - self.overlap_m2
+        return self.overlap_m2 / either if either > 0 else None
+
+
+@dataclass(frozen=True)
+class SizeRow:
+    """Mines of a size class; sizes are those of the polygon itself.
+
+    Attributes:
+        size: In words.
+        lower_m2: Lower edge.
+        upper_m2: Upper edge, None for the largest.
+        reference: Reference mines.
+        verdicts: Of them with each verdict.
+        mapped: Mapped polygons.
+        true: Of them true.
+        recall: With its interval.
+        precision: With its interval.
+        median_iou: Over the reference mines.
+        median_area_error_m2: Over those that have one.
+        median_distance_mean_m: Over those that have one.
+    """
+
+    size: str
+    lower_m2: float
+    upper_m2: float | None
+    reference: int
+    verdicts: Mapping[str, int]
+    mapped: int
+    true: int
+    recall: Interval
+    precision: Interval
+    median_iou: float | None
+    median_area_error_m2: float | None
+    median_distance_mean_m: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """A flat row, a column a verdict."""
+        row = asdict(self)
+        return {**row, **row.pop("verdicts")}
+
+
+@dataclass(frozen=True)
 class Audit:
     """The comparison of mapped mines with reference mines.
 
@@ -121,7 +198,7 @@ class Audit:
         figures: ``recall``, ``precision``, ``f1``, ``panoptic_quality``, ``segmentation_quality``, ``area_recall``,
             ``area_precision``, ``area_iou``, each with an interval over mines.
         by_size: One row a size class: edges, counts, recall and precision with intervals.
-        by_group: One row a group, where there are groups: counts, areas and their IoU.
+        by_group: By group, where there are groups.
         totals: Areas and counts.
         options: How mines were compared.
         sources: Names of the files, polygons repaired and left out.
@@ -130,22 +207,34 @@ class Audit:
     reference: tuple[ReferenceMine, ...]
     mapped: tuple[MappedMine, ...]
     figures: Mapping[str, Interval]
-    by_size: tuple[Mapping[str, Any], ...]
-    by_group: tuple[Mapping[str, Any], ...]
-    totals: Mapping[str, Any]
+    by_size: tuple[SizeRow, ...]
+    by_group: Mapping[str, Totals]
+    totals: Totals
     options: AuditOptions
-    sources: Mapping[str, Any]
+    sources: Mapping[str, str | int]
     _reference_layer: gpd.GeoDataFrame | None = None
     _mapped_layer: gpd.GeoDataFrame | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader must know."""
+        texts = []
+        if self.totals.reference < FEW_MINES:
+            texts.append(f"Only {self.totals.reference} reference mines: the intervals are rough.")
+        if mended := sum(int(n) for k, n in self.sources.items() if k.endswith("_repaired")):
+            texts.append(f"{mended} features had an invalid geometry, which was mended.")
+        if skipped := sum(int(n) for k, n in self.sources.items() if k.endswith("_skipped")):
+            texts.append(f"{skipped} features have no geometry and were left out.")
+        return tuple(texts)
 
     def summary(self) -> str:
         """One line: found and true, panoptic quality, areas."""
         t, pq = self.totals, self.figures["panoptic_quality"].value
         return (
-            f"{t['found']} of {t['reference']} mines found ({t['split']} split, {t['merged']} merged, {t['missed']} "
-            f"missed); {t['true']} of {t['mapped']} mapped polygons true; panoptic quality "
-            f"{'undefined' if pq is None else format(pq, '.2f')}; {t['mapped_m2'] / 1e4:.1f} ha mapped, "
-            f"{t['reference_m2'] / 1e4:.1f} ha in the reference."
+            f"{t.found} of {t.reference} mines found ({t.split} split, {t.merged} merged, {t.missed} missed); "
+            f"{t.true} of {t.mapped} mapped polygons true; panoptic quality "
+            f"{'undefined' if pq is None else format(pq, '.2f')}; {t.mapped_m2 / 1e4:.1f} ha mapped, "
+            f"{t.reference_m2 / 1e4:.1f} ha in the reference."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -155,10 +244,13 @@ class Audit:
             "definitions": DEFINITIONS,
             "options": asdict(self.options)
             | {"extent": None if self.options.extent is None else Path(self.options.extent).name},
-            "totals": dict(self.totals),
+            "totals": asdict(self.totals),
             "figures": {name: asdict(interval) for name, interval in self.figures.items()},
-            "by_size": [dict(row) for row in self.by_size],
-            "by_group": [dict(row) for row in self.by_group],
+            "by_size": [row.to_json() for row in self.by_size],
+            "by_group": [
+                {"group": name, **asdict(row), "area_iou": row.area_iou} for name, row in self.by_group.items()
+            ],
+            "warnings": list(self.warnings),
             "reference_mines": [{"id": i} | asdict(mine) for i, mine in enumerate(self.reference, start=1)],
             "mapped_mines": [{"id": i} | asdict(mine) for i, mine in enumerate(self.mapped, start=1)],
         }
@@ -177,6 +269,9 @@ class Audit:
             )
         write_json(path, self.to_json())
 
+
+FEW_MINES = 20
+"""Intervals over fewer reference mines are rough."""
 
 REFERENCE_COLOURS = {
     "found": "26,150,65", "split": "166,217,106", "merged": "253,174,97", "split and merged": "254,224,139",
@@ -258,7 +353,7 @@ def audit_polygons(
     options: AuditOptions,
     mapped_groups: Sequence[str | None] | None = None,
     reference_groups: Sequence[str | None] | None = None,
-    sources: Mapping[str, Any] | None = None,
+    sources: Mapping[str, str | int] | None = None,
 ) -> tuple[Audit, NDArray[np.object_], NDArray[np.object_]]:
     """Compare two sets of polygons.
 
@@ -325,7 +420,7 @@ def audit_polygons(
 def _figures(
     reference: Sequence[ReferenceMine], mapped: Sequence[MappedMine], unit_of: NDArray[Any], number: int,
     pairs: NDArray[Any], overlaps: NDArray[Any], options: AuditOptions,
-) -> tuple[dict[str, Interval], tuple[dict[str, Any], ...]]:  # fmt: skip
+) -> tuple[dict[str, Interval], tuple[SizeRow, ...]]:  # fmt: skip
     """Figures and size classes with intervals over units, each a place or a group."""
     units = len(pairs)
     of_r, of_m = unit_of[:number], unit_of[number:]
@@ -364,20 +459,20 @@ def _figures(
         errors = [r.area_error_m2 for r in of_size if r.area_error_m2 is not None]
         distances = [r.distance_mean_m for r in of_size if r.distance_mean_m is not None]
         rows.append(
-            {
-                "size": size_name(k),
-                "lower_m2": SIZE_EDGES_M2[k - 1] if k > 0 else 0.0,
-                "upper_m2": SIZE_EDGES_M2[k] if k < len(SIZE_EDGES_M2) else None,
-                "reference": len(of_size),
-                **{w: sum(r.verdict == w for r in of_size) for w in REFERENCE_COLOURS},
-                "mapped": int((size_m == k).sum()),
-                "true": int((true * (size_m == k)).sum()),
-                "recall": asdict(intervals.pop(f"recall {k}")),
-                "precision": asdict(intervals.pop(f"precision {k}")),
-                "median_iou": float(np.median([r.iou for r in of_size])) if of_size else None,
-                "median_area_error_m2": float(np.median(errors)) if errors else None,
-                "median_distance_mean_m": float(np.median(distances)) if distances else None,
-            }
+            SizeRow(
+                size=size_name(k),
+                lower_m2=SIZE_EDGES_M2[k - 1] if k > 0 else 0.0,
+                upper_m2=SIZE_EDGES_M2[k] if k < len(SIZE_EDGES_M2) else None,
+                reference=len(of_size),
+                verdicts={w: sum(r.verdict == w for r in of_size) for w in REFERENCE_COLOURS},
+                mapped=int((size_m == k).sum()),
+                true=int((true * (size_m == k)).sum()),
+                recall=intervals.pop(f"recall {k}"),
+                precision=intervals.pop(f"precision {k}"),
+                median_iou=float(np.median([r.iou for r in of_size])) if of_size else None,
+                median_area_error_m2=float(np.median(errors)) if errors else None,
+                median_distance_mean_m=float(np.median(distances)) if distances else None,
+            )
         )
     return intervals, tuple(rows)
 
@@ -385,32 +480,30 @@ def _figures(
 def _by_group(
     names: Sequence[str], unit_of: NDArray[Any], number: int, reference: Sequence[ReferenceMine],
     mapped: Sequence[MappedMine], overlaps: NDArray[Any],
-) -> tuple[dict[str, Any], ...]:  # fmt: skip
-    rows = []
+) -> dict[str, Totals]:  # fmt: skip
+    rows = {}
     for k, name in enumerate(names):
         of_r = [r for r, unit in zip(reference, unit_of[:number], strict=True) if unit == k]
         of_m = [m for m, unit in zip(mapped, unit_of[number:], strict=True) if unit == k]
-        row = {"group": name} | _totals(of_r, of_m, float(overlaps[k]))
-        either = row["reference_m2"] + row["mapped_m2"] - row["overlap_m2"]
-        rows.append(row | {"area_iou": row["overlap_m2"] / either if either > 0 else None})
-    return tuple(rows)
+        rows[name] = _totals(of_r, of_m, float(overlaps[k]))
+    return rows
 
 
-def _totals(reference: Sequence[ReferenceMine], mapped: Sequence[MappedMine], overlap: float) -> dict[str, Any]:
-    return {
-        "reference": len(reference),
-        "found": sum(r.found for r in reference),
-        "missed": sum(not r.found for r in reference),
-        "split": sum("split" in r.verdict for r in reference),
-        "merged": sum("merged" in r.verdict for r in reference),
-        "mapped": len(mapped),
-        "true": sum(m.verdict == "true" for m in mapped),
-        "false": sum(m.verdict == "false" for m in mapped),
-        "reference_m2": sum(r.area_m2 for r in reference),
-        "mapped_m2": sum(m.area_m2 for m in mapped),
-        "overlap_m2": overlap,
-        "area_error_m2": sum(m.area_m2 for m in mapped) - sum(r.area_m2 for r in reference),
-    }
+def _totals(reference: Sequence[ReferenceMine], mapped: Sequence[MappedMine], overlap: float) -> Totals:
+    return Totals(
+        reference=len(reference),
+        found=sum(r.found for r in reference),
+        missed=sum(not r.found for r in reference),
+        split=sum("split" in r.verdict for r in reference),
+        merged=sum("merged" in r.verdict for r in reference),
+        mapped=len(mapped),
+        true=sum(m.verdict == "true" for m in mapped),
+        false=sum(m.verdict == "false" for m in mapped),
+        reference_m2=sum(r.area_m2 for r in reference),
+        mapped_m2=sum(m.area_m2 for m in mapped),
+        overlap_m2=overlap,
+        area_error_m2=sum(m.area_m2 for m in mapped) - sum(r.area_m2 for r in reference),
+    )
 
 
 def _verdict_style(colours: Mapping[str, str]) -> str:
