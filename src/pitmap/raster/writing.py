@@ -29,6 +29,9 @@ from pitmap.raster.reading import GDAL_ERRORS, GDAL_OPTIONS, first_line, to_rast
 BLOCK = 512
 """Side of the internal tiles of written files, in pixels."""
 
+STREAM_CACHE = 16 * 2**20
+"""Bytes of GDAL's block cache while a finished file is copied and read back: more would grow with the raster."""
+
 ZSTD_LEVEL = 3
 """GDAL's default of 9 takes three times as long for a tenth less."""
 
@@ -118,12 +121,13 @@ def create_cog(path: Path, grid: Grid, layout: Layout) -> Iterator[RasterWriter]
                     _write_metadata(target, layout)
                     yield writer
                 try:
-                    rasterio.shutil.copy(
-                        plain, temporary, driver="COG", COMPRESS="ZSTD", LEVEL=ZSTD_LEVEL, PREDICTOR="STANDARD",
-                        BLOCKSIZE=BLOCK, OVERVIEW_RESAMPLING=layout.overviews.upper(), BIGTIFF="IF_SAFER",
-                        NUM_THREADS="ALL_CPUS",
-                    )  # fmt: skip
-                    _check(temporary, writer.written)
+                    with rasterio.Env(GDAL_CACHEMAX=STREAM_CACHE):  # every block is used once
+                        rasterio.shutil.copy(
+                            plain, temporary, driver="COG", COMPRESS="ZSTD", LEVEL=ZSTD_LEVEL, PREDICTOR="STANDARD",
+                            BLOCKSIZE=BLOCK, OVERVIEW_RESAMPLING=layout.overviews.upper(), BIGTIFF="IF_SAFER",
+                            NUM_THREADS="ALL_CPUS",
+                        )  # fmt: skip
+                        _check(temporary, writer.written)
                 except GDAL_ERRORS as error:
                     raise _unwritable(path, error) from error
             sidecar = temporary.with_name(temporary.name + ".aux.xml")
