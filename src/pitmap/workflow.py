@@ -87,7 +87,7 @@ def estimate_reference(project: Study, observer: Observer = SILENT) -> bool:
     Returns:
         Whether there is an estimate.
     """
-    from pitmap.accuracy.sampling.sample import drawn_from, estimate
+    from pitmap.accuracy.sampling.sample import EstimateOptions, drawn_from, estimate
     from pitmap.errors import LabelError
 
     if project.accuracy.reference is None:
@@ -98,7 +98,9 @@ def estimate_reference(project: Study, observer: Observer = SILENT) -> bool:
         name = drawn_from(points)
         if name not in maps:
             raise LabelError(f"{points} is a sample of {name!r}, which is no map of this project.")
-        result = estimate(points, maps[name])
+        threshold = project.report.threshold_ha
+        asked = {} if threshold is None else dict.fromkeys(project.mine_classes, threshold)
+        result = estimate(points, maps[name], EstimateOptions(thresholds=asked))
     except LabelError as error:
         out.unlink(missing_ok=True)
         observer.warn(f"No estimate from reference points: {error}")

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from pitmap.accuracy.census.confusion import iou_as_one
 from pitmap.accuracy.sampling.design import map_checksum
 from pitmap.errors import ProjectError
-from pitmap.grid import Grid, blocks
+from pitmap.grid import Grid
 from pitmap.legend import Legend
 from pitmap.networks.model_file import ModelCard
 from pitmap.raster.codes import LEGEND_TAG, TAG_PREFIX
-from pitmap.raster.reading import describe, open_raster
+from pitmap.raster.reading import describe
+from pitmap.reporting.statement import class_areas
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import USED, overlapping_components
 from pitmap.study.results import Results
@@ -277,28 +278,6 @@ def intervals(content: Mapping[str, Any]) -> dict[str, Any]:
         "method": made.get("method", "Intervals come from resampling blocks of ground."),
         "warnings": made.get("warnings", []),
     }
-
-
-def class_areas(path: Path, classes: int) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
-    """Pixels of each class on a map and their area, read block by block.
-
-    Args:
-        path: The map.
-        classes: Number of classes.
-
-    Returns:
-        Pixels ``(classes,)``, and square metres on the ellipsoid ``(classes,)``, None without a CRS.
-    """
-    pixels, areas = np.zeros(256, np.int64), np.zeros(256)
-    with open_raster(path, [1]) as reader:
-        georeferenced = reader.grid.crs is not None
-        for window in blocks(reader.grid.shape, 2048):
-            codes = reader.read(window)[0][0].ravel()
-            pixels += np.bincount(codes, minlength=256)
-            if georeferenced:
-                areas += np.bincount(codes, reader.grid.pixel_areas_m2(window).ravel(), minlength=256)
-    known = slice(1, classes + 1)
-    return pixels[known], areas[known] if georeferenced else None
 
 
 def read_mines(results: Results, scene: str) -> gpd.GeoDataFrame | None:

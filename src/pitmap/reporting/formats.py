@@ -56,6 +56,26 @@ def distance(metres: float | None) -> str:
     return f"{significant(metres, 3)}{THIN}m"
 
 
+def latitude(degrees: float, decimals: int = 3) -> str:
+    """Degrees north or south."""
+    return f"{abs(degrees):.{decimals}f}° {'N' if degrees >= 0 else 'S'}"
+
+
+def longitude(degrees: float, decimals: int = 3) -> str:
+    """Degrees east or west, within 180."""
+    degrees = (degrees + 180) % 360 - 180
+    return f"{abs(degrees):.{decimals}f}° {'E' if degrees >= 0 else 'W'}"
+
+
+def chance(probability: float) -> str:
+    """A probability as a percentage that is never rounded to certainty."""
+    if probability > 0.999:
+        return f"> 99.9{THIN}%"
+    if probability < 0.001:
+        return f"< 0.1{THIN}%"
+    return percent(probability, 0 if 0.01 <= probability <= 0.99 else 1)
+
+
 def plain(value: Any) -> str:
     """Any value of a JSON file as text."""
     if value is None or value == "":

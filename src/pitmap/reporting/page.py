@@ -6,8 +6,9 @@ the same files give the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -17,13 +18,18 @@ from pitmap.errors import ProjectError
 from pitmap.files import write_text
 from pitmap.networks.model_file import ModelCard, read_card
 from pitmap.reporting import content, formats
+from pitmap.reporting.language import Language
 from pitmap.reporting.pictures import curves, reliability
 from pitmap.reporting.scenes import scene_pictures
+from pitmap.reporting.statement import MINES_ON_PAGE, THUMBNAILS, Statement, state
 from pitmap.samples.build import SPLIT_LEGEND
 from pitmap.samples.dataset import SampleSet
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
 from pitmap.training.curves import read_curves
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 SCENES_IN_FULL = 6
 """Up to this many scenes are all drawn large; of more a sheet shows some, evenly spaced in their order."""
@@ -34,6 +40,11 @@ SPLITS_DRAWN = 6
 
 LARGE, SMALL = 900, 320
 """Longest side of the pictures in pixels."""
+
+FILTERS = (
+    "chance", "count", "distance", "latitude", "longitude", "number", "percent", "plain", "sentence", "significant",
+    "words",
+)  # fmt: skip
 
 ACCURACY_KEYS = ("model", "test", "labelled_area", "scenes")
 ESTIMATE_KEYS = ("kind", "unit", "total_area", "classes", "overall_accuracy", "conventions", "warnings")
@@ -80,7 +91,7 @@ def render(context: dict[str, Any], template: str = "report.html", package: str 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("count", "number", "percent", "significant", "distance", "plain", "words", "sentence"):
+    for name in FILTERS:
         environment.filters[name] = getattr(formats, name)
     environment.filters["heat"] = heat
     environment.filters["url"] = lambda text: quote(str(text))
@@ -129,6 +140,10 @@ def _context(project: Study, model_path: Path) -> dict[str, Any]:
     estimate, other_map = content.estimate(results, ESTIMATE_KEYS)
     audit = content.read_json(results.audit, AUDIT_KEYS)
     return {
+        "s": _statement(project, mine_tables, estimate),
+        "t": Language(project.report.language),
+        "mines_on_page": MINES_ON_PAGE,
+        "thumbnails": THUMBNAILS,
         "version": __version__,
         "title": project.project.name,
         "card": card,
@@ -156,6 +171,24 @@ def _context(project: Study, model_path: Path) -> dict[str, Any]:
         "made": made,
         "other_model": figures["model"].get("sha256") not in (None, card.sha256),
     }
+
+
+def _statement(
+    project: Study, mines: Mapping[str, gpd.GeoDataFrame], estimate: Mapping[str, Any] | None
+) -> Statement | None:
+    """The first page: of the scene that the points were drawn from, else of the first with a map."""
+    mapped = [s for s in project.scenes if project.results.map(s.name).map.exists()]
+    if not mapped:
+        return None
+    sampled = None if estimate is None else Path(str(estimate.get("sources", {}).get("map", ""))).stem
+    scene = next((s for s in mapped if s.name == sampled), mapped[0])
+    files = project.results.map(scene.name)
+    return state(
+        files.map, project.legend, project.mine_classes,
+        name=scene.name, image=scene.image, bands=scene.band_indices, nodata=scene.site.nodata,
+        confidence=files.confidence, mines=mines.get(scene.name), estimate=estimate,
+        date=content.acquisition_date(scene.image, scene.info.tags),
+    )  # fmt: skip
 
 
 def _reliability(content: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ import base64
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.image
 import numpy as np
@@ -20,6 +20,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pitmap.legend import Legend
+from pitmap.reporting.formats import count, number
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 PERCENTILES = (2.0, 98.0)
 """Each band is stretched between these percentiles of its valid pixels."""
@@ -34,6 +38,13 @@ RED_NAMES = ("b04", "b4", "red")
 GREEN_NAMES = ("b03", "b3", "green")
 BLUE_NAMES = ("b02", "b2", "blue")
 NEAR_INFRARED_NAMES = ("b08", "b8", "nir", "near infrared", "near-infrared", "nearinfrared")
+
+
+OUTLINES_DRAWN = 1000
+"""Mines outlined on a picture at most: the largest."""
+
+MINES_NUMBERED = 8
+"""Mines that carry their number on a picture: the largest."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +141,7 @@ def resized(array: NDArray, shape: tuple[int, int]) -> NDArray:
 
 def jpeg(rgb: NDArray[np.uint8]) -> str:
     """A photograph-like picture ``(rows, cols, 3)`` as a data URI."""
-    return _encoded(rgb, "jpeg", pil_kwargs={"quality": 88, "subsampling": 0, "optimize": True})
+    return _encoded(rgb, "jpeg", pil_kwargs={"quality": 88, "subsampling": 0})
 
 
 def png(rgb: NDArray[np.uint8]) -> str:
@@ -191,6 +202,52 @@ def svg_path(polygon: shapely.Polygon) -> str:
         if len(points) >= 3:
             parts.append("M" + "L".join(f"{x:g} {y:g}" for x, y in points.tolist()) + "Z")
     return "".join(parts)
+
+
+@dataclass(frozen=True)
+class ScaleBar:
+    """A scale bar: its length, and that length as a share of the picture's width."""
+
+    metres: float
+    share: float
+
+
+def scale_bar(width_m: float) -> ScaleBar:
+    """A scale bar of a round length, at most a third of a width on the ground."""
+    step = 10.0 ** np.floor(np.log10(width_m / 3))
+    metres = max(m * step for m in (1, 2, 5) if m * step <= width_m / 3)
+    return ScaleBar(float(metres), float(metres / width_m))
+
+
+def mine_outlines(
+    mines: gpd.GeoDataFrame, transform: Affine, legend: Legend, factor: tuple[float, float]
+) -> list[Outline]:
+    """Outlines of the largest mines on a picture.
+
+    Args:
+        mines: The layer of ``extract_mines``.
+        transform: Of the map, from ``(col, row)`` to ``(x, y)``.
+        legend: The classes.
+        factor: Pixels of the picture for each pixel of the map, rows and columns.
+    """
+    drawn = mines.head(OUTLINES_DRAWN)
+    polygons = to_picture(np.asarray(drawn.geometry.array, dtype=object), transform, factor)
+    outlines = []
+    for n, (polygon, row) in enumerate(zip(polygons, drawn.to_dict("records"), strict=True)):
+        hectares = row.get("area_ha")
+        size = f"{count(row['pixels'])} pixels" if hectares is None else f"{number(hectares, 2)} ha"
+        spot = shapely.point_on_surface(polygon) if n < MINES_NUMBERED and not polygon.is_empty else None
+        outlines.append(
+            Outline(
+                svg_path(polygon),
+                legend[row["class"]].colour,
+                f"Mine {row['id']}: {row['name']}, {size}",
+                "" if spot is None else str(row["id"]),
+                0.0 if spot is None else round(spot.x, 1),
+                0.0 if spot is None else round(spot.y, 1),
+            )
+        )
+    return outlines
 
 
 def curves(history: Sequence[dict[str, float]], best_epoch: float | None) -> str:

@@ -7,22 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import shapely
 
 from pitmap.legend import Legend
 from pitmap.raster.reading import read_reduced
-from pitmap.reporting.formats import count, number
 from pitmap.reporting.pictures import (
     Outline,
+    ScaleBar,
     coloured,
     composite,
     jpeg,
+    mine_outlines,
     png,
     resized,
+    scale_bar,
     split_overlay,
     stretched,
-    svg_path,
-    to_picture,
 )
 from pitmap.samples.build import SPLIT_LEGEND
 from pitmap.samples.dataset import SampleSet
@@ -31,20 +30,6 @@ from pitmap.study.scenes import Scene
 
 if TYPE_CHECKING:
     import geopandas as gpd
-
-OUTLINES_DRAWN = 1000
-"""Mines outlined on a picture at most: the largest."""
-
-MINES_NUMBERED = 8
-"""Mines that carry their number on a picture: the largest."""
-
-
-@dataclass(frozen=True)
-class ScaleBar:
-    """A scale bar: its length, and that length as a share of the picture's width."""
-
-    metres: float
-    share: float
 
 
 @dataclass(frozen=True)
@@ -126,36 +111,8 @@ def scene_pictures(
         map="" if mapped is None else png(coloured(mapped, legend)),
         reference=png(coloured(labels, legend)),
         split="" if split_codes is None else png(split_overlay(split_codes, labels > 0, image, SPLIT_LEGEND)),
-        outlines=[] if mines is None else _outlines(mines, scene, legend, factor),
+        outlines=[] if mines is None else mine_outlines(mines, scene.info.grid.transform, legend, factor),
         mines=None if mines is None else len(mines),
         scale_bar=None if grid.pixel_size_m is None else scale_bar(grid.width * grid.pixel_size_m),
         north_up=grid.crs is not None and transform.b == transform.d == 0 and transform.e < 0 < transform.a,
     )
-
-
-def scale_bar(width_m: float) -> ScaleBar:
-    """A scale bar of a round length, at most a third of a width on the ground."""
-    step = 10.0 ** np.floor(np.log10(width_m / 3))
-    metres = max(m * step for m in (1, 2, 5) if m * step <= width_m / 3)
-    return ScaleBar(float(metres), float(metres / width_m))
-
-
-def _outlines(mines: gpd.GeoDataFrame, scene: Scene, legend: Legend, factor: tuple[float, float]) -> list[Outline]:
-    drawn = mines.head(OUTLINES_DRAWN)
-    polygons = to_picture(np.asarray(drawn.geometry.array, dtype=object), scene.info.grid.transform, factor)
-    outlines = []
-    for n, (polygon, row) in enumerate(zip(polygons, drawn.to_dict("records"), strict=True)):
-        hectares = row.get("area_ha")
-        size = f"{count(row['pixels'])} pixels" if hectares is None else f"{number(hectares, 2)} ha"
-        spot = shapely.point_on_surface(polygon) if n < MINES_NUMBERED and not polygon.is_empty else None
-        outlines.append(
-            Outline(
-                svg_path(polygon),
-                legend[row["class"]].colour,
-                f"Mine {row['id']}: {row['name']}, {size}",
-                "" if spot is None else str(row["id"]),
-                0.0 if spot is None else round(spot.x, 1),
-                0.0 if spot is None else round(spot.y, 1),
-            )
-        )
-    return outlines

@@ -325,6 +325,17 @@ class AccuracySection(Section):
     """Points of ``pitmap design``, labelled: ``pitmap run`` estimates accuracy and areas from them. Default: none."""
 
 
+class ReportSection(Section):
+    """``[report]``: the page that is signed."""
+
+    often = ("language",)
+
+    language: Literal["en", "zh"] = "en"
+    """``en`` English or ``zh`` simplified Chinese. Default: ``en``."""
+    threshold_ha: float | None = Field(None, gt=0, examples=[60.0])
+    """Hectares, such as those of a licence: the page says how likely the mines cover more. Default: none."""
+
+
 class CompareSection(Section):
     """``[compare]``: what ``pitmap compare`` compares."""
 

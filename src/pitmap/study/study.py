@@ -20,6 +20,7 @@ from pitmap.study.schema import (
     CompareSection,
     MappingSection,
     ProjectSection,
+    ReportSection,
     SamplesSection,
     Section,
     SiteSection,
@@ -37,6 +38,7 @@ class Study(Section):
     training: TrainingSection = TrainingSection()
     mapping: MappingSection = MappingSection()
     accuracy: AccuracySection = AccuracySection()
+    report: ReportSection = ReportSection()
     compare: CompareSection = CompareSection()
     _path: Path = PrivateAttr(Path("pitmap.toml"))
     _scenes: list[Scene] = PrivateAttr([])

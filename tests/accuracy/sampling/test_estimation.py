@@ -288,6 +288,44 @@ def test_every_estimate_names_its_method():
         assert {c[f]["method"] for c in content["classes"] for f in ("area", "iou", "producers_accuracy")} == {method}
 
 
+def test_the_chance_that_an_area_exceeds_a_threshold_agrees_with_the_intervals():
+    truth = PUBLISHED["olofsson2014_table8"]
+    plain = estimate_confusion(truth["counts"], truth["areas"], legend_of(4)).classes[0].area
+
+    def chance(threshold):
+        counts = np.zeros((4, 4, 4))
+        counts[np.arange(4), np.arange(4)] = truth["counts"]
+        result = estimate_counts(counts, truth["areas"], legend_of(4), thresholds={"C1": threshold})
+        assert result.classes[1].exceeds is None
+        return result.classes[0].exceeds.probability
+
+    # The ends of a 95 % interval leave 2.5 % on each side; the estimate itself lies in the middle.
+    assert chance(plain.lower) == pytest.approx(0.975, abs=1e-4)
+    assert chance(plain.upper) == pytest.approx(0.025, abs=1e-4)
+    assert chance(plain.value) == pytest.approx(0.5, abs=1e-3)
+    assert chance(0) == 1
+    assert chance(2e7) == 0  # more than there is
+
+
+def test_a_chance_is_right_as_often_as_it_says():
+    # The truth is the threshold itself: a chance of 95 % or more must be rare, 5 % of samples, on either side.
+    rng = np.random.default_rng(3)
+    areas, share, points = np.array([10.0, 90.0]), np.array([0.9, 0.05]), [100, 200]
+    said = []
+    for _ in range(200):
+        counts = np.zeros((2, 2, 2))
+        for h in range(2):
+            k = rng.binomial(points[h], share[h])
+            counts[h, h] = [k, points[h] - k]
+        thresholds = {"C1": float((areas * share).sum())}
+        result = estimate_counts(counts, areas, legend_of(2), map_classes=[1, 2], thresholds=thresholds)
+        said.append(result.classes[0].exceeds.probability)
+    said = np.array(said)
+    assert 0.01 <= (said > 0.95).mean() <= 0.1
+    assert 0.01 <= (said < 0.05).mean() <= 0.1
+    assert said.mean() == pytest.approx(0.5, abs=0.05)
+
+
 def test_no_point_at_all():
     with pytest.raises(LabelError, match="No sample point"):
         estimate_confusion(np.zeros((2, 2)), [1, 9], legend_of(2))

@@ -18,13 +18,14 @@ plus or minus 1.96 standard errors (Wald), which is too narrow where few points 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil, erf, sqrt
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 
 from pitmap.accuracy.census.confusion import ABSENT_CLASSES, ORIENTATION, figures
 from pitmap.accuracy.sampling.intervals import ratio_limits
@@ -74,6 +75,21 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Exceedance:
+    """How sure it is that an area is larger than a threshold.
+
+    Attributes:
+        threshold: In the unit of the strata.
+        probability: That the area exceeds it, from the intervals of all confidences: a one-sided interval of this
+            confidence ends at the threshold (a confidence distribution, Xie and Singh 2013, International Statistical
+            Review 81, 3-39). It holds as the intervals do.
+    """
+
+    threshold: float
+    probability: float
+
+
+@dataclass(frozen=True)
 class ClassEstimates:
     """The estimates of one class.
 
@@ -88,6 +104,7 @@ class ClassEstimates:
         area_share: Share of the class on the ground.
         area: Area of the class on the ground, in the unit of the strata.
         mapped_area: Area mapped as the class, known where the strata are classes of the map, else estimated.
+        exceeds: Whether the area is larger than a threshold that was asked about, None where none was.
     """
 
     code: int
@@ -100,6 +117,7 @@ class ClassEstimates:
     area_share: Estimate
     area: Estimate
     mapped_area: float
+    exceeds: Exceedance | None = None
 
 
 @dataclass(frozen=True)
@@ -186,6 +204,7 @@ def estimate_counts(
     z: float = Z_95,
     pixels: ArrayLike | None = None,
     method: Method = "mover",
+    thresholds: Mapping[str, float] | None = None,
 ) -> AreaEstimates:
     """Estimates from the counts of a stratified random sample.
 
@@ -203,6 +222,7 @@ def estimate_counts(
             2014), so that a small stratum all of whose pixels are in the sample is known, not estimated. By default the
             strata are taken to be infinite, as in Olofsson et al. (2014).
         method: How intervals are made; ``wald`` for comparison with publications.
+        thresholds: Areas that those of classes are compared with, by class key.
 
     Raises:
         LabelError: No stratum with an area has a point.
@@ -246,7 +266,7 @@ def estimate_counts(
 
     total = float(areas_h[sampled].sum())
     ones, eye = np.ones((size, size)), np.eye(size)
-    overall = sample.ratio(eye, ones)
+    overall, asked = sample.ratio(eye, ones), thresholds or {}
     classes = []
     for k, c in enumerate(legend):
         both, mapped, reference = np.zeros((3, size, size))
@@ -257,6 +277,7 @@ def estimate_counts(
                 c.code, c.key, c.name, sample.ratio(both, mapped), sample.ratio(both, reference),
                 sample.ratio(2 * both, mapped + reference), sample.ratio(both, np.maximum(mapped, reference)),
                 share, _scaled(share, total), sample.total(mapped),
+                sample.exceedance(reference, asked[c.key], total) if c.key in asked else None,
             )
         )  # fmt: skip
     labelled = [("Overall accuracy", overall)]
@@ -357,7 +378,26 @@ class _Sample:
         variance_h = np.where(fixed, 0.0, (self.counts * spread**2).sum(axis=(1, 2)) / np.maximum(n_h - 1, 1))
         return float(np.sqrt(((self.areas / x_total) ** 2 * self.unseen * variance_h / n_h).sum()))
 
-    def _limits(self, y: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[float, float]:
+    def exceedance(self, reference: NDArray[np.float64], threshold: float, total: float) -> Exceedance:
+        """Probability that the area of a class is larger than a threshold: by the interval that ends there."""
+        ones = np.ones_like(reference)
+        share, aim = self.total(reference) / total, threshold / total
+        if not 0 < aim < 1:
+            return Exceedance(threshold, float(aim <= 0))
+
+        def beyond(confidence: float) -> float:
+            lower, upper = self._limits(reference, ones, confidence)
+            return lower - aim if share > aim else aim - upper
+
+        widest = 1 - 1e-9
+        if beyond(0.0) <= 0:  # between the estimate and the middle of its distribution
+            return Exceedance(threshold, 0.5)
+        confidence = widest if beyond(widest) >= 0 else brentq(beyond, 0.0, widest, xtol=1e-6)
+        return Exceedance(threshold, (1 + confidence) / 2 if share > aim else (1 - confidence) / 2)
+
+    def _limits(
+        self, y: NDArray[np.float64], x: NDArray[np.float64], confidence: float | None = None
+    ) -> tuple[float, float]:
         both, only = y > 0, (x > 0) & (y == 0)
 
         def possible(where: NDArray[np.bool_]) -> list[bool]:
@@ -367,7 +407,7 @@ class _Sample:
             self.counts[:, both].sum(axis=1), self.counts[:, only].sum(axis=1), self.counts.sum(axis=(1, 2)),
             self.areas, numerator=y.max(), weight_both=x[both].max(), weight_only=x[only].max(initial=1.0),
             may_both=possible(both), may_only=possible(only), may_neither=possible(x == 0), unseen=self.unseen,
-            confidence=_confidence(self.z),
+            confidence=_confidence(self.z) if confidence is None else confidence,
         )  # fmt: skip
         return float(limits.lower), float(limits.upper)
 

@@ -35,11 +35,13 @@ class EstimateOptions:
         values: Values of the field ``reference`` to class keys, None for "cannot be told"; by default its values are
             the codes, keys or names of the legend.
         method: How intervals are made, see ``estimation.METHODS``.
+        thresholds: Areas by class key, in hectares: the estimate says how likely the class's area exceeds them.
     """
 
     use_doubtful: bool = True
     values: Mapping[Any, str | None] | None = None
     method: Method = "mover"
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,7 @@ def estimate(
         return estimate_counts(
             _counts(of, strata, legend), strata["area"].to_numpy(), legend, strata["stratum"].tolist(),
             strata["map_class"].tolist(), about["unit"], pixels=strata["pixels"].to_numpy(), method=options.method,
+            thresholds=options.thresholds,
         )  # fmt: skip
 
     result = estimates(points)
