@@ -16,24 +16,14 @@ from pitmap.errors import PitmapError, ProjectError
 from pitmap.networks import build as build_network
 from pitmap.networks import load_model
 from pitmap.observer import Epoch, Observer
-from pitmap.samples.build import build
 from pitmap.study.schema import TrainingSection
-from pitmap.study.study import load_study
 from pitmap.training.checkpoint import Standing
 from pitmap.training.choices import Training
 from pitmap.training.curves import read_curves
 from pitmap.training.loop import train
 from pitmap.training.recipes import resolve
-from studies import grid, quilt, write_project, write_site
 
 SMALL = resolve(TrainingSection(width=4, epochs=4, batch=4, precision="float32"), on_gpu=False)
-
-
-@pytest.fixture(scope="module")
-def samples(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("study")
-    write_site(folder, "a", quilt(160, 128, 3), grid(160, 128))
-    return build(load_study(write_project(folder, ["a"])))
 
 
 @pytest.fixture(scope="module")

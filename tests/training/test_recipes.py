@@ -44,3 +44,23 @@ def test_steps_that_are_written_win_over_the_epochs_of_the_recipe():
     assert recipe.epochs_for(4) == 25
     with pytest.raises(ValueError, match="epochs or steps, not both"):
         TrainingSection(steps=100, epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("field", "name", "text"),
+    [
+        ("loss", "dise_cross_entropy", "Did you mean 'dice_cross_entropy'"),
+        ("class_weights", "invers", "Did you mean 'inverse'"),
+        ("schedule", "linear", "one of constant, cosine"),
+    ],
+)
+def test_a_name_that_no_table_has_is_refused_when_the_project_is_read(field, name, text):
+    with pytest.raises(ValueError, match=text):
+        TrainingSection(**{field: name})
+
+
+def test_parts_of_ones_own_are_taken():
+    section = TrainingSection(
+        loss="training.own_parts:hinge", class_weights="training.own_parts:rising", schedule="training.own_parts:half"
+    )
+    assert resolve(section, on_gpu=False).loss == "training.own_parts:hinge"

@@ -36,7 +36,7 @@ def multiply_accumulates(network: nn.Module, bands: int, height: int, width: int
     """
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         _on_meta(network)(torch.empty(1, bands, height, width, device="meta"))
-    return counter.get_total_flops() // 2
+    return int(counter.get_total_flops()) // 2
 
 
 def depth(network: nn.Module, bands: int, side: int = 256) -> int:
@@ -53,7 +53,7 @@ def depth(network: nn.Module, bands: int, side: int = 256) -> int:
     """
     with torch.no_grad(), _PathLength() as paths:
         result = _on_meta(network)(torch.empty(1, bands, side, side, device="meta"))
-    return paths.length[result]
+    return int(paths.length[result])
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,11 @@ class _PathLength(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.length: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        # Without types of its own.
+        self.length: Any = WeakIdKeyDictionary()
 
     def __torch_function__(
-        self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         before = max((self.length.get(t, 0) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)), default=0)

@@ -87,7 +87,8 @@ class FCN8s(nn.Module):
         s5 = self.score5(self.fc67(p5))  # classes H/32
         s4 = self.up5(s5) + self.score4(p4)  # classes H/16
         s3 = self.up4(s4) + self.score3(p3)  # classes H/8
-        return self.head(self.up3(s3))  # classes H
+        logits: Tensor = self.head(self.up3(s3))  # classes H
+        return logits
 
 
 @torch.no_grad()

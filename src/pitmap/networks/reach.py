@@ -125,7 +125,7 @@ def _downsampling(linear: nn.Module, bands: int) -> int:
         elif side % seen.smallest or side // seen.smallest > LARGEST_STRIDE:
             problem = f"its smallest map has {seen.smallest} rows or columns for {side} of the image"
         else:
-            return side // seen.smallest
+            return int(side // seen.smallest)
     raise _not_measurable(problem)
 
 
@@ -176,7 +176,7 @@ class _Smooth(TorchFunctionMode):
     smallest = LARGEST_IMAGE
 
     def __torch_function__(
-        self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         name = getattr(func, "__name__", "").removeprefix("_")
         result = func(*args, **(kwargs or {}))

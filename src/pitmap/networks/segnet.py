@@ -86,7 +86,8 @@ class SegNet(nn.Module):
         d3 = self.decoder3(self._up(d4, at3))  # 2W H/4
         d2 = self.decoder2(self._up(d3, at2))  # W H/2
         d1 = self.decoder1(self._up(d2, at1))  # W H
-        return self.head(d1)  # classes H
+        logits: Tensor = self.head(d1)  # classes H
+        return logits
 
     def _pool(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         if self.unpool == "nearest":

@@ -54,4 +54,5 @@ class UNet(nn.Module):
         d3 = self.decoder3(torch.cat([self.up3(d4), e3], dim=1))  # 4W H/4
         d2 = self.decoder2(torch.cat([self.up2(d3), e2], dim=1))  # 2W H/2
         d1 = self.decoder1(torch.cat([self.up1(d2), e1], dim=1))  # W H
-        return self.head(d1)  # classes H
+        logits: Tensor = self.head(d1)  # classes H
+        return logits

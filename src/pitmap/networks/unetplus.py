@@ -145,7 +145,8 @@ class UNetPlus(nn.Module):
         d3 = self.decoder3(self._fuse(self.up3(d4), s3))  # 4W H/4
         d2 = self.decoder2(self._fuse(self.up2(d3), s2))  # 2W H/2
         d1 = self.decoder1(self._fuse(self.up1(d2), s1))  # W H
-        return self.head(d1)  # classes H
+        logits: Tensor = self.head(d1)  # classes H
+        return logits
 
     def _enriched_skips(self, encoded: dict[int, Tensor]) -> list[Tensor]:
         """S_4, S_3, S_2, S_1 from the encoder maps by level."""
@@ -179,5 +180,5 @@ class _BilinearLift(nn.Module):
         self.project = conv1x1(inputs, outputs) if weights else None
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.unflatten(1, (-1, self.factor)).mean(dim=2) if self.project is None else self.project(x)
+        x = torch.unflatten(x, 1, (-1, self.factor)).mean(dim=2) if self.project is None else self.project(x)
         return bilinear(x, self.factor)

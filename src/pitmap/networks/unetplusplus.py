@@ -130,7 +130,8 @@ class SlimUNetPlusPlus(nn.Module):
         d1 = self.decoder1(
             torch.cat([self.up1(d2), e1, bilinear(e2, 2), bilinear(e3, 4), bilinear(e4, 8)], dim=1)
         )  # W H
-        return self.head(d1)  # classes H
+        logits: Tensor = self.head(d1)  # classes H
+        return logits
 
 
 def unetplusplus(

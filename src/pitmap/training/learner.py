@@ -18,7 +18,7 @@ from pitmap.training.averaging import MovingAverage
 from pitmap.training.batches import Normaliser
 from pitmap.training.choices import Course, Training
 from pitmap.training.losses import class_weights, loss_of
-from pitmap.training.processes import Share, with_common_statistics
+from pitmap.training.processes import CommonBatchNorm, Share, with_common_statistics
 from pitmap.training.recipes import Recipe
 from pitmap.training.schedule import schedule_of
 from pitmap.training.validation import ValidationFigures, validate
@@ -90,6 +90,7 @@ class Learner:
         network = fresh_network(samples, training)
         network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = with_common_statistics(network, fabric.device) if fabric.world_size > 1 else network
+        self._norms = [m for m in self.network.modules() if isinstance(m, CommonBatchNorm)]
         self.average = MovingAverage(self.network, recipe.averaging) if recipe.averaging else None
         self.heads, self.optimizer = fabric.setup(Heads(self.network), make_optimizer(self.network, recipe))
 
@@ -111,6 +112,8 @@ class Learner:
         """
         ends_step = self.course.ends_step(index)
         images, target = self._see(batch.to(self.fabric.device), epoch, index)
+        for norm in self._norms:
+            norm.common = self.share.divides(len(images))
         with self.fabric.no_backward_sync(self.heads, enabled=not ends_step):
             heads = [self.share.join(own, len(images)) for own in self.heads(self.share.take(images))]
             losses = [self.loss(logits.float(), target, self.weights, self.recipe.label_smoothing) for logits in heads]

@@ -74,10 +74,11 @@ WEIGHTINGS: dict[str, Weighting] = {
 
 def cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
     """Mean cross-entropy over labelled pixels (weighted mean with weights)."""
-    total = F.cross_entropy(logits, target, weights, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing)
+    # Added up here, because PyTorch's own sum on a GPU differs from time to time.
+    each = F.cross_entropy(logits, target, weights, ignore_index=IGNORED, reduction="none", label_smoothing=smoothing)
     labelled = target != IGNORED
     count = labelled.sum() if weights is None else (weights[target.clamp(min=0)] * labelled).sum()
-    return total / count.clamp(min=1e-12)
+    return each.sum() / count.clamp(min=1e-12)
 
 
 def focal(

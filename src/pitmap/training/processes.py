@@ -34,6 +34,9 @@ from pitmap.training.choices import Precision, Training
 collective: Any = torch.distributed.nn.functional
 sync_batch_norm: Any = nn.SyncBatchNorm
 
+# Here, because processes import this module before Fabric greets each of them.
+logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+
 Work = Callable[..., None]
 """``work(fabric, observer, *args)``, a function of a module; what several processes are to know can be pickled."""
 
@@ -127,18 +130,10 @@ def _heard(observer: Observer) -> Iterator[Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence remarks of Fabric and PyTorch on devices and products."""
-    loggers = [logging.getLogger(name) for name in ("lightning_fabric", "lightning_fabric.utilities.rank_zero")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    """Silence warnings of Fabric and PyTorch on numbers of workers and layouts of gradients."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextmanager

@@ -1,0 +1,39 @@
+from itertools import chain
+
+import numpy as np
+import torch
+
+from pitmap.networks.normalise import gain_and_bias
+from pitmap.samples.dataset import PatchDataset
+from pitmap.samples.split import Split
+from pitmap.training.batches import EpochOrder, Normaliser, in_order
+
+
+def test_each_epoch_has_its_own_order_and_every_patch_once():
+    order = EpochOrder(10, 4, 3)
+    first = list(order)
+    assert [len(batch) for batch in first] == [4, 4, 2]
+    assert len(order) == 3
+    order.epoch = 1
+    second = list(order)
+    assert sorted(chain(*first)) == sorted(chain(*second)) == list(range(10))
+    assert first != second
+    order.epoch = 0
+    assert list(order) == first
+    assert list(EpochOrder(10, 4, 4)) != first
+
+
+def test_in_order():
+    assert in_order(5, 2) == [[0, 1], [2, 3], [4]]
+
+
+def test_patches_are_normalised_by_the_scaling_of_their_scene(samples):
+    patches = PatchDataset(samples, Split.TRAINING)
+    batch = patches.collate([patches[0], patches[1]])
+    seen = Normaliser(samples, torch.device("cpu"))(batch)
+    scene = samples.scenes[0]
+    gain, bias = gain_and_bias(scene.scales, scene.offsets, samples.mean, samples.std)
+    pixels = batch.pixels[1].numpy().astype(np.float32)
+    expected = pixels * gain.numpy()[:, None, None] + bias.numpy()[:, None, None]
+    np.testing.assert_allclose(seen[1].numpy(), np.where(batch.valid[1].numpy(), expected, 0), rtol=1e-5, atol=1e-5)
+    assert seen.is_contiguous(memory_format=torch.channels_last)
