@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import shutil
@@ -5,6 +6,8 @@ import sqlite3
 import zipfile
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -14,8 +17,42 @@ from shapely.geometry import box
 from pitmap import currency
 from pitmap.currency import content_key, digest, is_current, mark, unmark
 from pitmap.errors import PitmapError
+from pitmap.mapping.prediction import MapOptions, map_key
+from pitmap.mapping.study import _mines_key, _scene_options
 from pitmap.raster.writing import Layout, write_cog
-from studies import grid
+from pitmap.samples.build import fingerprint
+from pitmap.study.inputs import FILES
+from pitmap.study.schema import GroupTable, MappingSection, ProjectSection, SamplesSection, SiteSection
+from pitmap.study.study import Study, load_study
+from pitmap.training.choices import Training
+from pitmap.training.recipes import RECIPES, Recipe
+from studies import grid, quilt, write_project, write_site
+
+# Every option that changes a result changes its key. A new one belongs in one of these lists, or a test fails.
+OTHER_SITE: dict[str, Any] = {
+    "name": "b", "bands": [1, 2, 3], "scale": 0.5, "offset": 0.5, "nodata": 7.0, "group": "g", "label_layer": "l",
+    "label_layers": {"l": "OPM"}, "label_field": "f", "label_values": {"1": "OPM"}, "label_encoding": "gbk",
+    "all_touched": True,
+}  # fmt: skip
+OTHER_SAMPLES: dict[str, Any] = {
+    "patch": 96, "stride": 16, "split": "random", "block_m": 200.0, "buffer_m": 50.0, "validation": 0.3, "test": 0.3,
+    "test_sites": ["a"], "minimum_per_class": 3,
+}  # fmt: skip
+OTHER_MAPPING: dict[str, Any] = {
+    "halo": 16, "test_time_augmentation": True, "probabilities": True, "precision": "bf16", "engine": "a.b:c",
+    "mines": ["WDA"], "minimum_mapping_unit_m2": 5.0,
+}  # fmt: skip
+FREE_MAPPING = {"tile"}  # of an exact map; with a halo of pixels it counts, see below
+OTHER_OPTIONS: dict[str, Any] = {
+    "bands": [2], "scale": 0.5, "offset": 0.5, "nodata": float("nan"), "pixel_size_m": 2.0, "halo": 32, "tile": 128,
+    "test_time_augmentation": True, "precision": "float32", "engine": "a.b:c", "confidence": Path("c.tif"),
+    "probabilities": Path("p.tif"), "compare_numbers": False,
+}  # fmt: skip
+FREE_OPTIONS = {"device", "batch", "project", "trusted"}
+OTHER_RECIPE: dict[str, Any] = {
+    "name": "own", "schedule": "other", "loss": "other", "class_weights": "other", "monitor": "other",
+    "precision": "other",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -189,3 +226,148 @@ def test_without_a_cache_folder_nothing_fails(tmp_path, monkeypatch):
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(PitmapError, match="No such file"):
         digest(tmp_path / "none.tif")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Study:
+    folder = tmp_path_factory.mktemp("keys")
+    write_site(folder, "a", quilt(64, 64, 3), grid(64, 64))
+    shutil.copy(folder / "a-labels.tif", folder / "mask.tif")
+    shutil.copy(folder / "a-labels.tif", folder / "extent.tif")
+    return load_study(write_project(folder, ["a"]))
+
+
+def changed(study: Study, **sections: Any) -> Study:
+    return study.model_copy(update=sections)
+
+
+def with_site(study: Study, **fields: Any) -> Study:
+    site = study.sites[0].model_copy(update=fields)
+    other = changed(study, sites=[site])
+    other._scenes = [dataclasses.replace(s, site=site) for s in study.scenes]
+    return other
+
+
+def map_keys(study: Study) -> tuple[str, str]:
+    scene = study.scenes[0]
+    key = map_key("0" * 64, scene.image, _scene_options(study, scene))
+    return key, _mines_key(study, key)
+
+    return _scene_options(study, study.scenes[0])
+
+
+def test_every_option_is_in_one_of_the_lists():
+    assert set(SiteSection.model_fields) == OTHER_SITE.keys() | FILES
+    assert set(SamplesSection.model_fields) == OTHER_SAMPLES.keys()
+    assert set(MappingSection.model_fields) == OTHER_MAPPING.keys() | FREE_MAPPING
+    assert set(ProjectSection.model_fields) == {"seed"} | {"name", "results"}
+    options = {f.name for f in dataclasses.fields(MapOptions)}
+    assert options == OTHER_OPTIONS.keys() | FREE_OPTIONS | {"masks", "extent"}
+    assert {f.name for f in dataclasses.fields(Training)} == {
+        "network", "options", "recipe", "seed", *("device", "devices", "workers")
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("field", OTHER_SITE)
+def test_how_a_site_is_read_counts_for_samples(study: Study, field: str):
+    assert fingerprint(with_site(study, **{field: OTHER_SITE[field]})) != fingerprint(study)
+
+
+@pytest.mark.parametrize("field", OTHER_SAMPLES)
+def test_how_samples_are_made_counts(study: Study, field: str):
+    own = study.samples.model_copy(update={field: OTHER_SAMPLES[field]})
+    assert fingerprint(changed(study, samples=own)) != fingerprint(study)
+
+
+def test_the_seed_and_the_classes_count_and_names_do_not(study: Study):
+    def project(**fields: Any) -> str:
+        return fingerprint(changed(study, project=study.project.model_copy(update=fields)))
+
+    assert project(seed=1) != fingerprint(study)
+    assert project(name="other") == project(results="other") == fingerprint(study)
+
+
+@pytest.mark.parametrize("field", sorted(FILES))
+def test_of_files_the_content_counts_and_not_the_place(study: Study, tmp_path: Path, field: str):
+    folder = Path(shutil.copytree(study.folder, tmp_path / "moved"))
+    (folder / "b.csv").write_text("file,group\na,1\n")
+    extra = {"exclude": 'exclude = ["mask.tif"]', "extent": 'extent = "extent.tif"'}.get(field, "")
+    if field == "groups":
+        extra = '[sites.groups]\ntable = "b.csv"\n'
+    path = write_project(folder, ["a"], site=extra)
+    if field == "corrections":
+        scenes = [dataclasses.replace(s, corrections=folder / "mask.tif") for s in study.scenes]
+        before = changed(study)
+        before._scenes = scenes
+        assert fingerprint(before) != fingerprint(study)
+        return
+    before = load_study(path)
+    assert fingerprint(before) != fingerprint(study) or not extra
+    key = fingerprint(before)
+    assert fingerprint(load_study(path)) == key
+    if field == "groups":
+        assert isinstance(before.sites[0].groups, GroupTable)
+        (folder / "b.csv").write_text("file,group\na,2\n")
+    else:
+        name = {"image": "a.tif", "labels": "a-labels.tif", "exclude": "mask.tif", "extent": "extent.tif"}[field]
+        write_site(tmp_path, "a", quilt(64, 64, 3, seed=9), grid(64, 64))
+        shutil.copy(tmp_path / ("a.tif" if field == "image" else "a-labels.tif"), folder / name)
+    assert fingerprint(load_study(path)) != key
+
+
+@pytest.mark.parametrize("field", OTHER_MAPPING)
+def test_how_a_study_is_mapped_counts_for_its_maps_or_mines(study: Study, field: str):
+    mapping = study.mapping.model_copy(update={field: OTHER_MAPPING[field]})
+    assert map_keys(changed(study, mapping=mapping)) != map_keys(study)
+
+
+def test_mines_are_not_a_matter_of_the_map(study: Study):
+    fewer = changed(study, mapping=study.mapping.model_copy(update={"minimum_mapping_unit_m2": 5.0}))
+    assert map_keys(fewer)[0] == map_keys(study)[0]
+
+
+@pytest.mark.parametrize("field", OTHER_OPTIONS)
+def test_options_of_a_map_count(study: Study, field: str):
+    image = study.scenes[0].image
+    plain = MapOptions(halo=16)
+    own = dataclasses.replace(plain, **{field: OTHER_OPTIONS[field]})
+    assert map_key("m", image, own) != map_key("m", image, plain)
+    assert map_key("other", image, plain) != map_key("m", image, plain)
+
+
+def test_device_and_the_tile_of_an_exact_map_do_not_count(study: Study):
+    image = study.scenes[0].image
+    own = MapOptions(device="cpu", batch=3, project="p", trusted=("x",), tile=128)
+    assert map_key("m", image, own) == map_key("m", image, MapOptions())
+
+
+def test_masks_and_extent_count_by_their_content(study: Study, tmp_path: Path):
+    image, layer = study.scenes[0].image, Path(shutil.copy(study.folder / "mask.tif", tmp_path))
+    keys = [map_key("m", image, o) for o in (MapOptions(), MapOptions(masks=[layer]), MapOptions(extent=layer))]
+    assert len(set(keys)) == 3
+    write_site(tmp_path, "x", quilt(64, 64, 3, seed=5), grid(64, 64))
+    shutil.copy(tmp_path / "x-labels.tif", layer)
+    again = [map_key("m", image, o) for o in (MapOptions(), MapOptions(masks=[layer]), MapOptions(extent=layer))]
+    assert [a == b for a, b in zip(keys, again, strict=True)] == [True, False, False]
+
+
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Recipe)])
+def test_every_field_of_a_recipe_counts_for_the_model(field: str):
+    samples: Any = SimpleNamespace(record=SimpleNamespace(fingerprint="f"))
+    recipe = RECIPES["robust"]
+    value = getattr(recipe, field)
+    other = OTHER_RECIPE[field] if isinstance(value, str) else not value if isinstance(value, bool) else value + 1
+    training = Training("unet", {}, recipe, 0)
+    own = dataclasses.replace(training, recipe=dataclasses.replace(recipe, **{field: other}))
+    assert own.key(samples) != training.key(samples)
+
+
+def test_network_options_and_seed_count_for_the_model_and_the_machine_does_not():
+    samples: Any = SimpleNamespace(record=SimpleNamespace(fingerprint="f"))
+    plain = Training("unet", {}, RECIPES["robust"], 0)
+    for own in ({"network": "segnet"}, {"options": {"a": 1}}, {"seed": 1}):
+        assert dataclasses.replace(plain, **own).key(samples) != plain.key(samples)
+    for own in ({"device": "cuda"}, {"devices": 2}, {"workers": 4}):
+        assert dataclasses.replace(plain, **own).key(samples) == plain.key(samples)
+    other: Any = SimpleNamespace(record=SimpleNamespace(fingerprint="g"))
+    assert plain.key(other) != plain.key(samples)

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pitmap import __version__
+from pitmap.currency import content_key, digest, is_current, mark, unmark
 from pitmap.errors import ModelError
 from pitmap.exclusive import exclusive
 from pitmap.observer import SILENT, Observer
@@ -146,9 +148,50 @@ def run(
         if card.sha256 != read_sha(model):
             raise ModelError(f"{model} changed while it was being used.", remedy="Run the command again.")
         map_scenes(project, model, observer, replace=replace)
-        observer.say(assess_project(project, model).summary())
+        results = project.results
+        key = _figures_key(project, samples, card)
+        if is_current(results.accuracy, key):
+            observer.say(f"{results.accuracy.name} is up to date.")
+        else:
+            unmark(results.accuracy)
+            observer.say(assess_project(project, model).summary())
+            mark(results.accuracy, key, [results.confusion])
         estimate_reference(project, observer)
-        return write_report(project, model)
+        key = _report_key(project, key)
+        if not is_current(results.report, key):
+            unmark(results.report)
+            write_report(project, model)
+            mark(results.report, key)
+        return results.report
+
+
+def _figures_key(project: Study, samples: SampleSet, card: ModelCard) -> str:
+    """The key of the accuracy: of the ground, of the model, and of the maps as they lie there."""
+    maps = [project.results.map(scene.name) for scene in project.scenes]
+    return content_key(
+        {
+            "step": "accuracy",
+            "version": __version__,
+            "project": project.project.name,
+            "samples": samples.record.fingerprint,
+            "model": card.sha256,
+            "maps": [[digest(m.map), digest(m.confidence)] for m in maps],
+        }
+    )
+
+
+def _report_key(project: Study, figures: str) -> str:
+    """The key of the report: of the figures, of the project file that it prints, and of what else it shows."""
+    results = project.results
+    shown = [results.accuracy, results.estimate, results.audit, *(results.map(s.name).mines for s in project.scenes)]
+    return content_key(
+        {
+            "step": "report",
+            "figures": figures,
+            "project": digest(project.path),
+            "shown": [digest(file) if file.exists() else None for file in shown],
+        }
+    )
 
 
 def read_sha(model: Path) -> str:
