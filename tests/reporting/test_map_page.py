@@ -1,45 +1,22 @@
 """The report of a map alone: raw and corrected hectares, each named for what it is, and what it rests on."""
 
 import re
-import sqlite3
 
 import numpy as np
 import pytest
 
-from pitmap.accuracy.sampling.design import DesignOptions, design
+from observers import Heard
 from pitmap.errors import LabelError
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.mapping.mines import extract_mines
 from pitmap.raster.codes import codes_layout
-from pitmap.raster.writing import Layout, write_cog
+from pitmap.raster.writing import write_cog
 from pitmap.reporting.map_page import MapReportOptions, report_map
-from studies import grid, reflectance_of
-
-PIT, FOREST = 1, 6
-WHERE = grid(120, 150)
-SQUARE_HA = 16 / 1e4
+from reporting.places import FOREST, PIT, SQUARE_HA, WHERE, make_place
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A pit of 40 x 30 pixels, of which the map misses a strip of 40 x 6."""
-    folder = tmp_path_factory.mktemp("place")
-    truth = np.full(WHERE.shape, FOREST, np.uint8)
-    truth[30:70, 50:80] = PIT
-    mapped = truth.copy()
-    mapped[30:70, 74:80] = FOREST
-    layout = Layout(4, "uint16", 0, ("blue", "green", "red", "nir"), scale=1e-4)
-    write_cog(folder / "scene_20260714.tif", reflectance_of(truth), WHERE, layout)
-    write_cog(folder / "valley.tif", mapped, WHERE, codes_layout(DEFAULT_LEGEND, {"PITMAP_PROJECT": "North"}))
-    extract_mines(folder / "valley.tif", folder / "valley.gpkg")
-    drawn = design(folder / "valley.tif", folder / "points.gpkg", DesignOptions(points=500, floor=50))
-    with sqlite3.connect(folder / "points.gpkg") as database:
-        for name in [r[0] for r in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]:
-            database.execute(f'DROP TRIGGER "{name}"')  # they call functions of SpatiaLite
-        for number, (row, col) in enumerate(zip(drawn.rows, drawn.cols, strict=True), start=1):
-            code = int(truth[row, col])
-            database.execute("UPDATE points SET reference = ? WHERE point_id = ?", (code, number))
-    return folder
+    return make_place(tmp_path_factory.mktemp("place"))
 
 
 def words(path):
@@ -68,7 +45,11 @@ def test_with_points_the_corrected_hectares_come_first_and_hold_the_truth(place,
 
 
 def test_without_points_the_figure_is_named_for_what_it_is(place, tmp_path):
-    page = report_map(place / "valley.tif", tmp_path / "r.html")
+    heard = Heard()
+    page = report_map(place / "valley.tif", tmp_path / "r.html", MapReportOptions(threshold_ha=1.0), heard)
+    assert heard.warned == [
+        "How likely the area exceeds a threshold is known from labelled points alone: none were given."
+    ]
     text = words(tmp_path / "r.html")
     assert "Not to be signed as an area on the ground." in text
     assert "corrected for the errors of the map" not in text

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pitmap.cli.console import Console, JsonOption, band_list, key_pairs, load_project, show, word_list
+from pitmap.cli.console import Console, JsonOption, band_list, hectares, key_pairs, load_project, show, word_list
 
 Allocation = Literal["proportional", "equal", "neyman"]
 """As in ``accuracy.sampling.estimation``, which is too heavy to import for a list of commands."""
@@ -117,17 +117,25 @@ def estimate(
             help="How intervals are made; wald for comparison with publications: too narrow for rare classes."
         ),
     ] = "mover",
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS=HECTARES",
+            help="Say how likely the class's area exceeds this: OPM=60. May be given more than once.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Estimate accuracy and hectares per class from a labelled sample, with 95 % intervals (Olofsson et al. 2014).
 
-    Example: pitmap estimate points.gpkg map.tif --out estimate.json
+    Example: pitmap estimate points.gpkg map.tif --threshold OPM=60 --out estimate.json
     """
     from pitmap.accuracy.sampling.sample import EstimateOptions
     from pitmap.accuracy.sampling.sample import estimate as estimate_sample
 
+    options = EstimateOptions(use_doubtful, method=method, thresholds=hectares(threshold or ()))
     with Console() as observer:
-        result = estimate_sample(points, map_file, EstimateOptions(use_doubtful, method=method), observer)
+        result = estimate_sample(points, map_file, options, observer)
         for warning in (*result.estimates.warnings, *result.warnings):
             observer.warn(warning)
     if out is not None:

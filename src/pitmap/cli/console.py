@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
@@ -212,6 +212,18 @@ def band_list(text: str) -> tuple[int | str, ...]:
     if not all(bands):
         raise typer.BadParameter(f"{text!r} is not of the form 2,3,4,8 or B02,B03")
     return tuple(int(band) if band.isdigit() else band for band in bands)
+
+
+def hectares(pairs: Iterable[str]) -> dict[str, float]:
+    """``OPM=60`` and the like as areas by class key."""
+    areas: dict[str, float] = {}
+    for text in pairs:
+        key, _, number = text.partition("=")
+        try:
+            areas[key.strip()] = float(number)
+        except ValueError as error:
+            raise typer.BadParameter(f"{text!r} is not of the form OPM=60") from error
+    return areas
 
 
 def word_list(text: str) -> tuple[str, ...]:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
-from pitmap.cli.console import Console, ProjectArgument, ReplaceOption, WaitOption, load_project
+from pitmap.cli.console import (
+    Console,
+    JsonOption,
+    ProjectArgument,
+    ReplaceOption,
+    WaitOption,
+    band_list,
+    load_project,
+    print_json,
+    show,
+    word_list,
+)
 from pitmap.errors import OutputError
 
 NetworkOption = Annotated[str | None, typer.Option(help="Wins over the project file; see `pitmap networks`.")]
@@ -136,16 +147,76 @@ def compare(
     print(f"Comparison: {made}" if made.suffix == ".html" else f"Runs: {made}")
 
 
-def report(project: ProjectArgument, network: NetworkOption = None) -> None:
-    """Write the report of a project from its results: one HTML file that opens offline.
+def report(
+    project: Annotated[
+        Path | None, typer.Argument(metavar="PROJECT", help="A pitmap.toml, or the folder it lies in.")
+    ] = None,
+    network: NetworkOption = None,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", metavar="MAP", help="Report of this map alone, in place of a project.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="Of a map: the model that made it.")] = None,
+    points: Annotated[
+        Path | None,
+        typer.Option(help="Of a map: its labelled sample of `pitmap design`, for corrected hectares."),
+    ] = None,
+    image: Annotated[Path | None, typer.Option(help="Of a map: the image that was mapped.")] = None,
+    bands: Annotated[Any, typer.Option(parser=band_list, help="Bands of the image that are mapped: 2,3,4,8.")] = None,
+    mines: Annotated[Path | None, typer.Option(help="Of a map: its mines, if not the .gpkg beside it.")] = None,
+    classes: Annotated[
+        Any, typer.Option(parser=word_list, help="Of a map: the classes that are signed: OPM,WDA.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(metavar="HECTARES", help="Of a map: say how likely the area exceeds this.")
+    ] = None,
+    language: Annotated[Literal["en", "zh"] | None, typer.Option(help="Of a map: English or Chinese.")] = None,
+    title: Annotated[str | None, typer.Option(help="Of a map: the heading of the page.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Of a map: the page, by default MAP-report.html beside it.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the report of a project, or of a map alone, as one HTML file that opens offline.
 
     Example: pitmap report my-study/pitmap.toml
+    Example: pitmap report --map map.tif --points points.gpkg --image scene.tif --threshold 60
     """
-    from pitmap import workflow
-    from pitmap.reporting import write_report
+    of_map = {
+        "--model": model, "--points": points, "--image": image, "--bands": bands, "--mines": mines,
+        "--classes": classes, "--threshold": threshold, "--language": language, "--title": title, "--out": out,
+    }  # fmt: skip
+    if (project is None) == (map_file is None):
+        raise typer.BadParameter("give either a PROJECT or --map MAP")
+    if map_file is None:
+        assert project is not None
+        if given := [name for name, value in of_map.items() if value is not None]:
+            raise typer.BadParameter(f"{', '.join(given)} belong to --map; a project says such things in its file")
+        from pitmap import workflow
+        from pitmap.reporting import write_report
 
-    study = load_project(project)
-    print(f"Report: {write_report(study, workflow.model_path(study, network))}")
+        study = load_project(project)
+        written = write_report(study, workflow.model_path(study, network))
+        if as_json:
+            print_json({"path": str(written)})
+        else:
+            print(f"Report: {written}")
+        return
+    if network is not None:
+        raise typer.BadParameter("--network belongs to PROJECT; the model of a map is given with --model")
+    from pitmap.reporting.map_page import MapReportOptions, report_map
+
+    options = MapReportOptions(
+        model=model,
+        points=points,
+        image=image,
+        bands=bands,
+        mines=mines,
+        classes=classes,
+        threshold_ha=threshold,
+        title=title or "",
+        language=language or "en",
+    )
+    with Console() as observer:
+        page = report_map(map_file, out or map_file.with_name(f"{map_file.stem}-report.html"), options, observer)
+    show(page, as_json)
 
 
 def run(

@@ -34,7 +34,7 @@ class MapReportOptions:
         model: The model that made it: its card goes into the annex.
         points: Labelled points of a sample of this very map: the corrected hectares come from them.
         image: The image that was mapped.
-        bands: Its bands to show, by number from 1; None for all.
+        bands: Its bands that are mapped, by number from 1 or by name; None for all.
         mines: The map's mines; by default the GeoPackage of the map's name, where there is one.
         classes: Keys of the classes that are signed; by default those that are called pit, mine or quarry.
         threshold_ha: An area of interest: the report gives the probability that the ground exceeds it.
@@ -45,7 +45,7 @@ class MapReportOptions:
     model: Path | None = None
     points: Path | None = None
     image: Path | None = None
-    bands: tuple[int, ...] | None = None
+    bands: tuple[int | str, ...] | None = None
     mines: Path | None = None
     classes: tuple[str, ...] | None = None
     threshold_ha: float | None = None
@@ -66,6 +66,10 @@ class MapPage:
     path: Path
     statement: Statement
     warnings: tuple[str, ...]
+
+    def summary(self) -> str:
+        """One line: the file."""
+        return f"Report: {self.path}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: the file, the areas and the warnings."""
@@ -106,6 +110,8 @@ def report_map(
     if options.points is not None:
         thresholds = {} if options.threshold_ha is None else dict.fromkeys(signed, options.threshold_ha)
         result = estimate(options.points, map_path, EstimateOptions(thresholds=thresholds), observer)
+    elif options.threshold_ha is not None:
+        observer.warn("How likely the area exceeds a threshold is known from labelled points alone: none were given.")
     image = options.image
     tags = {} if image is None else describe(image).tags
     observer.progress("drawing", 0.3)

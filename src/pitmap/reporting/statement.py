@@ -179,7 +179,7 @@ def state(
     *,
     name: str,
     image: Path | None = None,
-    bands: Sequence[int] | None = None,
+    bands: Sequence[int | str] | None = None,
     nodata: float | None = None,
     confidence: Path | None = None,
     mines: gpd.GeoDataFrame | None = None,
@@ -194,7 +194,7 @@ def state(
         mine_keys: Those whose hectares are signed.
         name: Of the place or scene.
         image: The image that it was made from.
-        bands: Bands of the image, counted from 1; None for all.
+        bands: Bands of the image, counted from 1, or their names; None for all.
         nodata: Overrides the image's own.
         confidence: The map's confidence.
         mines: The layer of ``extract_mines``.
@@ -281,7 +281,7 @@ def _areas(map_path: Path, legend: Legend, estimate: Mapping[str, Any] | None) -
 
 
 def _photograph(
-    image: Path, bands: Sequence[int] | None, nodata: float | None, shape: tuple[int, int]
+    image: Path, bands: Sequence[int | str] | None, nodata: float | None, shape: tuple[int, int]
 ) -> tuple[str, str]:
     """What the image shows, and its picture in the shape of the map's."""
     chosen, names = _bands(describe(image), image, bands)
@@ -293,7 +293,7 @@ def _photograph(
     return kind.description, jpeg(rgb)
 
 
-def _bands(info: RasterInfo, image: Path, bands: Sequence[int] | None) -> tuple[list[int], list[str]]:
+def _bands(info: RasterInfo, image: Path, bands: Sequence[int | str] | None) -> tuple[list[int], list[str]]:
     with open_raster(image, bands) as reader:
         chosen = list(reader.indices)
     return chosen, [info.descriptions[i - 1] or f"band {i}" for i in chosen]
@@ -321,7 +321,7 @@ def _land() -> str:
 
 
 def _mines(
-    table: gpd.GeoDataFrame, grid: Grid, image: Path | None, bands: Sequence[int] | None, nodata: float | None
+    table: gpd.GeoDataFrame, grid: Grid, image: Path | None, bands: Sequence[int | str] | None, nodata: float | None
 ) -> tuple[Mine, ...]:
     inside = shapely.point_on_surface(np.asarray(table.geometry.array, dtype=object))
     x, y = shapely.get_x(inside), shapely.get_y(inside)
@@ -350,7 +350,7 @@ def _mines(
 
 
 def _thumbnails(
-    table: gpd.GeoDataFrame, grid: Grid, image: Path, bands: Sequence[int] | None, nodata: float | None
+    table: gpd.GeoDataFrame, grid: Grid, image: Path, bands: Sequence[int | str] | None, nodata: float | None
 ) -> list[str]:
     """A square of the image round each mine with its outline, as data URIs of SVG pictures."""
     chosen, names = _bands(describe(image), image, bands)

@@ -161,9 +161,14 @@ class AreaEstimates:
     method: Method = "mover"
 
     def summary(self) -> str:
-        """One line: overall accuracy and the first class's area with their intervals."""
+        """One line: overall accuracy and the first class's area with their intervals, and what was asked of areas."""
         c = self.classes[0]
-        return f"OA {_with_interval(self.overall_accuracy)}; {c.key} {_with_interval(c.area)} {self.unit}."
+        chances = "".join(
+            f" {k.key} exceeds {k.exceeds.threshold:g} {self.unit} with probability {_chance(k.exceeds.probability)}."
+            for k in self.classes
+            if k.exceeds is not None
+        )
+        return f"OA {_with_interval(self.overall_accuracy)}; {c.key} {_with_interval(c.area)} {self.unit}.{chances}"
 
     def to_json(self) -> dict[str, Any]:
         """Everything, with the conventions, as plain Python values."""
@@ -541,6 +546,11 @@ def _scaled(estimate: Estimate, factor: float) -> Estimate:
 
 def _confidence(z: float) -> float:
     return erf(z / sqrt(2))
+
+
+def _chance(probability: float) -> str:
+    """Never rounded to certainty."""
+    return "over 99.9%" if probability > 0.999 else "under 0.1%" if probability < 0.001 else f"{probability:.1%}"
 
 
 def _with_interval(estimate: Estimate) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -133,6 +134,7 @@ def estimate(
     points, strata, about = _read_sample(Path(points_path))
     grid = describe(map_path).grid
     legend = Legend.from_json(about["legend"])
+    _check_thresholds(options.thresholds, legend)
     _check_map(Path(points_path), Path(map_path), grid, about, observer)
 
     left_out: dict[str, tuple[int, ...]] = {}
@@ -191,6 +193,17 @@ def estimate(
         "note": about["note"],
     }
     return SampleEstimate(result, drawn, len(points), left_out, doubtful_ids, without, sources)
+
+
+def _check_thresholds(thresholds: Mapping[str, float], legend: Legend) -> None:
+    wrong = [f"{k} {v:g} ha" for k, v in thresholds.items() if k not in legend.keys or not 0 < v < math.inf]
+    if wrong:
+        raise LabelError(
+            f"These areas cannot be asked about: {', '.join(wrong)}.",
+            f"More than 0 ha of one of {', '.join(legend.keys)}.",
+            "Name the class by its key.",
+            options=["threshold"],
+        )
 
 
 def drawn_from(points_path: Path) -> str:
