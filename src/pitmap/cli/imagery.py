@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pitmap.cli.console import Console, JsonOption, print_json, show
 from pitmap.imagery.options import Coefficients, Correction, Kernel, PrepareOptions, Voids
+
+if TYPE_CHECKING:
+    from pitmap.grid import Grid
 
 
 def info(
@@ -41,17 +44,32 @@ def _describe_image(path: Path) -> dict[str, Any]:
         "rows": grid.height,
         "cols": grid.width,
         "bands": [
-            {"band": i + 1, "name": name, "scale": header.scales[i], "offset": header.offsets[i]}
+            {
+                "band": i + 1,
+                "name": name,
+                "scale": header.scales[i],
+                "offset": header.offsets[i],
+                "dtype": header.dtypes[i],
+                "nodata": header.nodatas[i],
+                "unit": header.units[i],
+                "alpha": i + 1 in header.alpha,
+            }
             for i, name in enumerate(header.descriptions)
         ],
-        "dtype": header.dtype,
-        "nodata": header.nodata,
-        "crs": None if grid.crs is None else grid.crs.to_string(),
+        "crs": _crs(grid),
         "pixel_size_m": grid.pixel_size_m,
         "reflectance": "DN x scale + offset, from the file's tags" if header.has_scale else "scale not stated",
         "classes": None if legend is None else {c.code: f"{c.key} {c.name}" for c in legend},
         "tags": dict(header.tags),
     }
+
+
+def _crs(grid: Grid) -> str | None:
+    from pitmap.grid import lack_of_place
+
+    if grid.crs is not None:
+        return grid.crs.to_string()
+    return None if grid.local_crs is None else f"The image {lack_of_place(grid.local_crs)}."
 
 
 def _extent(text: str) -> tuple[float, ...]:

@@ -29,7 +29,7 @@ from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
 from pitmap.errors import ProductError
-from pitmap.grid import Grid, Window
+from pitmap.grid import Grid, Window, lack_of_place
 from pitmap.imagery.longitudes import WGS84, near, positions_on
 from pitmap.imagery.options import Voids
 from pitmap.imagery.resample import sample_bilinear
@@ -155,7 +155,10 @@ def _undulation(lon: NDArray[np.float64], lat: NDArray[np.float64], path: Path) 
     with open_raster(path, [1], nodata=_nodata(describe(path))) as reader:
         grid = reader.grid
         if grid.crs is None:
-            raise ProductError(f"The geoid {path} has no CRS.", "A raster of geoid heights on a map or in degrees.")
+            raise ProductError(
+                f"The geoid {path} {lack_of_place(grid.local_crs)}.",
+                "A raster of geoid heights on a map or in degrees.",
+            )
         # Grids run from -180 or from 0, and a global one closes on itself.
         row, col = positions_on(grid, lon, lat)
         wraps = grid.crs.is_geographic and abs(grid.width * grid.transform.a - 360) < abs(grid.transform.a) / 2
@@ -257,7 +260,11 @@ def read_heights(
     """
     info = describe(dem)
     if info.grid.crs is None:
-        raise ProductError(f"The elevation model {dem} has no CRS.", "A model with a CRS.", "Assign it with gdal_edit.")
+        raise ProductError(
+            f"The elevation model {dem} {lack_of_place(info.grid.local_crs)}.",
+            "A model with a CRS that has a place on the Earth.",
+            "Assign it with gdal_edit.",
+        )
     warnings = []
     declared, named = declared_datum(info), ("egm96", "ellipsoid")
     if None not in (datum, declared) and declared != str(datum) and (declared in named or str(datum) in named):

@@ -22,7 +22,7 @@ from shapely.geometry.base import BaseGeometry
 
 from pitmap.errors import ImageError, OutputError, ProductError
 from pitmap.files import make_folder, write_json
-from pitmap.grid import Grid, blocks
+from pitmap.grid import Grid, blocks, lack_of_place
 from pitmap.imagery.control import Control, fit_control, write_residuals
 from pitmap.imagery.control_points import read_control_points
 from pitmap.imagery.heights import Heights, level, read_heights, transformed, typical_height
@@ -240,8 +240,11 @@ def _open_image(path: Path, options: PrepareOptions) -> Scene:
         source = Source(path.name, view_incidence=round(incidence, 3), view_azimuth=round(towards, 3))
         pixel = float(f"{np.mean(model.ground_sampling(row, col)):.2g}")
     else:
+        lack = "has neither a coordinate reference system nor an RPC"
+        if info.grid.local_crs is not None:
+            lack = f"{lack_of_place(info.grid.local_crs)}, and it has no RPC"
         raise ProductError(
-            f"{path} has neither a coordinate reference system nor an RPC.",
+            f"{path} {lack}.",
             "A product, an image with an RPC in its tags or beside it (.RPB, _RPC.TXT), or one on a map.",
             "Get the image with its metadata files, under the names they were delivered with.",
         )
@@ -403,7 +406,9 @@ def _grid(options: PrepareOptions, area: Polygon, pixel_size_m: float, keep: Gri
     if options.like is not None:
         grid = describe(Path(options.like)).grid
         if grid.crs is None:
-            raise ProductError(f"{options.like} has no CRS.", "A raster on a map.", "Give CRS and resolution.")
+            raise ProductError(
+                f"{options.like} {lack_of_place(grid.local_crs)}.", "A raster on a map.", "Give CRS and resolution."
+            )
         if grid.height * grid.width > MAX_PIXELS:
             raise ProductError(f"{options.like} has {grid.height} x {grid.width} pixels.", f"At most {MAX_PIXELS:.0e}.")
         return grid

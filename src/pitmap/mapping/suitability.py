@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitmap.errors import ImageError, ModelError
-from pitmap.grid import Window
+from pitmap.grid import Window, lack_of_place
 from pitmap.labels import Cover
 from pitmap.networks.model_file import ModelCard
 from pitmap.raster.reading import RasterInfo, RasterReader
@@ -124,7 +124,7 @@ def _check_pixel_size(card: ModelCard, info: RasterInfo, stated: float | None) -
     found = info.grid.pixel_size_m if stated is None else stated
     if found is None:
         raise ModelError(
-            f"{info.path} has no coordinate reference system, so the size of its pixels is not known.",
+            f"{info.path} {lack_of_place(info.grid.local_crs)}, so the size of its pixels is not known.",
             f"Pixels of {card.pixel_size_m:.3g} m, on which the model was trained.",
             "Assign the CRS with gdal_edit or QGIS, or state the size of a pixel.",
             ["pixel_size_m"],

@@ -138,7 +138,7 @@ def check_corrections(site: SiteSection, scenes: list[Scene], problems: list[str
     for scene in found:
         assert scene.corrections is not None
         if scene.info.grid.crs is None:
-            problems.append(f"{where}: the image {scene.image.name} has no coordinate reference system.")
+            problems.append(f"{where}: the image {scene.image.name} {lack_of_place(scene.info.grid.local_crs)}.")
             continue
         try:
             landuse.check_layer(scene.corrections, review_queue.layer_of(scene.corrections), review_queue.FIELD)
@@ -194,7 +194,8 @@ def check_names(project: Study, scenes: list[Scene]) -> list[str]:
         )
     if project.samples_settings.split == "blocks" and any(s.info.grid.crs is None for s in scenes):
         bare = next(s for s in scenes if s.info.grid.crs is None)
-        problems.append(f"split = \"blocks\" needs georeferenced images, and {bare.image.name} has no CRS. "
+        problems.append(f"split = \"blocks\" needs georeferenced images, and {bare.image.name} "
+                        f"{lack_of_place(bare.info.grid.local_crs)}. "
                         'Use split = "groups".')  # fmt: skip
     return problems
 
