@@ -1,5 +1,7 @@
 """Land-use layers on grids: values, overlaps, projections, and every way in which a layer can fail to fit."""
 
+from unicodedata import normalize
+
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 from pitmap import landuse
 from pitmap.errors import LabelError
 from pitmap.grid import Grid, Window
-from pitmap.legend import DEFAULT_LEGEND
+from pitmap.legend import DEFAULT_LEGEND, LandCoverClass, Legend
 
 UTM = CRS.from_epsg(32633)
 GRID = Grid(UTM, Affine(10, 0, 500_000, 0, -10, 5_600_000), 20, 30)
@@ -200,3 +202,91 @@ def test_label_raster_with_class_0_and_pixels_without_data():
     np.testing.assert_array_equal(landuse.map_values(array, {0: 4, 2: 1}, covered), [[4, 0], [1, 0]])
     with pytest.raises(LabelError, match=r"'2', '99'"):
         landuse.map_values(array, {0: 4})
+
+
+def test_far_features_listed_first_do_not_take_the_codes_of_near_ones(tmp_path):
+    frame = gpd.GeoDataFrame(
+        {"v": [7, 7, 1, 2]},
+        geometry=[box(-70, -30, -69, -29), box(20, 60, 21, 61), pixels(0, 0, 2, 2), pixels(5, 5, 3, 3)],
+    )
+    near = gpd.GeoSeries(frame.geometry[2:], crs=UTM).to_crs(4326)
+    frame.loc[2:, "geometry"] = near.to_numpy()
+    frame.set_crs(4326).to_file(tmp_path / "layer.gpkg")
+    burned = landuse.burn(landuse.read_layer(tmp_path / "layer.gpkg", field="v"), GRID, {"7": 7, "1": 1, "2": 2})
+    assert (burned[0, 0], burned[6, 6]) == (1, 2)
+    assert 7 not in burned
+
+
+def test_the_smaller_of_two_layers_wins_in_either_order(tmp_path):
+    layer_file(tmp_path, [pixels(2, 2, 10, 10)], name="large")
+    path = layer_file(tmp_path, [pixels(4, 4, 2, 3)], name="small")
+    for layers in ({"large": 2, "small": 1}, {"small": 1, "large": 2}):
+        burned = landuse.project_layers(path, layers, GRID).burn()
+        assert (burned[3, 3], burned[4, 4]) == (2, 1)
+
+
+def test_all_parts_of_a_mended_bow_tie_are_burned(tmp_path):
+    x, y = 500_000, 5_600_000
+    bow_tie = Polygon([(x, y), (x + 40, y - 40), (x + 40, y), (x, y - 40)])
+    burned = landuse.burn(landuse.read_layer(layer_file(tmp_path, [bow_tie])), GRID, {"": 1})
+    assert burned[1:3, 0].all()
+    assert burned[1:3, 3].all()
+
+
+def test_a_name_that_is_another_classs_code_means_the_code():
+    legend = Legend([LandCoverClass(1, "A", "2", "#000000"), LandCoverClass(2, "B", "wood", "#ffffff")])
+    assert landuse.class_codes(None, legend)["2"] == 2
+
+
+CHINESE = "露天采矿场"
+
+
+def encoded(folder, kind):
+    """A layer whose text is GBK, which the file does not say."""
+    wkt = "POLYGON ((500000 5600000, 500050 5600000, 500050 5599950, 500000 5600000))"
+    if kind == "csv":
+        (folder / "a.csv").write_bytes(f'WKT,class\n"{wkt}",{CHINESE}\n'.encode("gbk"))
+    elif kind == "mif":
+        ring = "0 0\n5 0\n5 5\n0 0\n"
+        head = 'Version 300\nCharset "Neutral"\nDelimiter ","\nCoordSys Earth Projection 8, 104, "m", 15, 0, 0.9996, '
+        head += "500000, 0\nColumns 1\n  class Char(20)\nData\n\nRegion 1\n  4\n"
+        (folder / "a.mif").write_bytes((head + ring).encode())
+        (folder / "a.mid").write_bytes(f'"{CHINESE}"\n'.encode("gbk"))
+    else:
+        frame = gpd.GeoDataFrame({"class": [CHINESE]}, geometry=[pixels(0, 0, 2, 2)], crs=UTM)
+        frame.to_file(folder / "a.shp", encoding="GBK")
+        (folder / "a.cpg").write_text("UTF-8")
+    return folder / f"a.{kind}"
+
+
+@pytest.mark.parametrize("kind", ["csv", "mif", "shp"])
+def test_text_in_another_encoding_is_refused_or_read_as_stated(tmp_path, kind):
+    path = encoded(tmp_path, kind)
+    with pytest.raises(LabelError, match=r"not in the encoding UTF-8.*State the encoding of the text, such as GBK"):
+        landuse.read_layer(path, field="class")
+    assert landuse.read_layer(path, field="class", encoding="GBK").values == (CHINESE,)
+    with pytest.raises(LabelError, match="'GBQ' is not known"):
+        landuse.check_layer(path, encoding="GBQ")
+
+
+def test_a_field_that_is_not_used_may_be_in_any_encoding(tmp_path):
+    assert len(landuse.read_layer(encoded(tmp_path, "shp")).geometries) == 1
+
+
+def test_names_are_the_same_however_their_letters_are_composed(tmp_path):
+    apart, composed = (normalize(form, "Flächen") for form in ("NFD", "NFC"))
+    path = layer_file(tmp_path, [pixels(0, 0, 2, 2)], name=apart, **{apart: [apart]})
+    layer = landuse.read_layer(path, composed, composed)
+    assert layer.values == (composed,)
+    assert landuse.burn(layer, GRID, {apart: 3})[0, 0] == 3
+    legend = Legend([LandCoverClass(1, apart, apart, "#000000")])
+    assert landuse.class_codes({"x": composed}, legend) == {"x": 1}
+    assert legend[composed].code == legend[apart].code == 1
+
+
+def test_a_layer_in_a_local_system_is_refused_with_the_reason(tmp_path):
+    local = 'LOCAL_CS["site",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
+    path = tmp_path / "layer.gpkg"
+    gpd.GeoDataFrame(geometry=[box(0, 0, 1, 1)], crs=local).to_file(path)
+    with pytest.raises(LabelError, match="'site', from which no way leads to WGS 84"):
+        landuse.burn(landuse.read_layer(path), GRID, {"": 1})

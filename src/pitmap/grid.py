@@ -158,7 +158,7 @@ class Grid:
         x_min, y_min, x_max, y_max = self.bounds
         return left < x_max and right > x_min and bottom < y_max and top > y_min
 
-    def pixel_centres(self, rows: NDArray, cols: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def pixel_centres(self, rows: NDArray[Any], cols: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Map coordinates ``x, y`` of the centres of pixels given by (broadcast) row and column indices."""
         t = self.transform
         x = t.a * (cols + 0.5) + t.b * (rows + 0.5) + t.c
@@ -170,7 +170,7 @@ class Grid:
         col, row = _apply(~self.transform, np.asarray(x, np.float64), np.asarray(y, np.float64))
         return row - 0.5, col - 0.5
 
-    def pixel_indices(self, x: NDArray, y: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def pixel_indices(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row and column of the pixels that hold points ``x, y``; outside the grid where the points are.
 
         Points without finite coordinates get -1, -1.

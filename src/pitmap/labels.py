@@ -267,7 +267,7 @@ def _cover(path: Path, grid: Grid, *, may_miss: bool) -> Cover:
 
         def covered(window: Window) -> NDArray[np.bool_]:
             values, valid = read_onto(path, grid, window)
-            return valid & (values != 0)
+            return np.asarray(valid & (values != 0), np.bool_)
 
         return covered
     layer = landuse.project(landuse.read_layer(path), grid, {"": 1}, may_miss=may_miss)

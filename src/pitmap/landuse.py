@@ -209,9 +209,10 @@ class ProjectedLayer:
         shapes = [(self.geometries[i], int(self.codes[i])) for i in hits]
         if not shapes:
             return np.zeros(part.shape, np.uint8)
-        return rasterize(
+        burned: NDArray[np.uint8] = rasterize(
             shapes, part.shape, fill=UNLABELLED, transform=part.transform, all_touched=self.all_touched, dtype="uint8"
         )
+        return burned
 
 
 def is_empty(path: Path, layer: str | None = None) -> bool:
@@ -477,7 +478,7 @@ def _not_a_layer(path: Path, error: Exception) -> LabelError:
     )
 
 
-def lonlat_bounds(bounds: NDArray | tuple[float, ...], crs: CRS) -> tuple[float, float, float, float]:
+def lonlat_bounds(bounds: NDArray[Any] | tuple[float, ...], crs: CRS) -> tuple[float, float, float, float]:
     """West, south, east and north in degrees of bounds ``x_min, y_min, x_max, y_max`` in a CRS."""
     return Transformer.from_crs(crs, CRS.from_epsg(4326), always_xy=True).transform_bounds(*bounds)
 
@@ -566,7 +567,7 @@ def _reproject(geometries: NDArray[np.object_], crs: CRS, target: CRS) -> NDArra
     edge = DENSIFY_M / (unit * 6_371_000.0 if crs.is_geographic else unit)
     transformer = Transformer.from_crs(crs, target, always_xy=True)
 
-    def transform(xy: NDArray) -> NDArray:
+    def transform(xy: NDArray[Any]) -> NDArray[Any]:
         return np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
 
     moved = shapely.transform(shapely.segmentize(geometries, edge), transform)

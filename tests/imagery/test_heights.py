@@ -157,7 +157,7 @@ def test_a_fine_model_is_averaged(tmp_path):
 
 def test_a_model_without_crs_is_refused(tmp_path):
     write_cog(tmp_path / "dem.tif", np.ones((5, 5)), Grid(None, Affine.identity(), 5, 5), Layout(1, "float64"))
-    with pytest.raises(ProductError, match="no CRS"):
+    with pytest.raises(ProductError, match="no coordinate reference system"):
         read_heights(tmp_path / "dem.tif", "ellipsoid", area())
     assert typical_height(tmp_path / "dem.tif", 112, 34) == 0
 

@@ -24,7 +24,7 @@ from pitmap.raster.reading import GDAL_ERRORS, GDAL_OPTIONS, describe, first_lin
 from pitmap.raster.writing import Layout
 
 
-def read_codes(path: Path, window: Window | None = None) -> NDArray:
+def read_codes(path: Path, window: Window | None = None) -> NDArray[Any]:
     """The codes of a raster, 0 where it has no data: ``(height, width)`` in the file's dtype.
 
     Raises:
@@ -32,8 +32,9 @@ def read_codes(path: Path, window: Window | None = None) -> NDArray:
     """
     with open_raster(path, [1], zero_is_void=False) as reader:
         pixels, valid = reader.read(window)
-        pixels[0][~valid] = UNLABELLED
-        return pixels[0]
+        codes: NDArray[Any] = pixels[0]
+        codes[~valid] = UNLABELLED
+        return codes
 
 
 def code_polygons(path: Path, codes: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:

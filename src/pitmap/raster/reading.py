@@ -208,7 +208,7 @@ def _as_held(nodata: float | None, dtype: np.dtype[Any]) -> float | None:
 def _holds_data(band: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
     if band.dtype.kind not in "fc":
         return np.ones(band.shape, np.bool_) if nodata is None else band != band.dtype.type(nodata)
-    valid = np.isfinite(band)
+    valid: NDArray[np.bool_] = np.isfinite(band)
     if nodata is not None:
         value = band.dtype.type(nodata)
         # GDAL's tolerance (ARE_REAL_EQUAL): nodata values are written with fewer digits than pixels have.

@@ -72,7 +72,7 @@ class RasterWriter:
         self._target, self._path = target, path
         self.written: dict[Window, int] = {}
 
-    def write(self, pixels: NDArray, window: Window | None = None) -> None:
+    def write(self, pixels: NDArray[Any], window: Window | None = None) -> None:
         """Write a window.
 
         Args:
@@ -164,7 +164,7 @@ def create_plain(path: Path, grid: Grid, layout: Layout) -> Iterator[RasterWrite
             raise _unwritable(path, error) from error
 
 
-def write_cog(path: Path, pixels: NDArray, grid: Grid, layout: Layout) -> None:
+def write_cog(path: Path, pixels: NDArray[Any], grid: Grid, layout: Layout) -> None:
     """Write a whole array as a cloud-optimised GeoTIFF.
 
     Args:
@@ -213,7 +213,7 @@ def _write_metadata(target: rasterio.io.DatasetWriter, layout: Layout) -> None:
         target.write_colormap(1, layout.legend.colour_table())
 
 
-def _checksum(pixels: NDArray) -> int:
+def _checksum(pixels: NDArray[Any]) -> int:
     return zlib.crc32(np.ascontiguousarray(pixels).view(np.uint8).data)
 
 
