@@ -135,7 +135,10 @@ def test_info_describes_images_and_models(capsys, tmp_path):
     write_model(tmp_path / "m.safetensors")
     code, out, _ = run(capsys, "info", tmp_path / "a.tif")
     assert code == 0
-    assert json.loads(out)["bands"][3] == {"band": 4, "name": "nir", "scale": 1e-4, "offset": 0.0}
+    assert json.loads(out)["bands"][3] == {
+        "band": 4, "name": "nir", "scale": 1e-4, "offset": 0.0, "dtype": "uint16", "nodata": 0.0, "unit": None,
+        "alpha": False,
+    }  # fmt: skip
     code, out, _ = run(capsys, "info", tmp_path / "m.safetensors")
     assert json.loads(out)["network"] == "unet"
 

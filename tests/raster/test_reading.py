@@ -200,6 +200,21 @@ def test_another_projection_gives_the_pixel_that_holds_the_centre(tmp_path):
     np.testing.assert_array_equal(values[clear], codes[0][row.astype(int), col.astype(int)][clear])
 
 
+def test_a_projection_that_bends_within_a_piece_is_followed_exactly(tmp_path):
+    """Round the pole, where longitudes turn within a few pixels."""
+    source = Grid(CRS.from_epsg(4326), Affine(2, 0, -180, 0, -2, 90), 90, 180)
+    codes = np.random.default_rng(4).integers(1, 200, (1, 90, 180)).astype(np.uint8)
+    path = raster(tmp_path / "a.tif", codes, source)
+    target = Grid(CRS.from_epsg(3413), Affine(40_000, 0, -2_390_000, 0, -40_000, 2_410_000), 120, 120)
+    values, covered = read_onto(path, target)
+    rows, cols = np.mgrid[:120, :120]
+    lon, lat = Transformer.from_crs(3413, 4326, always_xy=True).transform(*target.pixel_centres(rows, cols))
+    col, row = (lon + 180) / 2 % 180, (90 - lat) / 2
+    clear = (np.abs(row - np.rint(row)) > 1e-5) & (np.abs(col - np.rint(col)) > 1e-5)
+    assert covered.all()
+    np.testing.assert_array_equal(values[clear], codes[0][row.astype(int), col.astype(int)][clear])
+
+
 def test_a_fine_raster_is_read_in_pieces_and_not_from_its_overviews(tmp_path, monkeypatch):
     fine = np.random.default_rng(2).integers(1, 9, (1, 640, 640)).astype(np.uint8)
     path = raster(tmp_path / "a.tif", fine, grid(640, 640, size=0.5))
