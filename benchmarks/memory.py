@@ -97,7 +97,7 @@ def make(folder: Path, megapixels: float) -> None:
     torch.manual_seed(0)
     card = ModelCard(
         network="unet", options={"width": 4}, legend=DEFAULT_LEGEND, bands=("1", "2", "3", "4"), unit="reflectance",
-        dtype="uint16", mean=(0.2,) * 4, std=(0.1,) * 4, pixel_size_m=4.0, created="2026-11-25",
+        dtype="uint16", mean=(0.2,) * 4, std=(0.1,) * 4, pixel_size_m=4.0,
     )  # fmt: skip
     save_model(folder / "model.safetensors", network, card)
     for name, labels_line, samples in (

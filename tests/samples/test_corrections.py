@@ -152,13 +152,13 @@ def test_under_the_random_split_test_and_validation_patches_keep_their_labels(tm
 
 def test_a_filled_in_queue_makes_new_samples_and_a_missing_one_is_named(tmp_path: Path):
     project = study(tmp_path / "study", [(ground((0, 40), (0, 40)), None)])
-    first = build(project).content
-    assert first["corrections"]["open"] == 1
-    assert first["corrections"]["added"] == first["corrections"]["changed"] == 0
+    first = build(project).record
+    assert first.corrections.open == 1
+    assert first.corrections.added == first.corrections.changed == 0
     frame = gpd.read_file(project.folder / "review.gpkg")
     frame["reference"] = "WAT"
     frame.to_file(project.folder / "review.gpkg", layer="review")
-    assert build(load_study(project.path)).record.fingerprint != first["fingerprint"]
+    assert build(load_study(project.path)).record.fingerprint != first.fingerprint
     frame.rename(columns={"reference": "klass"}).to_file(project.folder / "other.gpkg", layer="review")
     for wrong, message in (("reviev.gpkg", "Did you mean 'review.gpkg'"), ("other.gpkg", "has no field 'reference'")):
         text = project.path.read_text().replace("review.gpkg", wrong)

@@ -22,7 +22,7 @@ def study(folder, samples):
 
 
 def test_the_project_file_knows_the_names_of_the_table():
-    assert set(schema.SPLITS) == set(SPLITS)
+    assert set(schema.SPLIT.names) == set(SPLITS)
 
 
 def test_a_split_of_ones_own(tmp_path):
@@ -52,7 +52,7 @@ def test_splits_of_ones_own_that_cannot_be_used(tmp_path, split, message):
 
 
 def test_an_unknown_split_is_refused_on_loading(tmp_path):
-    with pytest.raises(ProjectError, match=r"'bloks' is none of blocks, sites, groups, random"):
+    with pytest.raises(ProjectError, match=r"no split 'bloks': one of blocks, sites, groups, random"):
         study(tmp_path, 'split = "bloks"')
 
 

@@ -122,6 +122,7 @@ def test_images_without_crs_share_ground_only_within_a_place():
     assert shared_pixels([bare, bare], [members(m) for m in masks], ["a", "a"])["training-test"] == 9
 
 
+@settings(deadline=None)
 @given(st.integers(5, 60), st.integers(1, 6), st.integers(0, 100))
 def test_stratified_parts_hold_all_labelled_units_and_no_other(units, classes, seed):
     rng = np.random.default_rng(seed)
