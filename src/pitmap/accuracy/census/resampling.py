@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft, stats
 
 from pitmap.accuracy.census.confusion import CLASS_FIGURES, GLOBAL_FIGURES, figure_table
+from pitmap.accuracy.sampling.intervals import jeffreys
 from pitmap.legend import Legend
 
 DRAWS = 2000
@@ -180,6 +181,11 @@ def intervals(
     warnings = _warnings(blocks)
     if rare and blocks >= 2:
         warnings += (f"No interval for classes in fewer than {FEW_CLASS_BLOCKS} blocks: {', '.join(rare)}.",)
+    same = [name for name, i in figures.items() if _unmoved(i)]
+    same += [f"{name} of {key}" for key, row in classes.items() for name, i in row.items() if _unmoved(i)]
+    if same:
+        alike = ", ".join(name.replace("_", " ") for name in same)
+        warnings += (f"No interval for what is the same in every block, which says nothing of other ground: {alike}.",)
     return FigureIntervals(figures, classes, blocks, draws, level, warnings)
 
 
@@ -263,12 +269,52 @@ def ratio_intervals(
         informative = int(((x[:, k] != 0) | (y[:, k] != 0)).sum())
         error = _standard_errors(drawn[:, None], informative)[0] if informative >= 2 else np.nan
         interval = _interval(value, error, informative, level, (0.0, 1.0))
-        if interval.standard_error == 0 and interval.value in (0.0, 1.0):
+        if _unmoved(interval) and interval.value in (0.0, 1.0):
             # All units agree: the exact bound of a binomial share (Clopper and Pearson 1934, Biometrika 26(4)).
             beyond = 1 - ((1 - level) / 2) ** (1 / informative)
             ends = (1 - beyond, 1.0) if interval.value == 1.0 else (0.0, beyond)
             interval = replace(interval, lower=ends[0], upper=ends[1])
         made.append(interval)
+    return made
+
+
+def share_intervals(successes: ArrayLike, trials: ArrayLike, level: float = 0.95) -> list[Interval]:
+    """Intervals of shares of things that lie in independent units, such as mines found, by places or by tiles.
+
+    Jeffreys limits. Where a unit holds several things, which are found or missed together, their number is divided by
+    the design effect and by the squared ratio of Student's t to that of as many independent things, so that the
+    interval is that of fewer, independent ones (Korn and Graubard 1998, Survey Methodology 24, 193-201; with Jeffreys
+    limits Franco et al. 2019, Journal of Survey Statistics and Methodology 7, 334-364).
+
+    Args:
+        successes: ``(units, shares)``.
+        trials: ``(units, shares)``.
+        level: Of the intervals.
+
+    Returns:
+        One interval a share, None where there is nothing to count.
+    """
+    made = []
+    for y, x in zip(np.asarray(successes, np.float64).T, np.asarray(trials, np.float64).T, strict=True):
+        y, x = y[x > 0], x[x > 0]
+        units, number = len(x), x.sum()
+        if units == 0:
+            made.append(Interval(None, None, None, None))
+            continue
+        share = y.sum() / number
+        error = np.sqrt(units / max(units - 1, 1) * ((y - share * x) ** 2).sum()) / number
+        effective = number
+        if x.max() > 1:
+            if units == 1:
+                made.append(Interval(float(share), None, None, None))
+                continue
+            plain = share * (1 - share) / number
+            # Where all agree nothing shows how much a unit's own things do: they count as one.
+            effect = max(error**2 / plain, 1.0) if plain > 0 else (x**2).sum() / number
+            tail = (1 + level) / 2
+            effective = number / effect * (stats.t.ppf(tail, number - 1) / stats.t.ppf(tail, units - 1)) ** 2
+        limits = jeffreys(share * effective, effective, level)
+        made.append(Interval(float(share), float(error), float(limits.lower), float(limits.upper)))
     return made
 
 
@@ -456,11 +502,18 @@ def _standard_errors(drawn: NDArray[np.float64], blocks: int) -> NDArray[np.floa
     return errors
 
 
+def _unmoved(interval: Interval) -> bool:
+    """Whether all draws gave one value: an interval without width would be a claim of certainty."""
+    return interval.standard_error == 0
+
+
 def _interval(value: float, error: float, blocks: int, level: float, bounds: tuple[float, float]) -> Interval:
     if not np.isfinite(value):
         return Interval(None, None, None, None)
     if not np.isfinite(error):
         return Interval(float(value), None, None, None)
+    if error == 0:
+        return Interval(float(value), 0.0, None, None)
     half = float(stats.t.ppf((1 + level) / 2, blocks - 1)) * error
     lower, upper = max(value - half, bounds[0]), min(value + half, bounds[1])
     return Interval(float(value), float(error), float(lower), float(upper))

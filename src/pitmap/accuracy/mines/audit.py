@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pitmap import qgis
-from pitmap.accuracy.census.resampling import DRAWS, Interval, ratio_intervals
+from pitmap.accuracy.census.resampling import DRAWS, Interval, ratio_intervals, share_intervals
 from pitmap.accuracy.mines.place import (
     SIZE_EDGES_M2,
     Criteria,
@@ -60,8 +60,9 @@ DEFINITIONS = {
     "boundary_distance": "Distances of points along either outline from the other outline, both ways pooled: mean, "
     "95th percentile, greatest (Hausdorff); for found mines that are not merged.",
     "boundary_iou": "IoU of the inner belts of width `boundary_m` along the two outlines (Cheng et al. 2021, CVPR).",
-    "intervals": f"95 %, from {DRAWS} draws with replacement of places (mines that touch each other), or of groups "
-    "where `group_field` is given.",
+    "intervals": "95 %, over places (mines that touch each other), or over groups where `group_field` is given. Recall "
+    "and precision: Jeffreys limits, with the effective number of mines where a unit holds several; the others: "
+    f"{DRAWS} draws of units with replacement.",
 }
 
 
@@ -434,8 +435,6 @@ def _figures(
     area_r, area_m = total(of_r, [r.area_m2 for r in reference]), total(of_m, [m.area_m2 for m in mapped])
     n_found, n_true = total(of_r, found), total(of_m, true)
     ratios = {
-        "recall": (n_found, n_r),
-        "precision": (n_true, n_m),
         "panoptic_quality": (pairs[:, 1], (n_r + n_m) / 2),
         "recognition_quality": (pairs[:, 0], (n_r + n_m) / 2),
         "segmentation_quality": (pairs[:, 1], pairs[:, 0]),
@@ -443,16 +442,19 @@ def _figures(
         "area_precision": (overlaps, area_m),
         "area_iou": (overlaps, area_r + area_m - overlaps),
     }
+    shares = {"recall": (n_found, n_r), "precision": (n_true, n_m)}
     size_r, size_m = np.array([r.size for r in reference]), np.array([m.size for m in mapped], np.int64)
     sizes = range(len(SIZE_EDGES_M2) + 1)
     for k in sizes:
-        ratios[f"recall {k}"] = total(of_r, found * (size_r == k)), total(of_r, size_r == k)
-        ratios[f"precision {k}"] = total(of_m, true * (size_m == k)), total(of_m, size_m == k)
-    made = ratio_intervals(
-        np.stack([y for y, _ in ratios.values()], axis=1), np.stack([x for _, x in ratios.values()], axis=1),
-        options.draws, seed=options.seed,
-    )  # fmt: skip
-    intervals = dict(zip(ratios, made, strict=True))
+        shares[f"recall {k}"] = total(of_r, found * (size_r == k)), total(of_r, size_r == k)
+        shares[f"precision {k}"] = total(of_m, true * (size_m == k)), total(of_m, size_m == k)
+
+    def columns(figures: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]) -> tuple[NDArray[Any], NDArray[Any]]:
+        return np.stack([y for y, _ in figures.values()], axis=1), np.stack([x for _, x in figures.values()], axis=1)
+
+    intervals = dict(zip(shares, share_intervals(*columns(shares)), strict=True))
+    drawn = ratio_intervals(*columns(ratios), options.draws, seed=options.seed)
+    intervals |= dict(zip(ratios, drawn, strict=True))
     rows = []
     for k in sizes:
         of_size = [r for r in reference if r.size == k]
