@@ -118,7 +118,7 @@ def test_tables_keep_every_seed_and_their_identities_hold(finished):
         assert max(deviations(result.scores)) < 1e-12
         assert result.figures == figures(result.matrix, project.legend).to_json()
         assert sum(m.sum() for m in result.scenes.values()) == result.matrix.sum()
-        assert (result.places.blocks().matrices.sum(axis=0) == result.matrix).all()
+        assert (result.agreement.blocks().matrices.sum(axis=0) == result.matrix).all()
     table = rows(project, "table2")
     assert len(table) == 2 * 2 * (3 + 3 * 7)
     for row in table:

@@ -123,7 +123,7 @@ def _step(network: nn.Module, recipe: Recipe, images: Tensor, target: Tensor) ->
 
     def step() -> None:
         network.zero_grad(set_to_none=False)
-        loss(network(images).float(), target, None, recipe.label_smoothing).backward()
+        torch.autograd.backward(loss(network(images).float(), target, None, recipe.label_smoothing))
 
     network.train()
     return step
@@ -151,7 +151,7 @@ def _rise(work: Callable[[], Any], device: torch.device) -> float:
     return float(live.peak)
 
 
-class LiveTensors(TorchDispatchMode):
+class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
     """Counts the bytes of the tensors that are made and still alive; for devices whose allocator does not count.
 
     Attributes:
@@ -159,13 +159,13 @@ class LiveTensors(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call,unused-ignore]
         self.peak = 0
         self._now = 0
         self._sizes: dict[int, int] = {}
 
     def __torch_dispatch__(
-        self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         given = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
         result = func(*args, **(kwargs or {}))
