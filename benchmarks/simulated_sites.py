@@ -57,7 +57,7 @@ def compare(
         of_forest = test_matrix(samples, forest(samples, seed, most=200_000)).figures()
         print(line("random forest", of_forest, time.perf_counter() - start), flush=True)
         start = time.perf_counter()
-        card = workflow.train_model(project, network, observer=Console())
+        card = workflow.train(project, network, observer=Console())
         model = workflow.model_path(project, network)
         maps = []
         for scene in project.scenes:

@@ -9,7 +9,7 @@ def test_the_way_from_the_raw_product_to_the_report(tmp_path, monkeypatch):
     text = demo.PROJECT.replace("epochs = 50", "epochs = 1").replace("patch = 128", "patch = 64\nblock_m = 100")
     assert text != demo.PROJECT
     monkeypatch.setattr(demo, "PROJECT", text.replace("width = 8", "width = 2"))
-    report = demo.run_demo(tmp_path)
+    report = demo.run_demo(tmp_path).report
     assert report == tmp_path / "results" / "report.html"
     assert report.exists()
     for name, shape in demo.SIZES.items():

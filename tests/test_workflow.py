@@ -44,7 +44,7 @@ def study(tmp_path_factory):
     write_site(folder, "far", quilt(96, 96, 3, seed=4), grid(96, 96, x=520_000))
     project = load_study(write_project(folder, ["may", "june", "far"], QUICK, samples="block_m = 80"))
     heard = Heard()
-    report = workflow.run(project, observer=heard)
+    report = workflow.run(project, observer=heard).report
     return project, report, heard.said
 
 
@@ -141,7 +141,7 @@ def test_reference_points_are_estimated_from_until_the_map_changes(study):
     frame = gpd.read_file(points, layer="points")
     frame["reference"] = frame["map_code"]
     frame.to_file(points, layer="points", driver="GPKG")
-    report = workflow.run(load_study(project.path))
+    report = workflow.run(load_study(project.path)).report
     estimate = json.loads((project.results.folder / "estimate.json").read_text())
     assert estimate["overall_accuracy"]["value"] == 1
     assert "Estimate from a sample of points" in report.read_text()

@@ -58,13 +58,10 @@ def run_demo(
     folder: Path,
     seed: int = 0,
     observer: Observer = SILENT,
-) -> Path:
+) -> workflow.StudyRun:
     """Simulate two sites and their products, prepare the images, and run the study on them.
 
     What is up to date is skipped, so that running again after an interruption goes on.
-
-    Returns:
-        The path of the report.
 
     Raises:
         OutputError: The folder cannot be written to.

@@ -235,7 +235,7 @@ def _crs_name(grid: Grid) -> str:
     return ":".join(authority) if authority else grid.crs.name
 
 
-def usable_ground(grid: Grid, extent: Path | None, excluded: Iterable[Path]) -> Cover:
+def usable_ground(grid: Grid, extent: str | Path | None, excluded: Iterable[str | Path]) -> Cover:
     """Which pixels are meant: those whose centre lies in an extent and under no excluded layer.
 
     Args:

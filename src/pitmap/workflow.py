@@ -6,9 +6,11 @@ Results lie in the project's results folder: ``samples/``, ``models/<network>-se
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pitmap import __version__
 from pitmap.currency import content_key, digest, is_current, mark, unmark
@@ -19,8 +21,79 @@ from pitmap.study.study import Study
 
 if TYPE_CHECKING:
     from pitmap.accuracy.census.study import StudyAccuracy
+    from pitmap.accuracy.sampling.sample import SampleEstimate
     from pitmap.networks.model_file import ModelCard
     from pitmap.samples.dataset import SampleSet
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report as it was written.
+
+    Attributes:
+        path: The page, one HTML file.
+    """
+
+    path: Path
+
+    def summary(self) -> str:
+        """One line for the screen."""
+        return f"Report: {self.path}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"path": str(self.path)}
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """A study that was run from its images to its report.
+
+    Attributes:
+        report: The page.
+        model: The model file.
+        samples: The sample set.
+        card: Of the model.
+        estimate: From reference points; None where the study has none that can be used.
+        study: The study.
+        counted: The accuracy, None where its files were up to date.
+    """
+
+    report: Path
+    model: Path
+    samples: SampleSet
+    card: ModelCard
+    estimate: SampleEstimate | None
+    study: Study = field(repr=False)
+    counted: StudyAccuracy | None = field(repr=False)
+
+    @cached_property
+    def accuracy(self) -> StudyAccuracy:
+        """Of the maps against the labels; counted when it is asked for where the files were up to date."""
+        from pitmap.accuracy.census.study import assess_study
+
+        return self.counted or assess_study(self.study, self.model)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Of all steps."""
+        return self.samples.warnings + (self.estimate.warnings if self.estimate else ())
+
+    def summary(self) -> str:
+        """One line for the screen."""
+        return f"Report: {self.report}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "report": str(self.report),
+            "model": str(self.model),
+            "samples": self.samples.to_json(),
+            "card": self.card.to_json(),
+            "accuracy": json.loads(self.study.results.accuracy.read_text(encoding="utf-8")),
+            "estimate": self.estimate and self.estimate.to_json(),
+            "warnings": list(self.warnings),
+        }
 
 
 def model_path(project: Study, network: str | None = None, seed: int | None = None) -> Path:
@@ -29,20 +102,27 @@ def model_path(project: Study, network: str | None = None, seed: int | None = No
 
 
 def sample(project: Study, observer: Observer = SILENT, *, wait: bool = False) -> SampleSet:
-    """Build the sample set.
+    """Cut the images and labels of a study into patches with a split of the ground, and audit it.
 
     Args:
         project: The study.
-        observer: Told of the steps.
+        observer: Told of the progress, and warned of what the audit found.
         wait: Whether to wait for another process that works on the same results, instead of raising.
+
+    Raises:
+        BusyError: Another process works on the same results.
+        PitmapError: See ``samples.build.build``.
     """
     from pitmap.samples.build import build
 
     with exclusive(project.results.folder, wait=wait, observer=observer):
-        return build(project, observer)
+        samples = build(project, observer)
+    for warning in samples.warnings:
+        observer.warn(warning)
+    return samples
 
 
-def train_model(
+def train(
     project: Study,
     network: str | None = None,
     seed: int | None = None,
@@ -52,48 +132,68 @@ def train_model(
     *,
     wait: bool = False,
 ) -> ModelCard:
-    """Train a network on the project's sample set, or on another one or for other steps where these are given."""
+    """Train a network on the samples of a study; an interrupted training goes on where it was.
+
+    Args:
+        project: The study.
+        network: Wins over the project file.
+        seed: Likewise.
+        observer: Told of choices, the time it will take, and epochs.
+        samples: Another sample set than the study's own.
+        steps: Another number of steps than the recipe's.
+        wait: Whether to wait for another process that works on the same results, instead of raising.
+
+    Returns:
+        The card of the model at ``model_path(project, network, seed)``.
+
+    Raises:
+        BusyError: Another process works on the same results.
+        PitmapError: See ``training.loop.train``.
+    """
     from pitmap.samples.dataset import SampleSet
     from pitmap.training.choices import Training
-    from pitmap.training.loop import train
+    from pitmap.training.loop import train as train_network
 
     samples = SampleSet(project.samples_folder) if samples is None else samples
     training = Training.of(project.training, project.project.seed if seed is None else seed, network)
     if steps is not None:
         training = replace(training, recipe=replace(training.recipe, steps=steps))
     with exclusive(project.results.folder, wait=wait, observer=observer):
-        return train(samples, training, model_path(project, network, seed), observer)
+        return train_network(samples, training, model_path(project, network, seed), observer)
 
 
-def assess_project(project: Study, model: Path, *, with_ground: bool = False) -> StudyAccuracy:
+def assess_study(
+    project: Study, model: Path, observer: Observer = SILENT, *, with_ground: bool = False
+) -> StudyAccuracy:
     """Compare the maps of all scenes with their labels and write ``accuracy.json`` and ``confusion.csv``.
 
     Args:
         project: The project.
         model: The model that made the maps.
+        observer: Told of the progress.
         with_ground: Whether the counts by cells of test ground are written too, for comparison with other maps.
     """
-    from pitmap.accuracy.census.study import assess_study
+    from pitmap.accuracy.census import study as census
 
-    result = assess_study(project, model)
+    result = census.assess_study(project, model, observer)
     result.write(project.results, with_ground=with_ground)
     return result
 
 
-def estimate_reference(project: Study, observer: Observer = SILENT) -> bool:
+def estimate_reference(project: Study, observer: Observer = SILENT) -> SampleEstimate | None:
     """Estimate accuracy and areas from the labelled points that ``[accuracy] reference`` names.
 
     Writes ``estimate.json``. Points that cannot be used, because they were drawn from another map or nobody has
     labelled them yet, give no estimate: the reason is said, and an estimate of an earlier map is removed.
 
     Returns:
-        Whether there is an estimate.
+        The estimate, None where there is none.
     """
     from pitmap.accuracy.sampling.sample import EstimateOptions, drawn_from, estimate
     from pitmap.errors import LabelError
 
     if project.accuracy.reference is None:
-        return False
+        return None
     points, out = project.place(project.accuracy.reference), project.results.estimate
     try:
         maps = {path.name: path for path in (project.results.map(s.name).map for s in project.scenes)}
@@ -106,10 +206,10 @@ def estimate_reference(project: Study, observer: Observer = SILENT) -> bool:
     except LabelError as error:
         out.unlink(missing_ok=True)
         observer.warn(f"No estimate from reference points: {error}")
-        return False
+        return None
     result.write(out)
     observer.say(result.summary())
-    return True
+    return result
 
 
 def run(
@@ -119,18 +219,15 @@ def run(
     *,
     replace: bool = False,
     wait: bool = False,
-) -> Path:
+) -> StudyRun:
     """Sample, train, map all scenes, assess, estimate from reference points and report; what is current is skipped.
 
     Args:
         project: The study.
-        network: Wins over the study's.
-        observer: Told of the steps.
+        network: Wins over the project file.
+        observer: Told of each step and what came of it.
         replace: Whether other maps may take the place of those on which somebody's work rests, see ``map_scenes``.
         wait: Whether to wait for another process that works on the same results, instead of raising.
-
-    Returns:
-        The path of the report.
 
     Raises:
         BusyError: Another process works on the same results.
@@ -142,27 +239,47 @@ def run(
     with exclusive(project.results.folder, wait=wait, observer=observer):
         samples = sample(project, observer)
         observer.say(samples.summary())
-        card = train_model(project, network, None, observer)
-        observer.say(describe_model(card))
+        card = train(project, network, None, observer)
+        observer.say(card.summary())
         model = model_path(project, network)
         if card.sha256 != read_sha(model):
             raise ModelError(f"{model} changed while it was being used.", remedy="Run the command again.")
         map_scenes(project, model, observer, replace=replace)
         results = project.results
         key = _figures_key(project, samples, card)
+        accuracy = None
         if is_current(results.accuracy, key):
             observer.say(f"{results.accuracy.name} is up to date.")
         else:
             unmark(results.accuracy)
-            observer.say(assess_project(project, model).summary())
+            accuracy = assess_study(project, model, observer)
+            observer.say(accuracy.summary())
             mark(results.accuracy, key, [results.confusion])
-        estimate_reference(project, observer)
+        estimate = estimate_reference(project, observer)
         key = _report_key(project, key)
         if not is_current(results.report, key):
             unmark(results.report)
             write_report(project, model)
             mark(results.report, key)
-        return results.report
+        return StudyRun(results.report, model, samples, card, estimate, project, accuracy)
+
+
+def report(project: Study, network: str | None = None, seed: int | None = None) -> Report:
+    """Write the report of a study from its results: one HTML file that opens offline.
+
+    Args:
+        project: The study, of which all steps up to the assessment are done.
+        network: Wins over the project file.
+        seed: Likewise.
+
+    Raises:
+        ProjectError: A result is missing, or is not of the study as it stands.
+        ModelError: There is no model.
+        OutputError: The page cannot be written.
+    """
+    from pitmap.reporting import write_report
+
+    return Report(write_report(project, model_path(project, network, seed)))
 
 
 def _figures_key(project: Study, samples: SampleSet, card: ModelCard) -> str:
@@ -199,12 +316,3 @@ def read_sha(model: Path) -> str:
     from pitmap.networks.model_file import read_card
 
     return read_card(model).sha256
-
-
-def describe_model(card: ModelCard) -> str:
-    """One line on a model."""
-    start = f"{card.network} (width {card.options['width']}, seed {card.seed})"
-    if card.training is None:
-        return f"{start}."
-    t = card.training
-    return f"{start}: epoch {t.best_epoch} of {t.epochs} kept, validation mIoU {t.validation_miou:.3f}."

@@ -64,7 +64,7 @@ def finished(tmp_path_factory, outside):
     folder = tmp_path_factory.mktemp("whole") / "study"
     project = study(folder)
     heard = Heard()
-    page = compare(project, observer=heard)
+    page = compare(project, observer=heard).page
     return project, page, heard.said
 
 
@@ -190,7 +190,7 @@ def test_networks_of_one_seed_see_the_same_patches_in_the_same_order(tmp_path, o
     for run in [r for r in plan.runs if (r.split, r.seed) == ("random", 1)]:
         label = run.entry.label
         seen[label] = []
-        workflow.train_model(plan.study(run), samples=samples.training(run.split, run.seed))
+        workflow.train(plan.study(run), samples=samples.training(run.split, run.seed))
     assert seen["unetplus"] == seen["outside:dilated"]
     assert len(seen["unetplus"]) >= 2
 
@@ -198,8 +198,8 @@ def test_networks_of_one_seed_see_the_same_patches_in_the_same_order(tmp_path, o
 def test_what_is_done_is_skipped_and_what_was_changed_is_done_again(finished, monkeypatch):
     project, _, _ = finished
     before = tables(project)
-    monkeypatch.setattr(workflow, "train_model", None)  # any training would fail
-    page = compare(project)
+    monkeypatch.setattr(workflow, "train", None)  # any training would fail
+    page = compare(project).page
     assert page.exists()
     assert tables(project) == before
     plan = Plan.of(project)
@@ -272,8 +272,8 @@ def test_parts_on_two_machines_make_the_same_tables(finished, tmp_path):
     shutil.rmtree(Plan.of(project).study(left_out).results.folder)
     assert [r for r in plan.runs if not Keys(Plan.of(project)).is_done(r)] == [left_out]
     heard = Heard()
-    assert compare(project, "1/4", heard) == project.results.folder / "runs"
+    assert compare(project, "1/4", heard).folder == project.results.folder / "runs"
     assert "1 of 8 runs are still to be done" in heard.said[-1]
-    assert compare(project, "4/4", heard) == project.results.folder / "comparison.html"
+    assert compare(project, "4/4", heard).page == project.results.folder / "comparison.html"
     assert sum(line.startswith("Run ") for line in heard.said) == 1
     assert tables(project) == tables(whole)

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pitmap.cli.console import Console, JsonOption, band_list, hectares, key_pairs, load_project, show, word_list
+import pitmap
+from pitmap.cli.console import Console, JsonOption, band_list, hectares, key_pairs, show, word_list
 
 Allocation = Literal["proportional", "equal", "neyman"]
 """As in ``accuracy.sampling.estimation``, which is too heavy to import for a list of commands."""
@@ -40,7 +41,7 @@ def assess(
     from pitmap.accuracy.census.assess import assess as compare
 
     options = AssessOptions(
-        legend=None if project is None else load_project(project).legend,
+        legend=None if project is None else pitmap.load_study(project).legend,
         values=values,
         map_values=map_values,
         layer=layer,
@@ -96,7 +97,7 @@ def design(
         extent=extent,
         image=image,
         bands=bands,
-        legend=None if project is None else load_project(project).legend,
+        legend=None if project is None else pitmap.load_study(project).legend,
         seed=seed,
     )
     with Console() as observer:
@@ -136,8 +137,6 @@ def estimate(
     options = EstimateOptions(use_doubtful, method=method, thresholds=hectares(threshold or ()))
     with Console() as observer:
         result = estimate_sample(points, map_file, options, observer)
-        for warning in (*result.estimates.warnings, *result.warnings):
-            observer.warn(warning)
     if out is not None:
         result.write(out)
     show(result, as_json, result.summary() + _written(out))

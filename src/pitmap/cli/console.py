@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from pitmap.study.study import Study
-
 ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A pitmap.toml, or the folder it lies in.")]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -46,13 +44,6 @@ class Result(Protocol):
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for machines."""
-
-
-def load_project(path: Path) -> Study:
-    """Read a project file, or ``pitmap.toml`` in a folder."""
-    from pitmap.study.study import load_study
-
-    return load_study(path / "pitmap.toml" if path.is_dir() else path)
 
 
 class Console(Observer):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+import pitmap
 from pitmap.cli.console import (
     Console,
     JsonOption,
@@ -14,7 +15,6 @@ from pitmap.cli.console import (
     WaitOption,
     band_list,
     exact_or_pixels,
-    load_project,
     print_json,
     show,
 )
@@ -84,7 +84,7 @@ def map_image(
     if project is not None:
         from pitmap.mapping.study import map_options
 
-        study = load_project(project)
+        study = pitmap.load_study(project)
         options = map_options(study, _site(study, site, image), out)
         classes = classes or study.mine_classes
     given: dict[str, Any] = {
@@ -148,7 +148,7 @@ def review(
     from pitmap.mapping.study import split_file
     from pitmap.study.results import MapFiles
 
-    study = None if project is None else load_project(project)
+    study = None if project is None else pitmap.load_study(project)
     options = ReviewOptions(
         classes=classes or (study.mine_classes if study else None),
         below=below,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+import pitmap
 from pitmap.cli.console import (
     Console,
     JsonOption,
@@ -14,8 +15,6 @@ from pitmap.cli.console import (
     ReplaceOption,
     WaitOption,
     band_list,
-    load_project,
-    print_json,
     show,
     word_list,
 )
@@ -27,6 +26,7 @@ NetworkOption = Annotated[str | None, typer.Option(help="Wins over the project f
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where everything goes.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Seed of the landscape and of the study.")] = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """The whole way on a simulated GF-2 product; ends with the path of the report.
 
@@ -35,8 +35,8 @@ def demo(
     from pitmap.demo import run_demo
 
     with Console() as observer:
-        page = run_demo(folder, seed, observer)
-    print(f"Report: {page}")
+        result = run_demo(folder, seed, observer)
+    show(result, as_json)
 
 
 def init(
@@ -56,26 +56,21 @@ def init(
     print(f"Wrote {path}. Name your image and labels in it, then: pitmap run {path}")
 
 
-def sample(project: ProjectArgument, wait: WaitOption = False) -> None:
+def sample(project: ProjectArgument, wait: WaitOption = False, as_json: JsonOption = False) -> None:
     """Cut images and labels into patches with a split of the ground, and audit it.
 
     Example: pitmap sample my-study/pitmap.toml
     """
     from pitmap import workflow
 
-    study = load_project(project)
+    study = pitmap.load_study(project)
     with Console() as observer:
         samples = workflow.sample(study, observer, wait=wait)
-        audit = samples.record.audit
-        if audit.leaks:
-            observer.warn(audit.remark)
-        for missing in audit.classes_below_minimum:
-            observer.warn(f"Few labelled pixels of {missing}.")
-    print(f"{samples.summary()} Written to {study.samples_folder}.")
+    show(samples, as_json, f"{samples.summary()} Written to {samples.folder}.")
 
 
 def networks(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: JsonOption = False,
     width: Annotated[int, typer.Option(help="Channels of the first stage.")] = 64,
     bands: Annotated[int, typer.Option(help="Bands of the image.")] = 4,
     classes: Annotated[int, typer.Option(help="Classes of the legend.")] = 7,
@@ -115,6 +110,7 @@ def train(
     network: NetworkOption = None,
     seed: Annotated[int | None, typer.Option(help="Wins over the project file.")] = None,
     wait: WaitOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train a network on the samples; an interrupted training goes on where it was.
 
@@ -122,10 +118,10 @@ def train(
     """
     from pitmap import workflow
 
-    study = load_project(project)
+    study = pitmap.load_study(project)
     with Console() as observer:
-        card = workflow.train_model(study, network, seed, observer, wait=wait)
-    print(f"{workflow.describe_model(card)} Written to {workflow.model_path(study, network, seed)}.")
+        card = workflow.train(study, network, seed, observer, wait=wait)
+    show(card, as_json, f"{card.summary()} Written to {workflow.model_path(study, network, seed)}.")
 
 
 def compare(
@@ -134,6 +130,7 @@ def compare(
         str | None, typer.Option(help="Every n-th run from the k-th on, K/N, to share the plan out.")
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan with its estimated hours, and stop.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare networks with seeds, intervals and verdicts: the paper's tables and figures on your own data.
 
@@ -141,10 +138,10 @@ def compare(
     """
     from pitmap.comparison import compare
 
-    study = load_project(project)
+    study = pitmap.load_study(project)
     with Console() as observer:
-        made = compare(study, part, observer, plan)
-    print(f"Comparison: {made}" if made.suffix == ".html" else f"Runs: {made}")
+        result = compare(study, part, observer, plan)
+    show(result, as_json)
 
 
 def report(
@@ -190,14 +187,8 @@ def report(
         if given := [name for name, value in of_map.items() if value is not None]:
             raise typer.BadParameter(f"{', '.join(given)} belong to --map; a project says such things in its file")
         from pitmap import workflow
-        from pitmap.reporting import write_report
 
-        study = load_project(project)
-        written = write_report(study, workflow.model_path(study, network))
-        if as_json:
-            print_json({"path": str(written)})
-        else:
-            print(f"Report: {written}")
+        show(workflow.report(pitmap.load_study(project), network), as_json)
         return
     if network is not None:
         raise typer.BadParameter("--network belongs to PROJECT; the model of a map is given with --model")
@@ -220,7 +211,11 @@ def report(
 
 
 def run(
-    project: ProjectArgument, network: NetworkOption = None, replace: ReplaceOption = False, wait: WaitOption = False
+    project: ProjectArgument,
+    network: NetworkOption = None,
+    replace: ReplaceOption = False,
+    wait: WaitOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Sample, train, map, assess and report; what is up to date is skipped, what was interrupted goes on.
 
@@ -228,7 +223,7 @@ def run(
     """
     from pitmap import workflow
 
-    study = load_project(project)
+    study = pitmap.load_study(project)
     with Console() as observer:
-        page = workflow.run(study, network, observer, replace=replace, wait=wait)
-    print(f"Report: {page}")
+        result = workflow.run(study, network, observer, replace=replace, wait=wait)
+    show(result, as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,37 @@ SCENES_DRAWN = 6
 """Scenes of which the maps are drawn; of more, some evenly spaced in their order."""
 
 
+@dataclass(frozen=True)
+class ComparisonRun:
+    """A comparison as far as it is done.
+
+    Attributes:
+        folder: Of the runs.
+        page: The page ``comparison.html``; None while runs are missing.
+        runs: Number of runs of the plan.
+        done: How many of them are done.
+    """
+
+    folder: Path
+    page: Path | None
+    runs: int
+    done: int
+
+    def summary(self) -> str:
+        """One line for the screen."""
+        return f"Comparison: {self.page}" if self.page else f"Runs: {self.folder}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "folder": str(self.folder), "page": self.page and str(self.page)}
+
+
 def compare(
     project: Study,
     part: str | None = None,
     observer: Observer = SILENT,
     plan_only: bool = False,
-) -> Path:
+) -> ComparisonRun:
     """Compare networks on a study: do the runs that are not done, then write tables, figures and a page.
 
     Runs that are done are skipped, one that was interrupted goes on. With a part of the plan the page is written as
@@ -45,7 +70,7 @@ def compare(
         plan_only: Show the plan and stop.
 
     Returns:
-        The page ``comparison.html``; the folder of the runs while some are missing, or with ``plan_only``.
+        What was done, and the page once all runs are there.
 
     Raises:
         ProjectError: The plan names what does not exist, or runs were made with different recipes.
@@ -63,7 +88,7 @@ def compare(
         seconds = {r: run_seconds(plan, r, samples, trials[r.entry.label], costs[r.entry.label].halo) for r in runs}
         observer.say(describe_plan(plan, seconds, done, part, trials))
     if plan_only:
-        return plan.folder
+        return ComparisonRun(plan.folder, None, len(plan.runs), len(done))
     for number, run in enumerate(runs, start=1):
         if run in done:
             continue
@@ -75,8 +100,8 @@ def compare(
         observer.say(
             f"{len(missing)} of {len(plan.runs)} runs are still to be done by other parts, {missing[0].name} first."
         )
-        return plan.folder
-    return write_comparison(plan, trials, costs)
+        return ComparisonRun(plan.folder, None, len(plan.runs), len(done))
+    return ComparisonRun(plan.folder, write_comparison(plan, trials, costs), len(plan.runs), len(done))
 
 
 def write_comparison(plan: Plan, trials: dict[str, Trial], costs: dict[str, Cost]) -> Path:

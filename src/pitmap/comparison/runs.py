@@ -162,11 +162,11 @@ def execute(
     study, training = plan.study(run), samples.training(run.split, run.seed)
     with exclusive(study.results.folder, observer=observer):
         study.results.run.unlink(missing_ok=True)
-        card = workflow.train_model(study, observer=observer, samples=training, steps=samples.steps(run))
-        observer.say(workflow.describe_model(card))
+        card = workflow.train(study, observer=observer, samples=training, steps=samples.steps(run))
+        observer.say(card.summary())
         model = workflow.model_path(study)
         map_scenes(study, model, observer)
-        workflow.assess_project(study, model, with_ground=True)
+        workflow.assess_study(study, model, observer, with_ground=True)
         write_json(study.results.run, {"key": key, **_facts(run, training, card, model)})
 
 

@@ -105,13 +105,13 @@ def measure(polygons: NDArray[np.object_], crs: CRS, longest_edge: float) -> Mea
 
 
 def extract_mines(
-    map_path: Path,
-    out_gpkg: Path,
+    map_path: str | Path,
+    out_gpkg: str | Path,
     *,
     classes: Sequence[str] | None = None,
     minimum_mapping_unit_m2: float = 0.0,
     minimum_mapping_unit_pixels: int = 0,
-    confidence: Path | None = None,
+    confidence: str | Path | None = None,
     legend: Legend | None = None,
     attributes: Mapping[str, str] | None = None,
 ) -> Mines:

@@ -75,8 +75,8 @@ class MapOptions:
     offset: float | Sequence[float] | None = None
     nodata: float | None = None
     pixel_size_m: float | None = None
-    masks: Sequence[Path] = ()
-    extent: Path | None = None
+    masks: Sequence[str | Path] = ()
+    extent: str | Path | None = None
     tile: int | None = None
     halo: Literal["exact"] | int = "exact"
     test_time_augmentation: bool = False
@@ -84,8 +84,8 @@ class MapOptions:
     device: str = "auto"
     engine: str = "torch"
     batch: int | None = None
-    confidence: Path | None = None
-    probabilities: Path | None = None
+    confidence: str | Path | None = None
+    probabilities: str | Path | None = None
     compare_numbers: bool = True
     project: str = ""
     trusted: Sequence[str] = ()
@@ -177,9 +177,9 @@ class MapReport:
 
 
 def map_image(
-    model_path: Path,
-    image_path: Path,
-    out: Path,
+    model_path: str | Path,
+    image_path: str | Path,
+    out: str | Path,
     options: MapOptions | None = None,
     observer: Observer = SILENT,
     *,

@@ -65,7 +65,7 @@ class ReviewOptions:
     below: float = 0.7
     minimum_m2: float = 1000.0
     most: int = 500
-    split: Path | None = None
+    split: str | Path | None = None
     legend: Legend | None = None
 
     def __post_init__(self) -> None:
@@ -117,9 +117,9 @@ class Review:
 
 
 def review(
-    map_path: Path,
-    confidence: Path,
-    out_gpkg: Path,
+    map_path: str | Path,
+    confidence: str | Path,
+    out_gpkg: str | Path,
     options: ReviewOptions | None = None,
     observer: Observer = SILENT,
 ) -> Review:
@@ -162,7 +162,7 @@ def review(
             ["confidence"],
         )
     check_confidence(confidence, info)
-    if options.split is not None and not describe(options.split).grid.same_as(info.grid):
+    if options.split is not None and not describe(Path(options.split)).grid.same_as(info.grid):
         raise ImageError(f"The split {options.split} has another grid than the map {map_path}.")
     scale = describe(confidence).scales[0]
     with tempfile.TemporaryDirectory(prefix="pitmap-review-") as folder:
@@ -268,7 +268,7 @@ def _table(
     number = len(order)
     held_back = {}
     if options.split is not None:
-        ground = code_counts(polygons, options.split, grid)[order]
+        ground = code_counts(polygons, Path(options.split), grid)[order]
         held_back["held_back"] = ground[:, [Split.VALIDATION, Split.TEST]].sum(axis=1) / pixels[order]
     return gpd.GeoDataFrame(
         {

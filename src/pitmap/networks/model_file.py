@@ -146,6 +146,18 @@ class ModelCard(BaseModel):
             raise ValueError("a standard deviation is negative")
         return self
 
+    def summary(self) -> str:
+        """One line: network, and the epoch that was kept."""
+        start = f"{self.network} (width {self.options.get('width')}, seed {self.seed})"
+        if self.training is None:
+            return f"{start}."
+        t = self.training
+        return f"{start}: epoch {t.best_epoch} of {t.epochs} kept, validation mIoU {t.validation_miou:.3f}."
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return self.model_dump(mode="json")
+
     def build_network(self) -> nn.Module:
         """The network that the card describes, with fresh weights.
 
@@ -193,7 +205,7 @@ def save_model(path: Path, network: nn.Module, card: ModelCard) -> ModelCard:
 
 
 def load_model(
-    path: Path, device: str | torch.device = "cpu", *, trusted: Collection[str] = ()
+    path: str | Path, device: str | torch.device = "cpu", *, trusted: Collection[str] = ()
 ) -> tuple[nn.Module, ModelCard]:
     """Read a model file.
 

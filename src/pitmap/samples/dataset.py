@@ -154,6 +154,18 @@ class SampleSet:
             found += [array.path for array in arrays]
         return found
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the audit found that the user should look at."""
+        audit = self.record.audit
+        few = tuple(f"Few labelled pixels of {missing}." for missing in audit.classes_below_minimum)
+        return ((audit.remark,) if audit.leaks else ()) + few
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``samples.json`` says but for the list of patches, of which it gives the number."""
+        plain = {name: value for name, value in self.content.items() if name != "patches"}
+        return {"folder": str(self.folder), "patches": len(self.patches), **plain}
+
     @cached_property
     def pixels(self) -> list[NDArray[Any]]:
         """The scenes' bands, ``(band, height, width)`` each."""

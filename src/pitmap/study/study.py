@@ -104,13 +104,18 @@ class Study(Section):
             return str(path)
 
 
-def load_study(path: Path) -> Study:
+def load_study(path: str | Path) -> Study:
     """Read and validate a project file and the headers of the files it names.
+
+    Args:
+        path: The file, or the folder with its ``pitmap.toml``.
 
     Raises:
         ProjectError: Any problem; all of them are listed in one error.
     """
     path = Path(path)
+    if path.is_dir():
+        path = path / "pitmap.toml"
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:

@@ -98,7 +98,7 @@ def test_estimates_are_those_of_the_counts(sample, truth, tmp_path):
     assert content["unit"] == "ha"
     assert content["sources"]["unmapped_area"] == pytest.approx(200 * 0.01 / 0.9996**2, rel=1e-4)
     assert "600 of 600 points used" in result.summary()
-    assert result.warnings == []
+    assert result.warnings == ()
 
 
 def test_points_saved_in_another_crs(sample):

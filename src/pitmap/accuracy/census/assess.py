@@ -64,7 +64,7 @@ class AssessOptions:
     field: str | None = None
     all_touched: bool = False
     encoding: str | None = None
-    extent: Path | None = None
+    extent: str | Path | None = None
     ground: str | None = None
 
     @property
@@ -255,8 +255,8 @@ def assess_arrays(
 
 
 def assess(
-    map_path: Path,
-    reference_path: Path,
+    map_path: str | Path,
+    reference_path: str | Path,
     options: AssessOptions | None = None,
     region: NDArray[np.bool_] | None = None,
     observer: Observer = SILENT,
@@ -275,7 +275,7 @@ def assess(
         ImageError: A raster cannot be read.
         LabelError: The two cannot be laid together, values have no class, or no pixel has both.
     """
-    options = options or AssessOptions()
+    options, map_path = options or AssessOptions(), Path(map_path)
     info = describe(map_path)
     grid = info.grid
     legend = options.legend or read_legend(map_path) or DEFAULT_LEGEND

@@ -104,7 +104,7 @@ class AuditOptions:
     dissolve: bool = False
     overlap: float = 0.5
     part: float = 0.1
-    extent: Path | None = None
+    extent: str | Path | None = None
     minimum_m2: float = 0.0
     boundary_m: float = 8.0
     step_m: float = 2.0
@@ -281,7 +281,7 @@ REFERENCE_COLOURS = {
 MAPPED_COLOURS = {"true": "43,131,186", "false": "123,50,148"}
 
 
-def audit(mines_path: Path, reference_path: Path, options: AuditOptions | None = None) -> Audit:
+def audit(mines_path: str | Path, reference_path: str | Path, options: AuditOptions | None = None) -> Audit:
     """Compare mapped mines with reference mines.
 
     Multipolygons are taken apart: a mine is one connected polygon. The reference is brought to the CRS of the map.

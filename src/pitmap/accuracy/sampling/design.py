@@ -79,8 +79,8 @@ class DesignOptions:
     buffer_class: str | None = None
     buffer_m: float = 0.0
     spacing_m: float = 0.0
-    extent: Path | None = None
-    image: Path | None = None
+    extent: str | Path | None = None
+    image: str | Path | None = None
     bands: Sequence[int | str] | None = None
     chip_pixels: int = 64
     legend: Legend | None = None
@@ -209,7 +209,9 @@ def draw(map_path: Path, options: DesignOptions, observer: Observer = SILENT) ->
     )  # fmt: skip
 
 
-def design(map_path: Path, out_gpkg: Path, options: DesignOptions, observer: Observer = SILENT) -> Design:
+def design(
+    map_path: str | Path, out_gpkg: str | Path, options: DesignOptions | None = None, observer: Observer = SILENT
+) -> Design:
     """Draw a sample and write it as a GeoPackage for labelling in QGIS.
 
     Layer ``points``: ``point_id``, ``stratum`` and ``map_code`` (hidden in the form), ``row``, ``col`` (hidden),
@@ -224,7 +226,7 @@ def design(map_path: Path, out_gpkg: Path, options: DesignOptions, observer: Obs
     import geopandas as gpd
     import pandas as pd
 
-    out_gpkg = Path(out_gpkg)
+    map_path, out_gpkg, options = Path(map_path), Path(out_gpkg), options or DesignOptions()
     refuse_to_replace(out_gpkg, "the sample", ".gpkg")
     drawn = draw(map_path, options, observer)
     grid = describe(map_path).grid

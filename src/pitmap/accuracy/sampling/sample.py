@@ -68,8 +68,11 @@ class SampleEstimate:
     sources: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def warnings(self) -> list[str]:
-        """What a reader must know, beyond the warnings of the estimates."""
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader must know: of the estimates, and of the points."""
+        return (*self.estimates.warnings, *self._of_points())
+
+    def _of_points(self) -> list[str]:
         lost = self.drawn - self.used
         texts = [f"{len(ids)} points {reason}." for reason, ids in self.left_out.items() if ids]
         if lost > 0.05 * self.drawn:
@@ -96,7 +99,7 @@ class SampleEstimate:
                 if self.without_doubtful is None
                 else asdict(self.without_doubtful),
             },
-            "sample_warnings": self.warnings,
+            "sample_warnings": self._of_points(),
             **self.estimates.to_json(),
         }
 
@@ -110,8 +113,8 @@ class SampleEstimate:
 
 
 def estimate(
-    points_path: Path,
-    map_path: Path,
+    points_path: str | Path,
+    map_path: str | Path,
     options: EstimateOptions | None = None,
     observer: Observer = SILENT,
 ) -> SampleEstimate:
@@ -130,7 +133,7 @@ def estimate(
         ImageError: The map cannot be read.
         LabelError: The file is no sample of this map, was drawn by another design, or cannot be used.
     """
-    options = options or EstimateOptions()
+    options, points_path, map_path = options or EstimateOptions(), Path(points_path), Path(map_path)
     points, strata, about = _read_sample(Path(points_path))
     grid = describe(map_path).grid
     legend = Legend.from_json(about["legend"])
@@ -192,7 +195,10 @@ def estimate(
         "unmapped_area": about["unmapped_area"],
         "note": about["note"],
     }
-    return SampleEstimate(result, drawn, len(points), left_out, doubtful_ids, without, sources)
+    estimate = SampleEstimate(result, drawn, len(points), left_out, doubtful_ids, without, sources)
+    for warning in estimate.warnings:
+        observer.warn(warning)
+    return estimate
 
 
 def _check_thresholds(thresholds: Mapping[str, float], legend: Legend) -> None:
