@@ -163,7 +163,7 @@ class SampleSet:
 
     def to_json(self) -> dict[str, Any]:
         """What ``samples.json`` says but for the list of patches, of which it gives the number."""
-        plain = {name: value for name, value in self.content.items() if name != "patches"}
+        plain = {name: value for name, value in self.record.to_json().items() if name != "patches"}
         return {"folder": str(self.folder), "patches": len(self.patches), **plain}
 
     @cached_property
