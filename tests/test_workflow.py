@@ -217,7 +217,7 @@ def test_images_without_labels_are_mapped_and_compared_with_the_training_ground(
     heard = Heard()
     study = load_study(path)
     assert [s.name for s in study.scenes] == ["may", "new-alike", "new-lost"]
-    page = workflow.run(study, observer=heard)
+    result = workflow.run(study, observer=heard)
     for name in ("may", "new-alike", "new-lost"):
         assert (read_codes(study.results.map(name).map) > 0).all()
     assert len(heard.warned) == 1
@@ -225,7 +225,7 @@ def test_images_without_labels_are_mapped_and_compared_with_the_training_ground(
     content = json.loads(study.results.accuracy.read_text())
     assert content["labelled_area"]["figures"]["total"] == codes.size
     assert content["scenes"]["new-alike"] == {"test": None, "labelled_area": None}
-    assert "new-lost" in page.read_text()
+    assert "new-lost" in result.report.read_text()
     path.write_text(path.read_text().replace('labels = "may-labels.tif"\n', ""))
     with pytest.raises(ProjectError, match=r"No site of .* has labels"):
         workflow.sample(load_study(path))
