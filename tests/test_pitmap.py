@@ -58,7 +58,7 @@ def test_results_are_frozen_and_give_plain_values():
         getattr(pitmap, name)
         for name in (
             "PrepareReport", "StudyRun", "StudyAccuracy", "Report", "ComparisonRun", "MapReport", "Mines", "Review",
-            "Assessment", "Design", "SampleEstimate", "Audit",
+            "Assessment", "Design", "SampleEstimate", "Audit", "MapPage",
         )
     ]  # fmt: skip
     for result in results:

@@ -51,6 +51,9 @@ _MODULES = {
     "review": "pitmap.mapping.review",
     "ReviewOptions": "pitmap.mapping.review",
     "Review": "pitmap.mapping.review",
+    "report_map": "pitmap.reporting.map_page",
+    "MapReportOptions": "pitmap.reporting.map_page",
+    "MapPage": "pitmap.reporting.map_page",
     # Accuracy
     "assess": "pitmap.accuracy.census.assess",
     "AssessOptions": "pitmap.accuracy.census.assess",
@@ -108,6 +111,9 @@ if TYPE_CHECKING:
     from pitmap.networks.model_file import ModelCard as ModelCard
     from pitmap.networks.model_file import load_model as load_model
     from pitmap.observer import Observer as Observer
+    from pitmap.reporting.map_page import MapPage as MapPage
+    from pitmap.reporting.map_page import MapReportOptions as MapReportOptions
+    from pitmap.reporting.map_page import report_map as report_map
     from pitmap.samples.dataset import SampleSet as SampleSet
     from pitmap.study.study import Study as Study
     from pitmap.study.study import load_study as load_study
