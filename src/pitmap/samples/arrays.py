@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,8 @@ from pitmap.grid import Window
 class DiskArray:
     """An uncompressed ``.npy`` file whose last two axes are rows and columns.
 
-    The file is mapped for one window at a time: what lies mapped counts as memory of the process.
+    Windows are read and written row by row and not through a mapping, where the system would map the columns beside
+    the window as well: memory would grow with the width of the array.
 
     Attributes:
         path: The file.
@@ -36,21 +36,40 @@ class DiskArray:
         return array
 
     def read(self, window: Window) -> NDArray[Any]:
-        """A copy of a window, ``(..., height, width)``."""
-        with self._opened(mmap.ACCESS_READ) as array:
-            return np.array(array[..., window.slices[0], window.slices[1]])
+        """A copy of a window, ``(..., height, width)``.
+
+        Raises:
+            OSError: The file cannot be read, or is shorter than its header says.
+        """
+        shape, dtype, _ = self._header
+        values = np.empty((*shape[:-2], window.height, window.width), dtype)
+        with self.path.open("rb", buffering=0) as file:
+            for line, place in self._lines(values, window):
+                file.seek(place)
+                if file.readinto(line) != line.nbytes:
+                    raise OSError(f"{self.path} ends early")
+        return values
 
     def write(self, window: Window, values: NDArray[Any]) -> None:
-        """Replace a window."""
-        with self._opened(mmap.ACCESS_WRITE) as array:
-            array[..., window.slices[0], window.slices[1]] = values
+        """Replace a window.
 
-    @contextmanager
-    def _opened(self, access: int) -> Iterator[NDArray[Any]]:
+        Raises:
+            OSError: The file cannot be written.
+        """
+        _, dtype, _ = self._header
+        with self.path.open("r+b", buffering=0) as file:
+            for line, place in self._lines(np.ascontiguousarray(values, dtype), window):
+                file.seek(place)
+                file.write(line)
+
+    def _lines(self, values: NDArray[Any], window: Window) -> Iterator[tuple[memoryview, int]]:
+        """The rows of a window as bytes, and where in the file each begins."""
         shape, dtype, start = self._header
-        with self.path.open("rb" if access == mmap.ACCESS_READ else "r+b") as file:
-            memory = mmap.mmap(file.fileno(), 0, access=access)
-            yield np.frombuffer(memory, dtype, offset=start).reshape(shape)
+        height, width = shape[-2:]
+        for plane, rows in enumerate(values.reshape(-1, window.height, window.width)):
+            for number, row in enumerate(rows):
+                pixel = (plane * height + window.row + number) * width + window.col
+                yield row.view(np.uint8).data, start + pixel * dtype.itemsize
 
     @cached_property
     def _header(self) -> tuple[tuple[int, ...], np.dtype[Any], int]:
