@@ -29,6 +29,7 @@ from pitmap.accuracy.mines.audit import Audit, AuditOptions, audit
 from pitmap.accuracy.sampling.design import DesignOptions, design, draw
 from pitmap.accuracy.sampling.estimation import AreaEstimates, Estimate, estimate_counts
 from pitmap.accuracy.sampling.sample import estimate
+from pitmap.accuracy.sampling.sample_file import read_sample
 from pitmap.cli.console import Console
 from pitmap.legend import Legend
 from pitmap.raster.codes import read_codes
@@ -63,8 +64,10 @@ def figures_of(result: AreaEstimates) -> dict[str, Estimate]:
 
 def label(points: Path, reference: NDArray) -> None:
     """Fill in the field `reference` from the mask, as an interpreter would in QGIS."""
+    drawn = read_sample(points).drawn.set_index("point_id")
     layer = gpd.read_file(points, layer="points")
-    layer["reference"] = reference[layer["row"], layer["col"]].astype(np.int32)
+    of = drawn.loc[layer["point_id"]]
+    layer["reference"] = reference[of["row"], of["col"]].astype(np.int32)
     layer.to_file(points, layer="points", driver="GPKG")
 
 
@@ -79,7 +82,7 @@ def repeated(map_file: Path, reference: NDArray, options: DesignOptions, draws: 
         np.add.at(counts, (sample.stratum_of, sample.codes - 1, answers - 1), 1)
         result = estimate_counts(
             counts, [s.area for s in sample.strata], sample.legend, [s.name for s in sample.strata],
-            [s.map_class for s in sample.strata], pixels=[s.pixels for s in sample.strata],
+            [s.map_classes for s in sample.strata], pixels=[s.pixels for s in sample.strata],
         )  # fmt: skip
         for name, figure in figures_of(result).items():
             if figure.lower is not None and figure.upper is not None:
@@ -118,7 +121,7 @@ def statement(folder: Path, seed: int, draws: int, training: str) -> list[str]:
     true = truth(mapped, reference, areas, legend)
 
     options = DesignOptions(
-        standard_error=0.01, floor=30, extent=LANDUSE, image=scene.image, bands=("B04", "B03", "B02")
+        standard_error=0.01, floor=30, extent=LANDUSE, images=(scene.image,), bands=("B04", "B03", "B02")
     )
     points = folder / "points.gpkg"
     drawn = design(map_file, points, options)

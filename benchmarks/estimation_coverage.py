@@ -25,7 +25,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pitmap.accuracy.sampling.estimation import FEW_POINTS, METHODS, Z_95, AreaEstimates, Estimate, estimate_counts
+from pitmap.accuracy.sampling.estimation import FEW_POINTS, METHODS, AreaEstimates, Estimate, estimate_counts
+from pitmap.accuracy.sampling.intervals import Z_95
 from pitmap.legend import LandCoverClass, Legend
 
 

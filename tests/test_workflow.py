@@ -5,6 +5,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 
+from labelled_samples import label
 from observers import Heard
 from pitmap import workflow
 from pitmap.accuracy.sampling.design import DesignOptions, design
@@ -138,9 +139,7 @@ def test_reference_points_are_estimated_from_until_the_map_changes(study):
     heard = Heard()
     workflow.run(load_study(project.path), observer=heard)
     assert any("No estimate from reference points" in s for s in heard.warned)  # nobody has labelled them
-    frame = gpd.read_file(points, layer="points")
-    frame["reference"] = frame["map_code"]
-    frame.to_file(points, layer="points", driver="GPKG")
+    label(points, read_codes(map_file))
     report = workflow.run(load_study(project.path)).report
     estimate = json.loads((project.results.folder / "estimate.json").read_text())
     assert estimate["overall_accuracy"]["value"] == 1

@@ -24,7 +24,17 @@ HIDDEN = Widget("Hidden")
 LONG_TEXT = Widget("TextEdit", '<Option name="IsMultiline" type="bool" value="true"/>')
 PICTURE = Widget(
     "ExternalResource",
-    '<Option name="DocumentViewer" type="int" value="1"/><Option name="RelativeStorage" type="int" value="1"/>',
+    # Paths are relative to the folder of the layer's own file, so that pictures show wherever a project is saved.
+    '<Option name="DocumentViewer" type="int" value="1"/><Option name="RelativeStorage" type="int" value="2"/>'
+    '<Option name="DocumentViewerHeight" type="int" value="256"/>'
+    '<Option name="DocumentViewerWidth" type="int" value="256"/>'
+    '<Option name="FileWidget" type="bool" value="false"/><Option name="StorageMode" type="int" value="0"/>'
+    '<Option name="PropertyCollection" type="Map"><Option name="name" type="QString" value=""/>'
+    '<Option name="properties" type="Map"><Option name="propertyRootPath" type="Map">'
+    '<Option name="active" type="bool" value="true"/><Option name="expression" type="QString" '
+    "value=\"file_path(layer_property(@layer_id, 'path'))\"/>"
+    '<Option name="type" type="int" value="3"/></Option></Option>'
+    '<Option name="type" type="QString" value="collection"/></Option>',
 )
 
 
@@ -90,7 +100,11 @@ def by_rule(rules: Sequence[tuple[str, str]], symbols: Sequence[str]) -> str:
 
 
 def form(
-    columns: Sequence[str], widgets: Mapping[str, Widget], hidden: Iterable[str] = (), locked: Iterable[str] = ()
+    columns: Sequence[str],
+    widgets: Mapping[str, Widget],
+    hidden: Iterable[str] = (),
+    locked: Iterable[str] = (),
+    names: Mapping[str, str] | None = None,
 ) -> str:
     """The form of a layer and its attribute table.
 
@@ -99,6 +113,7 @@ def form(
         widgets: How fields are edited that are not edited as QGIS would by itself.
         hidden: Fields that neither form nor table shows.
         locked: Fields that cannot be edited; hidden ones are locked too.
+        names: What fields are called in form and table that do not go by their own name.
     """
     hidden = list(hidden)
     fields = "".join(
@@ -108,17 +123,32 @@ def form(
     )
     shown = "".join(f'<column type="field" name="{name}" hidden="{int(name in hidden)}"/>' for name in columns)
     editable = "".join(f'<field name="{name}" editable="0"/>' for name in [*locked, *hidden])
+    aliases = "".join(
+        f"<alias field={quoteattr(field)} name={quoteattr(name)}/>" for field, name in (names or {}).items()
+    )
     return (
-        f"<fieldConfiguration>{fields}</fieldConfiguration>"
+        f"<fieldConfiguration>{fields}</fieldConfiguration><aliases>{aliases}</aliases>"
         f"<attributetableconfig><columns>{shown}</columns></attributetableconfig>"
         f"<editable>{editable}</editable><editorlayout>generatedlayout</editorlayout>"
     )
 
 
-def style(renderer: str, form: str = "") -> str:
-    """A QML document, as it is stored in a GeoPackage."""
-    categories = "Symbology|Fields|Forms|AttributeTable" if form else "Symbology"
+def style(renderer: str, form: str = "", display: str = "") -> str:
+    """A QML document, as it is stored in a GeoPackage.
+
+    Args:
+        renderer: How features are drawn.
+        form: How they are edited.
+        display: Field by which QGIS names a feature in lists and map tips; it chooses one itself where none is given.
+    """
+    categories = ["Symbology"]
+    if form:
+        categories += ["Fields", "Forms", "AttributeTable"]
+    named = ""
+    if display:
+        categories.append("MapTips")
+        named = f'<previewExpression>"{display}"</previewExpression><mapTip>[% "{display}" %]</mapTip>'
     return (
         '<!DOCTYPE qgis PUBLIC "http://mrcc.com/qgis.dtd" "SYSTEM">\n'
-        f'<qgis version="3.22" styleCategories="{categories}">{renderer}{form}</qgis>\n'
+        f'<qgis version="3.22" styleCategories="{"|".join(categories)}">{renderer}{form}{named}</qgis>\n'
     )

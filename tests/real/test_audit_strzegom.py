@@ -9,17 +9,15 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
-import pyogrio
 import pytest
 import shapely.geometry
 from sklearn.ensemble import RandomForestClassifier
 
+from labelled_samples import label
 from pitmap.accuracy.census.assess import AssessOptions, assess
 from pitmap.accuracy.mines.audit import AuditOptions, audit
 from pitmap.accuracy.sampling.design import DesignOptions, design
 from pitmap.accuracy.sampling.sample import estimate
-from pitmap.geopackage import write_layers
 from pitmap.legend import LandCoverClass, Legend
 from pitmap.raster.codes import code_polygons, codes_layout, read_codes
 from pitmap.raster.reading import describe, open_raster
@@ -72,14 +70,11 @@ def test_sample_labelled_from_the_mask_agrees_with_the_census(map_path, legend, 
     points = tmp_path / "points.gpkg"
     image = DATA / "images/strzegom_west_20230530.tif"
     options = DesignOptions(
-        points=400, floor=30, seed=7, extent=DATA / "landuse_west.gpkg", image=image, bands=("B08", "B04", "B03")
+        points=400, floor=30, seed=7, extent=DATA / "landuse_west.gpkg", images=(image,), bands=("B08", "B04", "B03")
     )
     drawn = design(map_path, points, options)
-    assert len(list((tmp_path / "points_chips").glob("*.png"))) == len(drawn.rows) == 400
-    layer = gpd.read_file(points, layer="points")
-    layer["reference"] = pd.array(mask[layer["row"], layer["col"]], dtype="Int32")
-    tables = {n: pyogrio.read_dataframe(points, layer=n, read_geometry=False) for n in ("strata", "design")}
-    write_layers(points, {"points": layer, **tables})
+    assert len(list((tmp_path / "points_chips").glob("*.png"))) == 2 * len(drawn.rows) == 800
+    label(points, mask)
 
     result = estimate(points, map_path)
     census = assess(map_path, DATA / "masks/strzegom_west_20230530.tif")

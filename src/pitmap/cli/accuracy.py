@@ -61,30 +61,54 @@ def assess(
 def design(
     map_file: Annotated[Path, typer.Argument(metavar="MAP", help="A raster of class codes.")],
     out: Annotated[Path, typer.Argument(metavar="POINTS", help="The sample, a .gpkg.")],
-    points: Annotated[int | None, typer.Option(help="Number of points; else from --standard-error.")] = None,
+    target: Annotated[
+        str | None, typer.Option("--class", help="Class whose hectares are wanted: fewest points for its area.")
+    ] = None,
+    relative: Annotated[float | None, typer.Option(help="Half-width of its 95 % interval: 0.1 is 10 %.")] = None,
+    hectares: Annotated[float | None, typer.Option(help="The same in hectares instead.")] = None,
+    confidence: Annotated[Path | None, typer.Option(help="Default: MAP with -confidence added to its name.")] = None,
+    probabilities: Annotated[
+        Path | None, typer.Option(help="Default: MAP with -probabilities added, used before the confidence.")
+    ] = None,
+    more: Annotated[Path | None, typer.Option(help="Add to this sample, labels kept; written to POINTS.")] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="The points for Collect Earth Online (.csv) or AcATaMa (.geojson, .gpkg) too.")
+    ] = None,
+    points: Annotated[int | None, typer.Option(help="For all classes: number of points; with --more, added.")] = None,
     standard_error: Annotated[float | None, typer.Option(help="Target of the overall accuracy, such as 0.01.")] = None,
     interval_width: Annotated[float | None, typer.Option(help="Target width of its 95 % interval instead.")] = None,
     expected_users_accuracy: Annotated[float, typer.Option("--expected", help="User's accuracy to expect.")] = 0.85,
     allocation: Annotated[Allocation, typer.Option(help="How points are shared out.")] = "proportional",
-    floor: Annotated[int, typer.Option(help="Least number of points of a class.")] = 50,
+    floor: Annotated[int | None, typer.Option(help="Least points of a stratum; 50, with --class 10.")] = None,
     buffer_class: Annotated[str | None, typer.Option(help="Class with a belt round it as a stratum.")] = None,
     buffer_m: Annotated[float, typer.Option(help="Width of the belt.")] = 0.0,
     spacing_m: Annotated[float, typer.Option(help="Least distance of two points.")] = 0.0,
     extent: Annotated[Path | None, typer.Option(help="Sample only inside this vector layer.")] = None,
-    image: Annotated[Path | None, typer.Option(help="Cut a picture of each point from this image.")] = None,
-    bands: Annotated[Any, typer.Option(parser=band_list, help="Its bands for red, green and blue: 4,3,2.")] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option(help="Cut pictures of each point from this image; again for other dates.")
+    ] = None,
+    bands: Annotated[Any, typer.Option(parser=band_list, help="Bands for red, green and blue: 4,3,2.")] = None,
+    seconds_a_point: Annotated[float, typer.Option("--seconds", help="That labelling a point takes.")] = 15.0,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     project: LegendOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Draw a stratified random sample of a map, to be labelled in QGIS without seeing the map's class.
 
-    Example: pitmap design map.tif points.gpkg --standard-error 0.01 --image scene.tif --bands 4,3,2
+    With --class the sample is the smallest for that class's hectares; points and hours are said before it is drawn.
+
+    Example: pitmap design map.tif points.gpkg --class OPM --relative 0.1 --image scene.tif --bands 4,3,2
     """
-    from pitmap.accuracy.sampling.design import DesignOptions
+    from pitmap.accuracy.sampling.design import DesignOptions, enlarge
     from pitmap.accuracy.sampling.design import design as draw
+    from pitmap.accuracy.sampling.export import export_points
 
     options = DesignOptions(
+        target=target,
+        relative=relative,
+        hectares=hectares,
+        confidence=confidence,
+        probabilities=probabilities,
         points=points,
         standard_error=standard_error,
         interval_width=interval_width,
@@ -95,19 +119,27 @@ def design(
         buffer_m=buffer_m,
         spacing_m=spacing_m,
         extent=extent,
-        image=image,
+        images=tuple(image or ()),
         bands=bands,
         legend=None if project is None else pitmap.load_study(project).legend,
         seed=seed,
+        seconds_a_point=seconds_a_point,
     )
     with Console() as observer:
-        drawn = draw(map_file, out, options, observer)
-    show(drawn, as_json, f"{drawn.summary()} Fill in the field `reference` of {out} in QGIS, then: pitmap estimate")
+        drawn = (
+            draw(map_file, out, options, observer) if more is None else enlarge(map_file, more, out, options, observer)
+        )
+    if export is not None:
+        export_points(out, export)
+    also = "" if export is None else f" (written to {export} too)"
+    show(
+        drawn, as_json, f"{drawn.summary()} Fill in the field `reference` of {out} in QGIS{also}, then: pitmap estimate"
+    )
 
 
 def estimate(
-    points: Annotated[Path, typer.Argument(metavar="POINTS", help="The labelled sample of `pitmap design`.")],
-    map_file: Annotated[Path, typer.Argument(metavar="MAP", help="The map that it was drawn from.")],
+    points: Annotated[Path, typer.Argument(metavar="POINTS", help="The labelled sample, or points of another tool.")],
+    map_file: Annotated[Path, typer.Argument(metavar="MAP", help="The map that they were drawn from.")],
     out: Annotated[Path | None, typer.Option(help="Write the estimates here (JSON).")] = None,
     use_doubtful: Annotated[
         bool, typer.Option("--doubtful/--no-doubtful", help="Whether doubtful points count.")
@@ -125,18 +157,48 @@ def estimate(
             help="Say how likely the class's area exceeds this: OPM=60. May be given more than once.",
         ),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Labels made elsewhere, by point number: .csv or a layer."),
+    ] = None,
+    field: Annotated[str | None, typer.Option(help="Field with the labels; default: reference.")] = None,
+    values: Annotated[Any, typer.Option(parser=key_pairs, help="Label=class key: quarry=OPM,lake=WAT.")] = None,
+    second: Annotated[Path | None, typer.Option(help="The same sample, labelled by a second interpreter.")] = None,
+    by_map: Annotated[
+        bool, typer.Option("--stratified-by-map", help="Points of another tool: strata were the classes of MAP.")
+    ] = False,
+    strata: Annotated[Path | None, typer.Option(help="Points of another tool: strata were this raster's.")] = None,
+    simple: Annotated[
+        bool, typer.Option("--simple-random", help="Points of another tool: drawn at random from all of MAP.")
+    ] = False,
+    stratum_field: Annotated[str | None, typer.Option(help="Field in which such points say their stratum.")] = None,
+    project: LegendOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Estimate accuracy and hectares per class from a labelled sample, with 95 % intervals (Olofsson et al. 2014).
 
+    Points that were drawn elsewhere are taken where it is said how: --stratified-by-map, --strata or --simple-random.
+
     Example: pitmap estimate points.gpkg map.tif --threshold OPM=60 --out estimate.json
     """
-    from pitmap.accuracy.sampling.sample import EstimateOptions
+    from pitmap.accuracy.sampling.agreement import Agreement, compare_interpreters
+    from pitmap.accuracy.sampling.sample import EstimateOptions, SampleEstimate
     from pitmap.accuracy.sampling.sample import estimate as estimate_sample
+    from pitmap.accuracy.sampling.stated import StatedDesign, estimate_stated
 
-    options = EstimateOptions(use_doubtful, method=method, thresholds=hectares(threshold or ()))
+    if by_map + simple + (strata is not None) + (second is not None) > 1:
+        raise typer.BadParameter("one of --stratified-by-map, --strata, --simple-random and --second")
+    legend = None if project is None else pitmap.load_study(project).legend
+    options = EstimateOptions(use_doubtful, values, method, hectares(threshold or ()), labels, field, legend)
+    result: SampleEstimate | Agreement
     with Console() as observer:
-        result = estimate_sample(points, map_file, options, observer)
+        if second is not None:
+            result = compare_interpreters(points, second, map_file, options, observer)
+        elif by_map or simple or strata is not None:
+            stated = StatedDesign("map" if by_map else "simple" if simple else "raster", strata, stratum_field)
+            result = estimate_stated(points, map_file, stated, options, observer)
+        else:
+            result = estimate_sample(points, map_file, options, observer)
     if out is not None:
         result.write(out)
     show(result, as_json, result.summary() + _written(out))

@@ -56,7 +56,7 @@ def work_on(map_file: Path, files: Iterable[Path]) -> list[Work]:
         map_file: The map, as it is.
         files: GeoPackages of any kind.
     """
-    from pitmap.accuracy.sampling.design import map_checksum
+    from pitmap.accuracy.sampling.strata import map_checksum
 
     checksum = None
     found = []

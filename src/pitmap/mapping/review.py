@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_opening
 
 from pitmap import __version__, qgis, review_queue
-from pitmap.accuracy.sampling.design import map_checksum
+from pitmap.accuracy.sampling.strata import map_checksum
 from pitmap.errors import ImageError, ProjectError
 from pitmap.files import refuse_to_replace
 from pitmap.geopackage import write_layers

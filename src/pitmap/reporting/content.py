@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitmap.accuracy.census.confusion import iou_as_one
-from pitmap.accuracy.sampling.design import map_checksum
+from pitmap.accuracy.sampling.strata import map_checksum
 from pitmap.errors import ProjectError
 from pitmap.grid import Grid
 from pitmap.legend import Legend

@@ -15,8 +15,10 @@ from pyproj import CRS
 from scipy import stats
 from shapely.geometry import box
 
-from pitmap.accuracy.sampling import design as module
-from pitmap.accuracy.sampling.design import DesignOptions, design, draw, map_checksum, pixel_steps_m
+from pitmap.accuracy.sampling import strata as module
+from pitmap.accuracy.sampling.design import DesignOptions, design, draw
+from pitmap.accuracy.sampling.sample_file import read_sample
+from pitmap.accuracy.sampling.strata import map_checksum, pixel_steps_m
 from pitmap.errors import LabelError
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
@@ -53,7 +55,7 @@ def test_strata_areas_allocation_and_membership(tmp_path, codes):
     assert drawn.unit == "ha"
     assert drawn.unmapped_area == pytest.approx(5 * 150 * 0.01 / 0.9996**2, rel=1e-4)
     np.testing.assert_array_equal(codes[drawn.rows, drawn.cols], drawn.codes)
-    assert [drawn.strata[h].map_class for h in drawn.stratum_of] == drawn.codes.tolist()
+    assert [drawn.strata[h].map_classes for h in drawn.stratum_of] == [(c,) for c in drawn.codes]
     assert len(set(zip(drawn.rows.tolist(), drawn.cols.tolist(), strict=True))) == 200
     assert "200 points drawn" in drawn.summary()
 
@@ -107,7 +109,7 @@ def test_belt_round_the_mines(tmp_path, codes, monkeypatch):
     drawn = draw(path, options)
     assert [s.name for s in drawn.strata] == ["OPM", "WAT", "VEG", "near OPM"]
     belt = drawn.strata[3]
-    assert belt.map_class == 0
+    assert belt.map_classes == (6,)
     rows, cols = np.indices(codes.shape)
     dr = np.maximum(np.maximum(20 - rows, rows - 59), 0) * 10
     dc = np.maximum(np.maximum(20 - cols, cols - 79), 0) * 10
@@ -119,7 +121,7 @@ def test_belt_round_the_mines(tmp_path, codes, monkeypatch):
     np.testing.assert_array_equal(draw(path, options).rows, drawn.rows)
     with pytest.raises(LabelError, match="belt of 0 m"):
         draw(path, DesignOptions(buffer_class="OPM"))
-    with pytest.raises(LabelError, match="'PIT' cannot be made"):
+    with pytest.raises(LabelError, match="no class 'PIT'"):
         draw(path, DesignOptions(buffer_class="PIT", buffer_m=10))
 
 
@@ -189,7 +191,7 @@ def test_files_for_the_interpreter(tmp_path, codes):
     generator = np.random.default_rng(1)
     write_cog(image, generator.integers(100, 3000, (4, *GRID.shape), dtype=np.uint16), GRID, Layout(4, "uint16"))
     out = tmp_path / "points.gpkg"
-    options = DesignOptions(points=60, floor=10, seed=3, image=image, bands=(4, 3, 2), chip_pixels=32)
+    options = DesignOptions(points=60, floor=10, seed=3, images=(image,), bands=(4, 3, 2), chip_pixels=32)
     design(write_map(tmp_path, codes), out, options)
     points = gpd.read_file(out, layer="points")
     assert len(points) == 60
@@ -197,7 +199,9 @@ def test_files_for_the_interpreter(tmp_path, codes):
     assert points["reference"].isna().all()
     assert not points["doubtful"].any()
     rows, cols = GRID.pixel_indices(points.geometry.x.to_numpy(), points.geometry.y.to_numpy())
-    np.testing.assert_array_equal(codes[rows, cols], points["map_code"])
+    drawn = read_sample(out).drawn
+    np.testing.assert_array_equal(codes[rows, cols], drawn["map_code"])
+    np.testing.assert_array_equal((rows, cols), (drawn["row"], drawn["col"]))
     # Points lie in the centres of pixels.
     np.testing.assert_allclose((points.geometry.x - 500_000) % 10, 5)
     strata = pyogrio.read_dataframe(out, layer="strata", read_geometry=False)
@@ -205,8 +209,8 @@ def test_files_for_the_interpreter(tmp_path, codes):
     about = pyogrio.read_dataframe(out, layer="design", read_geometry=False).set_index("key")["value"]
     assert json.loads(about["map_sha256"]) == map_checksum(tmp_path / "map.tif")
     assert json.loads(about["seed"]) == 3
-    assert json.loads(about["options"])["image"].endswith("image.tif")
-    for name in points["chip"]:
+    assert json.loads(about["options"])["images"][0].endswith("image.tif")
+    for name in (*points["chip_1"], *points["chip_1_wide"]):
         assert matplotlib.image.imread(tmp_path / name).shape[:2] == (128, 128)
 
 
@@ -221,9 +225,10 @@ def test_the_style_blinds_the_interpreter(tmp_path, codes):
     assert (table, geometry, default) == ("points", "geom", 1)
     style = ElementTree.fromstring(qml.split("\n", 1)[1])
     widgets = {f.get("name"): f.find("editWidget") for f in style.findall("fieldConfiguration/field")}
-    assert {n for n, w in widgets.items() if w.get("type") == "Hidden"} == {"stratum", "map_code", "row", "col"}
     assert widgets["reference"].get("type") == "ValueMap"
     choices = [o for o in widgets["reference"].iter("Option") if o.get("value")]
     assert {o.get("name"): o.get("value") for o in choices} == {c.name: str(c.code) for c in DEFAULT_LEGEND}
-    hidden = {c.get("name") for c in style.findall("attributetableconfig/columns/column") if c.get("hidden") == "1"}
-    assert hidden == {"stratum", "map_code", "row", "col"}
+    columns = {c.get("name") for c in style.findall("attributetableconfig/columns/column")}
+    assert columns == {"point_id", "reference", "doubtful", "comment"}
+    assert style.find("previewExpression").text == '"point_id"'
+    assert style.find("mapTip").text == '[% "point_id" %]'

@@ -4,12 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.stats import beta
 
 from pitmap.accuracy.sampling import estimation
-from pitmap.accuracy.sampling.estimation import allocate, estimate_confusion, estimate_counts, sample_size
+from pitmap.accuracy.sampling.estimation import estimate_confusion, estimate_counts
 from pitmap.errors import LabelError
 from pitmap.legend import LandCoverClass, Legend
 
@@ -333,66 +331,6 @@ def test_no_point_at_all():
         estimate_counts(np.zeros((2, 3, 3)), [1, 9], legend_of(2))
     with pytest.raises(ValueError, match="not negative"):
         estimate_confusion([[1, -1], [2, 3]], [1, 9], legend_of(2))
-
-
-def test_sample_size_of_olofsson():
-    w, u = [0.02, 0.015, 0.32, 0.645], [0.7, 0.6, 0.9, 0.95]
-    assert sample_size(w, u, standard_error=0.01) == 641
-    assert sample_size(w, u, interval_width=2 * 1.96 * 0.01) == 641
-    with pytest.raises(LabelError, match="one target"):
-        sample_size(w, u)
-    with pytest.raises(LabelError, match="between 0 and"):
-        sample_size(w, u, standard_error=0)
-
-
-def test_allocations():
-    w = [0.02, 0.015, 0.32, 0.645]
-    assert allocate(640, w, "equal").tolist() == [160] * 4
-    assert allocate(1000, w, "proportional").tolist() == [20, 15, 320, 645]
-    # Rare classes get 75 each, the rest is proportional (Olofsson et al. 2014, Table 8 has 75, 75, 165, 325).
-    assert allocate(640, w, "proportional", floor=75).tolist() == [75, 75, 162, 328]
-    u = np.array([0.7, 0.6, 0.9, 0.95])
-    neyman = allocate(641, w, "neyman", expected_users_accuracy=u)
-    spread = np.array(w) * np.sqrt(u * (1 - u))
-    np.testing.assert_allclose(neyman, 641 * spread / spread.sum(), atol=1)
-    assert allocate(10, [0.5, 0.5], "neyman", expected_users_accuracy=[1, 1]).tolist() == [5, 5]
-    assert allocate(100, [0.5, 0.5], "equal", capacity=[7, 1000]).tolist() == [7, 93]
-    with pytest.raises(LabelError, match="cannot give each of 4 strata 75"):
-        allocate(200, w, floor=75)
-    with pytest.raises(LabelError, match="expected user's accuracy"):
-        allocate(200, w, "neyman")
-    with pytest.raises(LabelError, match="no allocation 'optimal'"):
-        allocate(200, w, "optimal")
-
-
-@given(
-    st.lists(st.floats(0.001, 1), min_size=1, max_size=8), st.integers(1, 500), st.integers(0, 60),
-    st.lists(st.integers(1, 300), min_size=8, max_size=8), st.sampled_from(["equal", "proportional"]),
-)  # fmt: skip
-def test_allocation_is_complete_and_within_bounds(weights, points, floor, capacity, method):
-    w = np.array(weights) / sum(weights)
-    limit = np.array(capacity[: len(w)])
-    if np.minimum(floor, np.minimum(limit, points)).sum() > points:
-        return
-    n = allocate(points, w, method, floor, capacity=limit)
-    assert n.sum() == min(points, limit.sum())
-    assert (n <= limit).all()
-    assert (n >= np.minimum(np.minimum(floor, limit), points)).all()
-
-
-def test_neyman_has_the_least_variance():
-    legend = legend_of(2)
-    areas, accuracy = np.array([20.0, 80.0]), np.array([0.6, 0.97])
-
-    def error(n):
-        counts = np.array([[n[0] * 0.6, n[0] * 0.4], [n[1] * 0.03, n[1] * 0.97]])
-        return estimate_confusion(counts, areas, legend).overall_accuracy.standard_error
-
-    w = areas / areas.sum()
-    best = error(allocate(400, w, "neyman", expected_users_accuracy=accuracy))
-    assert best < error(allocate(400, w, "equal"))
-    assert best < error(allocate(400, w, "proportional"))
-    assert best == pytest.approx((w * np.sqrt(accuracy * (1 - accuracy))).sum() / np.sqrt(400), rel=0.01)
 
 
 def test_the_rule_is_stated_in_the_file():

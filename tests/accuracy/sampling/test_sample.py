@@ -2,7 +2,6 @@
 
 import json
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyogrio
@@ -11,11 +10,11 @@ from affine import Affine
 from pyproj import CRS
 from shapely.geometry import Point
 
+from labelled_samples import change, drawn, label
 from pitmap.accuracy.sampling.design import DesignOptions, design
 from pitmap.accuracy.sampling.estimation import estimate_counts
 from pitmap.accuracy.sampling.sample import EstimateOptions, estimate
 from pitmap.errors import LabelError
-from pitmap.geopackage import write_layers
 from pitmap.grid import Grid
 from pitmap.legend import LandCoverClass, Legend
 from pitmap.raster.codes import codes_layout
@@ -45,25 +44,8 @@ def sample(tmp_path, truth):
     write_cog(map_path, codes, GRID, codes_layout(LEGEND))
     design(map_path, points, DesignOptions(points=600, floor=100, seed=2))
 
-    def label(layer):
-        rows, cols = layer["row"].to_numpy(), layer["col"].to_numpy()
-        layer["reference"] = pd.array(truth[rows, cols], dtype="Int32")
-        return layer
-
-    change(points, label)
+    label(points, truth)
     return points, map_path
-
-
-def change(path, edit, crs=None, **tables):
-    """Rewrite the points as an interpreter might."""
-    layers = {
-        "points": edit(gpd.read_file(path, layer="points")),
-        "strata": pyogrio.read_dataframe(path, layer="strata", read_geometry=False),
-        "design": pyogrio.read_dataframe(path, layer="design", read_geometry=False),
-    } | tables
-    if crs is not None:
-        layers["points"] = layers["points"].to_crs(crs)
-    write_layers(path, {name: layer for name, layer in layers.items() if layer is not None})
 
 
 def set_values(field, rows, value):
@@ -77,7 +59,7 @@ def set_values(field, rows, value):
 def test_estimates_are_those_of_the_counts(sample, truth, tmp_path):
     points, map_path = sample
     result = estimate(points, map_path)
-    layer = gpd.read_file(points, layer="points")
+    layer = drawn(points)
     counts = np.zeros((3, 3))
     np.add.at(counts, (layer["map_code"] - 1, truth[layer["row"], layer["col"]] - 1), 1)
     strata = pyogrio.read_dataframe(points, layer="strata", read_geometry=False)
@@ -139,7 +121,7 @@ def test_points_off_the_map_on_nodata_or_moved(sample):
         geometry = layer.geometry.copy()
         geometry.iloc[0] = Point(400_000, 5_600_000)
         geometry.iloc[1] = Point(500_505, 5_599_995)  # row 0: the map has no class there
-        row, col = layer["row"].iloc[2], layer["col"].iloc[2]
+        row, col = drawn(points)[["row", "col"]].iloc[2]
         geometry.iloc[2] = Point(500_000 + 10 * ((col + 50) % 100) + 5, 5_600_000 - 10 * row - 5)
         geometry.iloc[3] = geometry.iloc[3].buffer(1).centroid  # a nudge below a pixel
         return layer.set_geometry(geometry)
@@ -245,11 +227,7 @@ def test_belt_counts_as_a_mixed_stratum(tmp_path, truth, sample):
     points = tmp_path / "belt.gpkg"
     design(map_path, points, DesignOptions(points=600, floor=100, buffer_class="PIT", buffer_m=60, seed=1))
 
-    def label(layer):
-        layer["reference"] = pd.array(truth[layer["row"], layer["col"]], dtype="Int32")
-        return layer
-
-    change(points, label)
+    label(points, truth)
     result = estimate(points, map_path).estimates
     assert [s.name for s in result.strata] == ["PIT", "WOOD", "REST", "near PIT"]
     true_ha = (truth[2:] == 1).sum() * 0.01 / 0.9996**2

@@ -1,51 +1,62 @@
-"""A stratified random sample of the pixels of a map.
+"""A stratified random sample of the pixels of a map, for labelling by an interpreter who is blind to the map.
 
-Strata are the classes of the map, and optionally a belt round one class, where its omissions gather. Pixels are drawn
-within a stratum without replacement with probability proportional to their area on the ellipsoid, so that plain means
-over the points of a stratum estimate shares of its area in every CRS. The points are written for an interpreter who is
-blind to the map: numbered in random order, stratum and map class hidden (``accuracy.sampling.labelling``). What the
-labelled points say of the map is in ``accuracy.sampling.sample``.
+Strata are the classes of the map, and where asked for a belt round one class, in which its omissions gather; or, for
+the area of one class, those of ``aim``. What a pixel's stratum is says ``strata``, how many points go where
+``planning``, which pixels they are ``draw``, what the file holds ``sample_file``, what QGIS shows ``labelling``. What
+the labelled points say of the map is in ``sample``.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS, Geod, Transformer
-from scipy import ndimage
 
-from pitmap import __version__, landuse
-from pitmap.accuracy.sampling.estimation import Allocation, allocate, sample_size
-from pitmap.accuracy.sampling.labelling import labelling_style, write_chips
-from pitmap.errors import ImageError, LabelError
+from pitmap import __version__
+from pitmap.accuracy.sampling.aim import BELT_PIXELS, Aim, Target, aim, replan
+from pitmap.accuracy.sampling.draw import draw_points
+from pitmap.accuracy.sampling.labelling import copy_pictures, labelling_style, write_pictures
+from pitmap.accuracy.sampling.planning import Allocation, allocate, sample_size
+from pitmap.accuracy.sampling.sample import check_map, labels_by_stratum
+from pitmap.accuracy.sampling.sample_file import DESIGN, SampleFile, read_sample, write_sample
+from pitmap.accuracy.sampling.strata import (
+    Border,
+    Cuts,
+    Ground,
+    Strata,
+    Strips,
+    Sureness,
+    aimed_strata,
+    class_strata,
+    pixel_steps_m,
+)
+from pitmap.errors import LabelError, nearest
 from pitmap.files import refuse_to_replace
-from pitmap.geopackage import write_layers
-from pitmap.grid import Grid, Window
-from pitmap.legend import DEFAULT_LEGEND, UNLABELLED, Legend
-from pitmap.observer import SILENT, Observer
+from pitmap.grid import Grid
+from pitmap.legend import DEFAULT_LEGEND, Legend
+from pitmap.observer import SILENT, Observer, Part, clock
 from pitmap.raster.codes import read_legend
-from pitmap.raster.reading import RasterReader, describe, open_raster
+from pitmap.raster.reading import describe
+from pitmap.study.results import MapFiles
 
-STRIP_ROWS = 128
-"""Rows of the strips in which a map is read; GDAL's block cache keeps the row of tiles that they cut."""
-
-DESIGN = "stratified random sample of pixels"
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import pandas as pd
 
 SPACING_NOTE = (
     "Points keep a least distance. The estimators treat them as a plain stratified random sample; with a distance that "
     "is small beside the mean distance of the points this is close, and if anything the intervals are too wide."
 )
 
-_POOL = 30
-"""Candidates kept for each point where a least distance is asked for."""
+SECONDS_A_POINT = 15.0
+"""Time in which an interpreter labels a point."""
+
+CLASS_FLOOR = 50
+"""Least number of points of a class where the sample is for all of them (Olofsson et al. 2014: 50 to 100)."""
 
 
 @dataclass(frozen=True)
@@ -53,38 +64,52 @@ class DesignOptions:
     """How a sample is drawn.
 
     Attributes:
-        points: Number of points; None computes it from the target.
-        standard_error: Target standard error of the overall accuracy.
-        interval_width: Target width of its 95 % interval, instead of a standard error.
+        target: Key of the class whose area the sample is for; None for a sample of all classes.
+        relative: Half-width of the 95 % interval of its area as a share of the area; or
+        hectares: in hectares.
+        confidence: The map's confidence, a ``.tif``, for a sample with a target; by default the file that lies beside
+            the map, if there is one.
+        probabilities: Class probabilities, which are used in place of the confidence; by default those beside the map.
+        points: Number of points of a sample of all classes; None computes it from the precision.
+        standard_error: Standard error asked for of the overall accuracy.
+        interval_width: Width of its 95 % interval asked for, instead of a standard error.
         expected_users_accuracy: Guess of the user's accuracy, one for all strata or by class key.
         allocation: ``equal``, ``proportional`` or ``neyman``.
-        floor: Least number of points of each stratum, so that rare classes can be judged.
+        floor: Least number of points of each stratum; by default 50, and 10 with a target.
         buffer_class: Key of the class with a belt round it as a stratum of its own, None for no belt.
-        buffer_m: Width of the belt.
+        buffer_m: Width of the belt; with a target by default three pixels.
         spacing_m: Least distance of two points; 0 for none.
         extent: Vector file; only pixels with their centre in its polygons are sampled and stand for themselves.
-        image: Raster from which a picture of each point is cut.
-        bands: Its bands for red, green and blue, by number or name.
-        chip_pixels: Side of the pictures in pixels of the image.
+        images: Rasters from which pictures of each point are cut: of the first a near and a wide view, of each further
+            one (another date) a near view.
+        bands: Their bands for red, green and blue, by number or name.
+        chip_pixels: Side of the near view in pixels of the image.
         legend: The classes; None reads them from the map, else takes the default legend.
         seed: Of the draw.
+        seconds_a_point: Time that labelling a point takes.
     """
 
+    target: str | None = None
+    relative: float | None = None
+    hectares: float | None = None
+    confidence: str | Path | None = None
+    probabilities: str | Path | None = None
     points: int | None = None
     standard_error: float | None = None
     interval_width: float | None = None
     expected_users_accuracy: float | Mapping[str, float] = 0.85
     allocation: Allocation = "proportional"
-    floor: int = 50
+    floor: int | None = None
     buffer_class: str | None = None
     buffer_m: float = 0.0
     spacing_m: float = 0.0
     extent: str | Path | None = None
-    image: str | Path | None = None
+    images: Sequence[str | Path] = ()
     bands: Sequence[int | str] | None = None
     chip_pixels: int = 64
     legend: Legend | None = None
     seed: int = 0
+    seconds_a_point: float = SECONDS_A_POINT
 
 
 @dataclass(frozen=True)
@@ -92,18 +117,20 @@ class Stratum:
     """One stratum.
 
     Attributes:
-        name: Class key, or ``near KEY`` for the belt.
-        map_class: Class code, 0 for the belt, which holds several classes.
+        name: Class key, ``near KEY`` for the belt, or as ``strata.aimed_strata`` names it.
+        map_classes: Codes of the map classes in it.
         pixels: Number of pixels.
         area: Their area, in hectares, or in pixels without a CRS.
         points: Points drawn.
+        expected: Share of the class aimed at that was expected, None without a target.
     """
 
     name: str
-    map_class: int
+    map_classes: tuple[int, ...]
     pixels: int
     area: float
     points: int
+    expected: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,23 +141,29 @@ class Design:
         strata: The strata that have pixels.
         unit: Unit of the areas: ``ha`` or ``pixels``.
         unmapped_area: Area inside the extent where the map has no class: no stratum, and left out of every total.
-        checksum: Of the map; see ``map_checksum``.
+        mapped_areas: Area of each class on the map, inside the extent.
+        checksum: Of the map; see ``strata.map_checksum``.
         rows: Row of each point on the map.
         cols: Column of each point on the map.
         stratum_of: Index of the stratum of each point.
         codes: Map class of each point.
         legend: The classes.
+        rule: What decides to which stratum a pixel belongs, as plain values.
+        aim: What an aimed sample promises.
     """
 
     strata: tuple[Stratum, ...]
     unit: str
     unmapped_area: float
+    mapped_areas: tuple[float, ...]
     checksum: str
     rows: NDArray[np.int64]
     cols: NDArray[np.int64]
     stratum_of: NDArray[np.int64]
     codes: NDArray[np.uint8]
     legend: Legend
+    rule: Mapping[str, Any]
+    aim: Aim | None = None
 
     def summary(self) -> str:
         """One line: points by stratum."""
@@ -144,68 +177,73 @@ class Design:
             "unit": self.unit,
             "unmapped_area": self.unmapped_area,
             "map_sha256": self.checksum,
+            "expected_half_width": None if self.aim is None else self.aim.plan.half_width,
             "strata": [asdict(stratum) for stratum in self.strata],
             "legend": self.legend.to_json(),
         }
 
 
-def draw(map_path: Path, options: DesignOptions, observer: Observer = SILENT) -> Design:
-    """Draw a stratified random sample of the pixels of a map, in memory that does not grow with the map.
+@dataclass(frozen=True)
+class _Layout:
+    """What can be sampled, how it is cut, and how many points go where."""
 
-    The map is read twice: for the areas of the strata, and for the draw, in which each pixel gets a random number from
-    an exponential distribution with its area as the rate; the pixels with the least numbers of a stratum are its sample
-    (Efraimidis and Spirakis 2006, Inf. Process. Lett. 97(5)).
+    strips: Strips
+    ground: Ground
+    strata: Strata
+    points: NDArray[np.int64]
+    rule: dict[str, Any]
+    aim: Aim | None
+
+
+@dataclass(frozen=True)
+class Enlarged:
+    """A sample to which points were added.
+
+    Attributes:
+        added: Points added, by name of the stratum.
+        points: Points of the whole sample.
+    """
+
+    added: Mapping[str, int]
+    points: int
+
+    def summary(self) -> str:
+        """One line: points added by stratum."""
+        parts = ", ".join(f"{name} {n}" for name, n in self.added.items() if n)
+        return f"{sum(self.added.values())} points added ({parts}), {self.points} with those drawn before."
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return {"added": dict(self.added), "points": self.points}
+
+
+def draw(map_path: Path, options: DesignOptions, observer: Observer = SILENT) -> Design:
+    """Draw a stratified random sample of the pixels of a map; what it costs and promises is said before.
+
+    The map is read twice, for the ground of the strata and for the draw.
 
     Raises:
-        ImageError: The map cannot be read.
+        ImageError: The map, its confidence or its probabilities cannot be read.
         LabelError: The map has no class, codes that the legend lacks, or the options do not fit it.
     """
-    legend = options.legend or read_legend(map_path) or DEFAULT_LEGEND
-    grid = describe(map_path).grid
-    strips = _Strips(Path(map_path), grid, legend, options)
-    size = strips.count
-
-    area, pixels, digest = np.zeros(size + 1), np.zeros(size + 1, np.int64), hashlib.sha256(_shape_text(grid))
-    for window, _, strata in strips.read(digest):
-        area += np.bincount(strata.ravel(), _pixel_areas(grid, window).ravel(), minlength=size + 1)
-        pixels += np.bincount(strata.ravel(), minlength=size + 1)
-        observer.progress("drawing the sample", 0.5 * (window.row + window.height) / grid.height)
-    unmapped = area[0] - strips.outside_area
-    if pixels[1:].sum() == 0:
-        raise LabelError(f"{map_path} has no pixel with a class, so there is nothing to sample.")
-    points = _points_by_stratum(options, legend, strips.names, area[1:], pixels[1:])
-
-    generator = np.random.default_rng(options.seed)
-    pool = points * (_POOL if options.spacing_m > 0 else 1)
-    lots = [_Lot(int(m)) for m in pool]
-    for window, codes, strata in strips.read():
-        numbers = generator.exponential(size=strata.shape) / _pixel_areas(grid, window)
-        thresholds = np.array([-1.0, *(lot.threshold for lot in lots)])
-        rows, cols = np.nonzero(numbers < thresholds[strata])
-        found = strata[rows, cols]
-        for h, lot in enumerate(lots, start=1):
-            of = found == h
-            lot.add(numbers[rows[of], cols[of]], rows[of] + window.row, cols[of], codes[rows[of], cols[of]])
-        observer.progress("drawing the sample", 0.5 + 0.5 * (window.row + window.height) / grid.height)
-    chosen = _spaced(lots, points, grid, options.spacing_m)
-    stratum_of = np.repeat(np.arange(size), [len(c) for c in chosen])
-    rows = np.concatenate([lot.rows[c] for lot, c in zip(lots, chosen, strict=True)])
-    cols = np.concatenate([lot.cols[c] for lot, c in zip(lots, chosen, strict=True)])
-    codes = np.concatenate([lot.codes[c] for lot, c in zip(lots, chosen, strict=True)])
-    order = generator.permutation(len(rows))  # the number of a point tells the interpreter nothing
-    kept = np.flatnonzero(pixels[1:] > 0)
-    scale, unit = (1e-4, "ha") if grid.crs is not None else (1.0, "pixels")
-    strata_rows = tuple(
-        Stratum(
-            strips.names[h], h + 1 if h < len(legend) else 0, int(pixels[h + 1]), float(area[h + 1]) * scale,
-            int(points[h]),
-        )
-        for h in map(int, kept)
+    layout = _lay_out(Path(map_path), options, Part(observer, 0.0, 0.5))
+    sentence = (
+        f"{layout.points.sum()} points, about {clock(float(layout.points.sum()) * options.seconds_a_point)} at "
+        f"{options.seconds_a_point:g} s each."
+        if layout.aim is None
+        else layout.aim.sentence(options.seconds_a_point)
+    )
+    observer.say(sentence)
+    drawn = draw_points(
+        layout.strips, layout.strata, layout.points, options.seed, spacing_m=options.spacing_m,
+        observer=Part(observer, 0.5, 1.0),
     )  # fmt: skip
-    position = np.searchsorted(kept, stratum_of)
+    kept = np.flatnonzero(layout.strata.sums(layout.ground.pixels) > 0)
+    scale, unit = _unit(layout.strips.grid)
     return Design(
-        strata_rows, unit, float(max(unmapped, 0.0)) * scale, digest.hexdigest(), rows[order], cols[order],
-        position[order], codes[order], legend,
+        _stratum_rows(layout, kept, scale), unit, max(layout.ground.unmapped, 0.0) * scale,
+        tuple((layout.ground.areas[:, 1:].sum(axis=(0, 2)) * scale).tolist()), layout.ground.checksum, drawn.rows,
+        drawn.cols, np.searchsorted(kept, drawn.stratum), drawn.codes, layout.strips.legend, layout.rule, layout.aim,
     )  # fmt: skip
 
 
@@ -214,44 +252,22 @@ def design(
 ) -> Design:
     """Draw a sample and write it as a GeoPackage for labelling in QGIS.
 
-    Layer ``points``: ``point_id``, ``stratum`` and ``map_code`` (hidden in the form), ``row``, ``col`` (hidden),
-    ``reference`` (empty, with the legend as its list of values), ``doubtful``, ``comment``, ``chip`` (picture). Tables
-    ``strata`` and ``design`` carry what ``estimate`` needs: areas, checksum of the map, seed, options. Pictures go to a
-    folder of the GeoPackage's name with ``_chips`` added.
+    The layer and the tables are described in ``sample_file``. Pictures go to a folder of the GeoPackage's name with
+    ``_chips`` added, and show wherever the QGIS project lies as long as folder and GeoPackage stay together.
 
     Raises:
-        ImageError, LabelError: See ``draw``; or the image cannot be read.
+        ImageError, LabelError: See ``draw``; or an image cannot be read.
         OutputError: A file cannot be written, or exists.
     """
-    import geopandas as gpd
     import pandas as pd
 
     map_path, out_gpkg, options = Path(map_path), Path(out_gpkg), options or DesignOptions()
     refuse_to_replace(out_gpkg, "the sample", ".gpkg")
     drawn = draw(map_path, options, observer)
     grid = describe(map_path).grid
-    number = len(drawn.rows)
-    x, y = grid.pixel_centres(drawn.rows, drawn.cols)
-    chips = [""] * number
-    if options.image is not None:
-        folder = out_gpkg.with_name(f"{out_gpkg.stem}_chips")
-        chips = write_chips(Path(options.image), options.bands, options.chip_pixels, grid, x, y, folder)
-    points = gpd.GeoDataFrame(
-        {
-            "point_id": np.arange(1, number + 1),
-            "stratum": [drawn.strata[h].name for h in drawn.stratum_of],
-            "map_code": drawn.codes.astype(np.int32),
-            "row": drawn.rows,
-            "col": drawn.cols,
-            "reference": pd.array([None] * number, dtype="Int32"),
-            "doubtful": np.zeros(number, np.bool_),
-            "comment": pd.array([""] * number, dtype=object),
-            "chip": pd.array(chips, dtype=object),
-        },
-        geometry=gpd.points_from_xy(x, y),
-        crs=None if grid.crs is None else grid.crs.to_wkt(),
-    )
-    strata = pd.DataFrame([asdict(s) | {"unit": drawn.unit} for s in drawn.strata])
+    numbers = np.arange(1, len(drawn.rows) + 1)
+    names = [s.name for s in drawn.strata]
+    table = _drawn_table(numbers, drawn.rows, drawn.cols, [names[h] for h in drawn.stratum_of], drawn.codes, phase=1)
     about = {
         "design": DESIGN,
         "pitmap": __version__,
@@ -259,120 +275,234 @@ def design(
         "map_sha256": drawn.checksum,
         "map_transform": list(grid.transform)[:6],
         "unmapped_area": drawn.unmapped_area,
+        "mapped_areas": list(drawn.mapped_areas),
         "unit": drawn.unit,
         "seed": options.seed,
+        "phases": [{"points": len(numbers)}],
         "legend": drawn.legend.to_json(),
+        "rule": dict(drawn.rule),
         "options": {k: _plain(v) for k, v in asdict(options).items() if k != "legend"},
+        "promised": None if drawn.aim is None else drawn.aim.sentence(options.seconds_a_point),
         "note": SPACING_NOTE if options.spacing_m > 0 else "",
     }
-    table = pd.DataFrame({"key": list(about), "value": [json.dumps(v, ensure_ascii=False) for v in about.values()]})
-    write_layers(
-        out_gpkg, {"points": points, "strata": strata, "design": table}, {"points": labelling_style(drawn.legend)}
-    )
+    strata = pd.DataFrame([_strata_row(s, drawn.unit) for s in drawn.strata])
+    points = _points_layer(numbers, drawn.rows, drawn.cols, grid, options, out_gpkg)
+    write_sample(out_gpkg, SampleFile(points, table, strata, about), labelling_style(drawn.legend, options.images))
     return drawn
 
 
-def map_checksum(map_path: Path, observer: Observer = SILENT) -> str:
-    """SHA-256 over the size of a map and its codes as uint8, row by row; compression and metadata do not matter."""
-    grid = describe(map_path).grid
-    digest = hashlib.sha256(_shape_text(grid))
-    with open_raster(map_path, [1]) as reader:
-        for row in range(0, grid.height, STRIP_ROWS):
-            window = Window(row, 0, min(STRIP_ROWS, grid.height - row), grid.width)
-            digest.update(_codes(reader, window).tobytes())
-            observer.progress("checking the map", (row + window.height) / grid.height)
-    return digest.hexdigest()
+def enlarge(
+    map_path: str | Path,
+    sample_path: str | Path,
+    out_gpkg: str | Path,
+    options: DesignOptions,
+    observer: Observer = SILENT,
+) -> Enlarged:
+    """Add points to a sample, keeping it a stratified random sample: same strata, pixels that were not drawn yet.
+
+    The labels so far say how much of the class each stratum holds; the points are planned anew from them, none of the
+    old ones is given up, and what the plan asks for beyond them is drawn. With ``points`` in place of a half-width that
+    many are added by the allocation. The new file has the old points with everything filled in, and the new ones after
+    them; the old file stays as it is.
+
+    A sample that is enlarged because of what its labels said is, strictly, no sample of fixed size; by simulation the
+    coverage of its intervals is that of one (``benchmarks/sample_aim.py``).
+
+    Args:
+        map_path: The map that the sample was drawn from.
+        sample_path: The sample.
+        out_gpkg: The larger sample.
+        options: Target and half-width, or points; images. What defines strata and seed is that of the sample.
+        observer: Hears what the points cost and promise before they are drawn.
+
+    Raises:
+        ImageError: The map or its confidence cannot be read.
+        LabelError: The file is no sample of this map, keeps a least distance, or has points enough.
+        OutputError: A file cannot be written, or exists.
+    """
+    import pandas as pd
+
+    map_path, sample_path, out_gpkg = Path(map_path), Path(sample_path), Path(out_gpkg)
+    refuse_to_replace(out_gpkg, "the sample", ".gpkg")
+    old = read_sample(sample_path)
+    grid, legend, rule = describe(map_path).grid, Legend.from_json(old.about["legend"]), old.about["rule"]
+    check_map(sample_path, map_path, grid, old.about, observer)
+    if float(old.about["options"].get("spacing_m") or 0) > 0:
+        raise LabelError(
+            f"The points of {sample_path} keep a least distance.",
+            "A plain random draw within each stratum: which further points would have kept the distance is not known.",
+            "Draw a larger sample anew.",
+        )
+    strips, strata = strata_again(map_path, legend, rule, options)
+    stands = {str(name): h for h, name in enumerate(old.strata["stratum"])}
+    had = old.strata["points"].to_numpy(np.int64)
+    wanted = _enlarged(old, labels_by_stratum(old, legend, sample_path), legend, options, observer)
+    added = np.zeros(len(strata.names), np.int64)
+    for name, h in stands.items():
+        added[strata.names.index(name)] = wanted[h] - had[h]
+    taken = old.drawn["row"].to_numpy(np.int64), old.drawn["col"].to_numpy(np.int64)
+    drawn = draw_points(strips, strata, added, int(old.about["seed"]), taken=taken, observer=observer)
+    first = int(old.drawn["point_id"].max()) + 1
+    numbers = np.arange(first, first + len(drawn.rows))
+    phase = len(old.about["phases"]) + 1
+    table = _drawn_table(
+        numbers, drawn.rows, drawn.cols, [strata.names[h] for h in drawn.stratum], drawn.codes, phase=phase
+    )
+    fresh = _points_layer(numbers, drawn.rows, drawn.cols, grid, options, out_gpkg)
+    kept = copy_pictures(old.points, sample_path, out_gpkg)
+    points = pd.concat([kept, fresh if kept.crs is None else fresh.to_crs(kept.crs)], ignore_index=True)
+    about = old.about | {"phases": [*old.about["phases"], {"points": len(numbers)}]}
+    sample = SampleFile(
+        points, pd.concat([old.drawn, table], ignore_index=True), old.strata.assign(points=wanted), about
+    )
+    write_sample(out_gpkg, sample, labelling_style(legend, options.images, list(points.columns)))
+    return Enlarged(dict(zip(old.strata["stratum"], (wanted - had).tolist(), strict=True)), len(sample.drawn))
 
 
-class _Strips:
-    """The strips of a map with the stratum of each pixel: 0 outside, 1..K classes of the map, K + 1 the belt."""
-
-    def __init__(self, path: Path, grid: Grid, legend: Legend, options: DesignOptions) -> None:
-        self.path, self.grid, self.legend = path, grid, legend
-        self.names = list(legend.keys)
-        self.halo, self.code = 0, 0
-        self.outside_area = 0.0
-        if options.buffer_class is not None:
-            if options.buffer_class not in legend.keys or options.buffer_m <= 0 or grid.crs is None:
-                raise LabelError(
-                    f"A belt of {options.buffer_m:g} m round class {options.buffer_class!r} cannot be made.",
-                    f"A class of the legend ({', '.join(legend.keys)}), a width above 0, and a map with a CRS.",
-                )
-            self.sampling = pixel_steps_m(grid)
-            self.code = legend[options.buffer_class].code
-            self.halo, self.width_m = ceil(options.buffer_m / self.sampling[0]), options.buffer_m
-            self.names.append(f"near {options.buffer_class}")
-        self.extent = None
-        if options.extent is not None:
-            self.extent = landuse.project(landuse.read_layer(Path(options.extent)), grid, {"": 1})
-
-    @property
-    def count(self) -> int:
-        return len(self.names)
-
-    def read(self, digest: Any = None) -> Iterator[tuple[Window, NDArray[np.uint8], NDArray[np.uint8]]]:
-        """Window, map codes and strata of each strip; feeds the codes to a hash."""
-        self.outside_area = 0.0
-        with open_raster(self.path, [1]) as reader:
-            for row in range(0, self.grid.height, STRIP_ROWS):
-                window = Window(row, 0, min(STRIP_ROWS, self.grid.height - row), self.grid.width)
-                codes = _codes(reader, window)
-                if (wrong := int(codes.max(initial=0))) > len(self.legend):
-                    raise LabelError(
-                        f"{self.path} holds the code {wrong}.",
-                        f"Codes 1 to {len(self.legend)} of the legend, and 0 for no data.",
-                        "Give the legend that the map was made with.",
-                    )
-                if digest is not None:
-                    digest.update(codes.tobytes())
-                strata = codes.copy()
-                if self.code:
-                    strata[self._belt(reader, window, codes)] = self.count
-                if self.extent is not None:
-                    outside = self.extent.burn(window) == 0
-                    strata[outside] = 0
-                    self.outside_area += float(_pixel_areas(self.grid, window)[outside].sum())
-                yield window, codes, strata
-
-    def _belt(self, reader: RasterReader, window: Window, codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        top = max(window.row - self.halo, 0)
-        bottom = min(window.row + window.height + self.halo, self.grid.height)
-        around = _codes(reader, Window(top, 0, bottom - top, self.grid.width)) == self.code
-        if not around.any():
-            return np.zeros(codes.shape, np.bool_)
-        distance = ndimage.distance_transform_edt(~around, sampling=self.sampling)
-        near = distance[window.row - top : window.row - top + window.height] <= self.width_m
-        return np.asarray(near & (codes != self.code) & (codes != UNLABELLED))
+def _enlarged(
+    old: SampleFile, labels: NDArray[np.int64], legend: Legend, options: DesignOptions, observer: Observer
+) -> NDArray[np.int64]:
+    """Points of each stratum of the larger sample."""
+    had, pixels = old.strata["points"].to_numpy(np.int64), old.strata["pixels"].to_numpy(np.int64)
+    areas = old.strata["area"].to_numpy(np.float64)
+    key = options.target or old.about["rule"].get("target")
+    if options.points is not None:
+        weights = areas / areas.sum()
+        total = int(had.sum()) + options.points
+        expected = np.full(len(had), 0.85) if isinstance(options.expected_users_accuracy, Mapping) else np.full(
+            len(had), options.expected_users_accuracy
+        )  # fmt: skip
+        wanted = allocate(total, weights, options.allocation, had, expected, pixels)
+        text = ""
+    else:
+        if key is None:
+            raise LabelError(
+                "How many points are to be added is not said.",
+                "A class and the half-width of its area, or a number of points.",
+            )
+        target = _target(legend, key, options)
+        of_class = labels[:, _class(legend, key).code - 1]
+        known = labels.sum(axis=1)
+        beforehand = old.strata["expected"].to_numpy(np.float64)
+        same = key == old.about["rule"].get("target")
+        beforehand = np.where(np.isfinite(beforehand) & same, beforehand, (of_class + 0.5) / (known + 1))
+        plan = replan(areas, pixels, had, of_class, known, beforehand, target.half_width)
+        wanted = plan.points
+        text = (
+            f" With them the area of {key} is expected to be known to ± {plan.half_width:,.3g} "
+            f"{old.about['unit']} with 95 % confidence."
+        )
+    further = int(wanted.sum() - had.sum())
+    if further == 0:
+        raise LabelError(
+            f"The {int(had.sum())} points are enough for what is asked for.{text}",
+            remedy="Label them, or ask for a narrower interval.",
+        )
+    observer.say(
+        f"{further} more points, about {clock(further * options.seconds_a_point)} at {options.seconds_a_point:g} s "
+        f"each.{text}"
+    )
+    return wanted
 
 
-class _Lot:
-    """The pixels of a stratum with the least random numbers so far, in their order."""
+def _lay_out(path: Path, options: DesignOptions, observer: Observer) -> _Layout:
+    legend = options.legend or read_legend(path) or DEFAULT_LEGEND
+    grid = describe(path).grid
+    extent = None if options.extent is None else Path(options.extent)
+    rule: dict[str, Any] = {"extent": None if options.extent is None else str(options.extent)}
+    if options.target is not None:
+        target = _target(legend, options.target, options)
+        sureness = _sureness(path, options, _class(legend, target.key).code)
+        width = options.buffer_m or BELT_PIXELS * max(pixel_steps_m(grid))
+        border = None if grid.crs is None else Border(legend[target.key].code, width)
+        strips = Strips(path, legend, border, extent, sureness)
+        ground = _survey(strips, observer)
+        source = "" if sureness is None else sureness.kind
+        aimed = aim(ground, legend, target, source, options.floor, _unit(grid)[1])
+        rule |= {
+            "target": target.key, "cuts": asdict(aimed.cuts), "border_m": 0.0 if border is None else border.width_m,
+            "levels": source, "levels_from": "" if sureness is None else sureness.path.name,
+            "levels_sha256": ground.sureness_checksum,
+        }  # fmt: skip
+        return _Layout(strips, ground, aimed.strata, aimed.plan.points, rule, aimed)
+    if options.relative is not None or options.hectares is not None:
+        raise LabelError("A half-width is asked for, but not of which class's area.", "The key of a class.")
+    belt = options.buffer_class
+    border = None if belt is None else Border(_class(legend, belt).code, options.buffer_m)
+    strips = Strips(path, legend, border, extent)
+    ground, strata = _survey(strips, observer), class_strata(legend, belt)
+    points = _points_by_stratum(options, strata.names, strata.sums(ground.areas), strata.sums(ground.pixels))
+    rule |= {"belt_of": belt, "border_m": options.buffer_m if belt else 0.0}
+    return _Layout(strips, ground, strata, points, rule, None)
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.numbers = np.zeros(0)
-        self.rows, self.cols = np.zeros(0, np.int64), np.zeros(0, np.int64)
-        self.codes = np.zeros(0, np.uint8)
 
-    @property
-    def threshold(self) -> float:
-        if self.size == 0:
-            return -1.0
-        return np.inf if len(self.numbers) < self.size else float(self.numbers[-1])
+def strata_again(
+    path: Path, legend: Legend, rule: Mapping[str, Any], options: DesignOptions | None = None
+) -> tuple[Strips, Strata]:
+    """The strata of a sample once more.
 
-    def add(self, numbers: NDArray[Any], rows: NDArray[Any], cols: NDArray[Any], codes: NDArray[Any]) -> None:
-        if not len(numbers):
-            return
-        every = np.concatenate([self.numbers, numbers])
-        best = np.argsort(every, kind="stable")[: self.size]
-        self.numbers = every[best]
-        self.rows = np.concatenate([self.rows, rows])[best]
-        self.cols = np.concatenate([self.cols, cols])[best]
-        self.codes = np.concatenate([self.codes, codes])[best]
+    Args:
+        path: The map.
+        legend: Its classes.
+        rule: ``Design.rule``.
+        options: Where confidence or probabilities lie, if not where they lay.
+
+    Raises:
+        LabelError: They are not those from which the strata were made.
+    """
+    options = options or DesignOptions()
+    extent = None if rule["extent"] is None else Path(rule["extent"])
+    target = rule.get("target")
+    if target is None:
+        belt = rule["belt_of"]
+        border = None if belt is None else Border(legend[belt].code, rule["border_m"])
+        return Strips(path, legend, border, extent), class_strata(legend, belt)
+    code = legend[target].code
+    sureness = None
+    if rule["levels"]:
+        given = options.confidence if rule["levels"] == "confidence" else options.probabilities
+        sureness = Sureness(Path(given or path.with_name(rule["levels_from"])), rule["levels"], code)
+    strips = Strips(path, legend, Border(code, rule["border_m"]) if rule["border_m"] else None, extent, sureness)
+    if sureness is not None and strips.survey().sureness_checksum != rule["levels_sha256"]:
+        raise LabelError(
+            f"{sureness.path} is not the {rule['levels']} from which the strata of the sample were made.",
+            "The very file: it decides to which stratum a pixel belongs.",
+        )
+    return strips, aimed_strata(legend, target, Cuts(**rule["cuts"]))
+
+
+def _survey(strips: Strips, observer: Observer) -> Ground:
+    ground = strips.survey(observer)
+    if ground.pixels[:, 1:].sum() == 0:
+        raise LabelError(f"{strips.path} has no pixel with a class, so there is nothing to sample.")
+    return ground
+
+
+def _class(legend: Legend, key: str) -> Any:
+    if key not in legend.keys:
+        close = nearest(key, legend.keys)
+        raise LabelError(
+            f"There is no class {key!r}.", f"A class of the legend: {', '.join(legend.keys)}.",
+            "" if close is None else f"Did you mean {close!r}?",
+        )  # fmt: skip
+    return legend[key]
+
+
+def _target(legend: Legend, key: str, options: DesignOptions) -> Target:
+    return Target(_class(legend, key).key, options.relative, options.hectares)
+
+
+def _sureness(path: Path, options: DesignOptions, code: int) -> Sureness | None:
+    files = MapFiles(path)
+    if options.probabilities is not None or (options.confidence is None and files.probabilities.exists()):
+        return Sureness(Path(options.probabilities or files.probabilities), "probabilities", code)
+    if options.confidence is not None or files.confidence.exists():
+        return Sureness(Path(options.confidence or files.confidence), "confidence", code)
+    return None
 
 
 def _points_by_stratum(
-    options: DesignOptions, legend: Legend, names: list[str], area: NDArray[Any], pixels: NDArray[Any]
+    options: DesignOptions, names: Sequence[str], area: NDArray[np.float64], pixels: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     guess = options.expected_users_accuracy
     if isinstance(guess, Mapping):
@@ -392,71 +522,82 @@ def _points_by_stratum(
     else:
         total = sample_size(weights, expected, standard_error=options.standard_error or 0.015)
     present = pixels > 0
-    least = int(np.minimum(options.floor, pixels[present]).sum())
+    floor = CLASS_FLOOR if options.floor is None else options.floor
+    least = int(np.minimum(floor, pixels[present]).sum())
     if options.points is None:
-        total = max(total, least)  # the target is for overall accuracy, the floor for every class
+        total = max(total, least)  # the precision is for overall accuracy, the floor for every class
     points = np.zeros(len(names), np.int64)
-    points[present] = allocate(
-        total, weights[present], options.allocation, options.floor, expected[present], pixels[present]
-    )
+    points[present] = allocate(total, weights[present], options.allocation, floor, expected[present], pixels[present])
     return points
 
 
-def _spaced(lots: list[_Lot], points: NDArray[np.int64], grid: Grid, spacing_m: float) -> list[NDArray[np.int64]]:
-    """Positions in each lot of the points taken: the first ones, or the first that keep their distance."""
-    if spacing_m <= 0:
-        return [np.arange(n) for n in points]
-    step_row, step_col = pixel_steps_m(grid)
-    cells: dict[tuple[int, int], list[tuple[float, float]]] = {}
-    chosen: list[NDArray[np.int64]] = [np.zeros(0, np.int64) for _ in lots]
-    for h in np.argsort(points, kind="stable"):  # small strata first: they have the least choice
-        taken: list[int] = []
-        for k, (row, col) in enumerate(zip(lots[h].rows, lots[h].cols, strict=True)):
-            if len(taken) == points[h]:
-                break
-            y, x = float(row) * step_row, float(col) * step_col
-            cell = int(y // spacing_m), int(x // spacing_m)
-            around = [p for i in (-1, 0, 1) for j in (-1, 0, 1) for p in cells.get((cell[0] + i, cell[1] + j), [])]
-            if all((y - b) ** 2 + (x - a) ** 2 >= spacing_m**2 for b, a in around):
-                cells.setdefault(cell, []).append((y, x))
-                taken.append(k)
-        if len(taken) < points[h]:
-            raise LabelError(
-                f"Only {len(taken)} of {points[h]} points of a stratum can be placed {spacing_m:g} m apart.",
-                remedy="Ask for fewer points or a smaller distance.",
-            )
-        chosen[h] = np.array(taken, np.int64)
-    return chosen
+def _unit(grid: Grid) -> tuple[float, str]:
+    return (1e-4, "ha") if grid.crs is not None else (1.0, "pixels")
 
 
-def pixel_steps_m(grid: Grid) -> tuple[float, float]:
-    """Length on the ground of one row and one column step at the centre of a grid; 1 without a CRS."""
-    if grid.crs is None:
-        return 1.0, 1.0
-    row, col = grid.height / 2, grid.width / 2
-    x, y = grid.pixel_centres(np.array([row, row + 1, row]), np.array([col, col, col + 1]))
-    lon, lat = Transformer.from_crs(grid.crs, CRS.from_epsg(4326), always_xy=True).transform(x, y)
-    _, _, length = Geod(ellps="WGS84").inv([lon[0]] * 2, [lat[0]] * 2, lon[1:], lat[1:])
-    return float(length[0]), float(length[1])
-
-
-def _pixel_areas(grid: Grid, window: Window) -> NDArray[np.float64]:
-    return np.ones((window.height, window.width)) if grid.crs is None else grid.pixel_areas_m2(window)
-
-
-def _codes(reader: RasterReader, window: Window) -> NDArray[np.uint8]:
-    values, valid = reader.read(window)
-    if values.dtype.kind not in "ui" or values[0][valid].max(initial=0) > 255 or values[0][valid].min(initial=0) < 0:
-        raise ImageError(
-            f"{reader.info.path} holds {reader.info.dtype} values that are no class codes.",
-            "Land-cover codes from 1 to 254, and 0 for no data.",
+def _stratum_rows(layout: _Layout, kept: NDArray[np.int64], scale: float) -> tuple[Stratum, ...]:
+    area, pixels = layout.strata.sums(layout.ground.areas) * scale, layout.strata.sums(layout.ground.pixels)
+    classes = layout.strata.classes(layout.ground)
+    return tuple(
+        Stratum(
+            layout.strata.names[h], classes[h], int(pixels[h]), float(area[h]), int(layout.points[h]),
+            None if layout.aim is None else float(layout.aim.expected[h]),
         )
-    return np.where(valid, values[0], 0).astype(np.uint8)
+        for h in map(int, kept)
+    )  # fmt: skip
 
 
-def _shape_text(grid: Grid) -> bytes:
-    return f"{grid.height} x {grid.width}\n".encode()
+def _strata_row(stratum: Stratum, unit: str) -> dict[str, Any]:
+    return {
+        "stratum": stratum.name, "map_classes": ",".join(map(str, stratum.map_classes)), "pixels": stratum.pixels,
+        "area": stratum.area, "unit": unit, "points": stratum.points,
+        "expected": np.nan if stratum.expected is None else stratum.expected,
+    }  # fmt: skip
+
+
+def _drawn_table(
+    numbers: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    strata: list[str],
+    codes: NDArray[np.uint8],
+    phase: int,
+) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(
+        {"point_id": numbers, "stratum": strata, "map_code": codes.astype(np.int32), "row": rows, "col": cols,
+         "phase": phase}
+    )  # fmt: skip
+
+
+def _points_layer(
+    numbers: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    grid: Grid,
+    options: DesignOptions,
+    out_gpkg: Path,
+) -> gpd.GeoDataFrame:
+    import geopandas as gpd
+    import pandas as pd
+
+    x, y = grid.pixel_centres(rows, cols)
+    pictures = write_pictures(options.images, options.bands, options.chip_pixels, grid, x, y, numbers, out_gpkg)
+    columns: dict[str, Any] = {
+        "point_id": numbers,
+        "reference": pd.array([None] * len(numbers), dtype="Int32"),
+        "doubtful": np.zeros(len(numbers), np.bool_),
+        "comment": pd.array([""] * len(numbers), dtype=object),
+    }
+    columns |= {field: pd.array(names, dtype=object) for field, names in pictures.items()}
+    crs = None if grid.crs is None else grid.crs.to_wkt()
+    return gpd.GeoDataFrame(columns, geometry=gpd.points_from_xy(x, y), crs=crs)
 
 
 def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Path) else dict(value) if isinstance(value, Mapping) else value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return dict(value) if isinstance(value, Mapping) else value

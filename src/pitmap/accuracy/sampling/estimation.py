@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import ceil, erf, sqrt
+from math import erf, sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -28,12 +28,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from pitmap.accuracy.census.confusion import ABSENT_CLASSES, ORIENTATION, figures
-from pitmap.accuracy.sampling.intervals import ratio_limits
+from pitmap.accuracy.sampling.intervals import Z_95, ratio_limits
 from pitmap.errors import LabelError
 from pitmap.legend import Legend
-
-Z_95 = 1.96
-"""Half-width of a 95 % interval in standard errors."""
 
 FEW_POINTS = 30
 """Points in its denominator below which no interval of a figure is to be relied on."""
@@ -47,8 +44,6 @@ METHODS: dict[Method, str] = {
     "decide",
 }
 """How an interval is made."""
-
-Allocation = Literal["equal", "proportional", "neyman"]
 
 
 @dataclass(frozen=True)
@@ -204,7 +199,7 @@ def estimate_counts(
     areas: ArrayLike,
     legend: Legend,
     names: Sequence[str] | None = None,
-    map_classes: Sequence[int] | None = None,
+    map_classes: Sequence[int | Sequence[int]] | None = None,
     unit: str = "ha",
     z: float = Z_95,
     pixels: ArrayLike | None = None,
@@ -218,9 +213,9 @@ def estimate_counts(
         areas: Area of each stratum ``(H,)``.
         legend: The K classes.
         names: Names of the strata, by default 1 to H.
-        map_classes: For each stratum the only map class in it, 0 where it holds several; by default what the counts
-            show if there are as many strata as classes and each holds its own class, else 0. It decides which figures
-            a stratum with a single point leaves without a standard error.
+        map_classes: For each stratum the map class in it, or all that may be in it, 0 for any; by default what the
+            counts show if there are as many strata as classes and each holds its own class, else 0. It decides which
+            figures a stratum has a part in: what cannot be in it adds nothing to an interval.
         unit: Unit of ``areas``.
         z: Quantile of the normal distribution that the intervals are made for.
         pixels: Number of pixels of each stratum ``(H,)``: its variance then has the factor ``1 - n_h / N_h`` (Stehman
@@ -249,7 +244,7 @@ def estimate_counts(
             raise ValueError("a stratum has more points than pixels")
         unseen = 1 - np.divide(n_h, of_each, out=np.zeros_like(n_h), where=of_each > 0)
     names = [str(h + 1) for h in range(len(areas_h))] if names is None else list(names)
-    rows = _map_classes(n_hij) if map_classes is None else np.asarray(map_classes)
+    rows = _map_classes(n_hij) if map_classes is None else _possible(map_classes, size)
     sampled = n_h > 0
     if not sampled.any():
         raise LabelError(
@@ -327,11 +322,11 @@ def estimate_confusion(
 
 @dataclass(frozen=True)
 class _Sample:
-    """Counts ``(H, K, K)`` of strata that have points, their areas, only map classes or 0, z, unseen shares, method."""
+    """Counts ``(H, K, K)`` of strata that have points, their areas, possible map classes, z, unseen shares, method."""
 
     counts: NDArray[np.float64]
     areas: NDArray[np.float64]
-    map_classes: NDArray[np.int64]
+    map_classes: NDArray[np.bool_]
     z: float
     unseen: NDArray[np.float64]
     method: Method
@@ -416,122 +411,25 @@ class _Sample:
         )  # fmt: skip
         return float(limits.lower), float(limits.upper)
 
-    def _cells(self, h: int) -> tuple[slice | int, slice]:
-        """The cells ``(map, reference)`` that a point of a stratum can fall into."""
-        return (slice(None) if self.map_classes[h] == 0 else int(self.map_classes[h]) - 1), slice(None)
+    def _cells(self, h: int) -> NDArray[np.bool_]:
+        """The rows (map classes) that a point of a stratum can fall into."""
+        return np.asarray(self.map_classes[h])
 
 
-def sample_size(
-    weights: ArrayLike,
-    expected_users_accuracy: ArrayLike,
-    standard_error: float | None = None,
-    interval_width: float | None = None,
-    z: float = Z_95,
-) -> int:
-    """Number of points for a target precision of the overall accuracy (Olofsson et al. 2014, eq. 13).
-
-    ``n = (sum_h W_h sqrt(U_h (1 - U_h)) / S)^2``, rounded up.
-
-    Args:
-        weights: Share of the area of each stratum, summing to 1.
-        expected_users_accuracy: Guess of the user's accuracy in each stratum, 0..1.
-        standard_error: Target standard error S of the overall accuracy; or
-        interval_width: Target width of its interval, ``2 z S``.
-        z: Half-width of the interval in standard errors.
-
-    Raises:
-        LabelError: Not exactly one target, or figures out of their range.
-    """
-    w, u = np.asarray(weights, np.float64), np.asarray(expected_users_accuracy, np.float64)
-    if (standard_error is None) == (interval_width is None):
-        raise LabelError(
-            "The sample size needs one target.", "Either a standard error or the width of the interval.",
-            "Give exactly one of the two.",
-        )  # fmt: skip
-    target = standard_error if standard_error is not None else float(interval_width or 0) / (2 * z)
-    if not 0 < target < 0.5 or not np.isclose(w.sum(), 1) or ((u < 0) | (u > 1)).any():
-        raise LabelError(
-            f"The target standard error is {target:g}, the expected user's accuracies are {u.tolist()}.",
-            "A standard error between 0 and 0.5, accuracies from 0 to 1, and area shares that sum to 1.",
-        )
-    n = (float((w * np.sqrt(u * (1 - u))).sum()) / target) ** 2
-    return max(ceil(n - 1e-9), 1)
-
-
-def allocate(
-    points: int,
-    weights: ArrayLike,
-    method: Allocation = "proportional",
-    floor: int = 0,
-    expected_users_accuracy: ArrayLike | None = None,
-    capacity: ArrayLike | None = None,
-) -> NDArray[np.int64]:
-    """Distribute points over strata.
-
-    Args:
-        points: Their number.
-        weights: Share of the area of each stratum, ``(H,)``.
-        method: ``equal``; ``proportional`` to the area; ``neyman``: proportional to area times the standard deviation
-            ``sqrt(U (1 - U))`` (least variance of the overall accuracy).
-        floor: Least number of points of a stratum, so that rare classes can be judged (50 to 100 after Olofsson et al.
-            2014, section 5.1.3); the rest is distributed over the other strata by the method.
-        expected_users_accuracy: For ``neyman``: a guess for each stratum.
-        capacity: Greatest number of points of each stratum, such as its pixels.
-
-    Returns:
-        int64 ``(H,)``; sums to ``points`` unless the capacities are smaller.
-
-    Raises:
-        LabelError: The floor needs more points than there are, an unknown method, or no guess for ``neyman``.
-    """
-    w = np.asarray(weights, np.float64)
-    limit = np.full(len(w), points) if capacity is None else np.minimum(np.asarray(capacity, np.int64), points)
-    least = np.minimum(floor, limit)
-    if least.sum() > points:
-        raise LabelError(
-            f"{points} points cannot give each of {len(w)} strata {floor}.",
-            f"At least {least.sum()} points.",
-            "Draw more points or lower the floor.",
-        )
-    if method == "equal":
-        share = np.ones(len(w))
-    elif method == "proportional":
-        share = w
-    elif method == "neyman":
-        if expected_users_accuracy is None:
-            raise LabelError("Neyman allocation needs the expected user's accuracy of each stratum.")
-        u = np.asarray(expected_users_accuracy, np.float64)
-        share = w * np.sqrt(u * (1 - u))
-    else:
-        raise LabelError(f"There is no allocation {method!r}.", "equal, proportional or neyman.")
-    # A stratum expected to be without error still takes its part of what the others cannot hold.
-    share = np.maximum(share, 1e-9 * share.max()) if share.max() > 0 else np.ones(len(w))
-    total = int(min(points, limit.sum()))
-    low, high = 0.0, float((limit / share).max())
-    for _ in range(200):  # the level at which the strata, each within its bounds, take all points
-        level = (low + high) / 2
-        low, high = (level, high) if np.clip(level * share, least, limit).sum() < total else (low, level)
-    return _rounded(np.clip(high * share, least, limit), total, limit)
-
-
-def _rounded(values: NDArray[np.float64], total: int, limit: NDArray[Any]) -> NDArray[np.int64]:
-    """Whole numbers with a given sum, by largest remainders, none above its limit."""
-    whole = np.floor(values + 1e-6).astype(np.int64)
-    for k in np.argsort(-(values - whole), kind="stable"):
-        if whole.sum() < total and whole[k] < limit[k]:
-            whole[k] += 1
-    return whole
-
-
-def _map_classes(counts: NDArray[Any]) -> NDArray[np.int64]:
-    """The only map class of each stratum if strata and classes go one by one, else 0."""
+def _map_classes(counts: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Map classes that may be in each stratum, ``(H, K)``: its own if strata and classes go one by one, else any."""
     strata, size, _ = counts.shape
-    own = np.arange(strata) + 1
-    if strata != size:
-        return np.zeros(strata, np.int64)
-    outside = counts.sum(axis=2)
-    outside[np.arange(size), np.arange(size)] = 0
-    return own if outside.sum() == 0 else np.zeros(strata, np.int64)
+    own = np.eye(size, dtype=np.bool_)
+    one_by_one = strata == size and (counts.sum(axis=2)[~own] == 0).all()
+    return own if one_by_one else np.ones((strata, size), np.bool_)
+
+
+def _possible(map_classes: Sequence[int | Sequence[int]], size: int) -> NDArray[np.bool_]:
+    possible = np.zeros((len(map_classes), size), np.bool_)
+    for row, codes in zip(possible, map_classes, strict=True):
+        for code in np.atleast_1d(codes):
+            row[slice(None) if code == 0 else int(code) - 1] = True
+    return possible
 
 
 def _scaled(estimate: Estimate, factor: float) -> Estimate:

@@ -29,6 +29,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv
 
+Z_95 = 1.96
+"""Half-width of a 95 % interval in standard errors."""
+
 
 class Limits(NamedTuple):
     """Lower and upper ends of intervals."""

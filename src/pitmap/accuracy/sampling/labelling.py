@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,83 +18,143 @@ from pitmap.grid import Grid, Window
 from pitmap.legend import Legend
 from pitmap.raster.reading import RasterReader, open_raster
 
+if TYPE_CHECKING:
+    import geopandas as gpd
 
-def labelling_style(legend: Legend) -> str:
+
+WIDE = 4
+"""Side of the wide view as a multiple of the near one."""
+
+
+def labelling_style(legend: Legend, images: Sequence[str | Path] = (), columns: Sequence[str] | None = None) -> str:
     """QGIS style (QML) of the points.
 
-    The form offers the classes by name and hides stratum and map class; points are red until labelled, then green.
+    The form offers the classes by name and shows the pictures; points go by their number in lists and map tips, and are
+    red until labelled, then green.
+
+    Args:
+        legend: The classes.
+        images: What the pictures were cut from.
+        columns: Fields of the layer where it has others than a new one.
     """
 
     def cross(name: str, colour: str) -> str:
         options = {"name": "cross2", "outline_color": colour, "outline_width": "0.5", "size": "4"}
         return qgis.symbol(name, "marker", "SimpleMarker", options)
 
-    hidden = ("stratum", "map_code", "row", "col")
+    names = picture_names(images)
+    pictures = names if columns is None else [c for c in columns if c.startswith("chip")]
     widgets = {
         "reference": qgis.value_list((c.name, c.code) for c in legend),
         "doubtful": qgis.CHECK_BOX,
         "comment": qgis.LONG_TEXT,
-        "chip": qgis.PICTURE,
+        **dict.fromkeys(pictures, qgis.PICTURE),
     }
     renderer = qgis.by_rule(
         [("to be labelled", '"reference" IS NULL'), ("labelled", '"reference" IS NOT NULL')],
         [cross("0", "215,25,28,255"), cross("1", "26,150,65,255")],
     )
-    return qgis.style(renderer, qgis.form(["point_id", *widgets, *hidden], widgets, hidden, ["point_id"]))
+    form = qgis.form(["point_id", *widgets], widgets, locked=["point_id"], names={"point_id": "point", **names})
+    return qgis.style(renderer, form, display="point_id")
 
 
-def write_chips(
-    image: Path,
+def picture_names(images: Sequence[str | Path]) -> dict[str, str]:
+    """Fields of the pictures, and what they are called: of the first image two views, of the others one."""
+    names: dict[str, str] = {}
+    for number, image in enumerate(images, start=1):
+        names[f"chip_{number}"] = Path(image).stem
+        if number == 1:
+            names["chip_1_wide"] = f"{Path(image).stem}, wider view"
+    return names
+
+
+def write_pictures(
+    images: Sequence[str | Path],
     bands: Sequence[int | str] | None,
     size: int,
     grid: Grid,
-    x: NDArray[Any],
-    y: NDArray[Any],
-    folder: Path,
-) -> list[str]:
-    """Write a PNG for each point, ``point_00001.png`` and so on: the image round it, stretched, a cross at its pixel.
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    numbers: NDArray[np.int64],
+    gpkg: Path,
+) -> dict[str, list[str]]:
+    """Write PNGs of each point, ``point_00001_chip_1.png`` and so on: image, stretched, a cross at its pixel.
 
     Args:
-        image: Any raster.
-        bands: Its bands for red, green and blue; of fewer than three the first is shown in grey.
-        size: Side of the pictures in pixels of the image.
+        images: Rasters in any CRS.
+        bands: Their bands for red, green and blue; of fewer than three the first is shown in grey.
+        size: Side of the near view in pixels of the image.
         grid: The grid whose CRS the coordinates have.
         x: Map coordinates of the points.
         y: Map coordinates of the points.
-        folder: Where the pictures go.
+        numbers: Numbers of the points.
+        gpkg: File beside which the folder of the pictures lies.
 
     Returns:
-        The files' names with the folder's, as they stand in a GeoPackage beside the folder.
+        By field the files' names with the folder's, relative to the folder of the GeoPackage.
 
     Raises:
-        ImageError: The image cannot be read, or laid over the grid.
+        ImageError: An image cannot be read, or laid over the grid.
         OutputError: A picture cannot be written.
     """
+    folder = _folder(gpkg)
+    names: dict[str, list[str]] = {field: [] for field in picture_names(images)}
+    for number, image in enumerate(images, start=1):
+        with open_raster(Path(image), bands) as reader:
+            rows, cols = _pixels(reader.grid, Path(image), grid, x, y)
+            make_folder(folder)
+            for field in (f for f in names if f.split("_")[1] == str(number)):
+                wide = field.endswith("wide")
+                side, enlarged = (WIDE * size, 1) if wide else (size, WIDE)
+                for point, row, col in zip(numbers, rows, cols, strict=True):
+                    name = f"point_{point:05d}_{field}.png"
+                    chip = _chip(reader, int(row), int(col), side)
+                    _save(folder / name, np.kron(chip, np.ones((enlarged, enlarged, 1), np.uint8)))
+                    names[field].append(f"{folder.name}/{name}")
+    return names
+
+
+def copy_pictures(points: gpd.GeoDataFrame, old_gpkg: Path, new_gpkg: Path) -> gpd.GeoDataFrame:
+    """Copy the pictures of a sample for another file, and point to them there; pictures that are gone stay gone.
+
+    Raises:
+        OutputError: They cannot be written.
+    """
+    folder, points = _folder(new_gpkg), points.copy()
+    for field in (c for c in points.columns if c.startswith("chip")):
+        names = []
+        for name in points[field]:
+            source = old_gpkg.parent / str(name)
+            if isinstance(name, str) and name and source.is_file():
+                make_folder(folder)
+                with replacing(folder / source.name) as temporary:
+                    shutil.copyfile(source, temporary)
+                name = f"{folder.name}/{source.name}"
+            names.append(name)
+        points[field] = names
+    return points
+
+
+def _folder(gpkg: Path) -> Path:
+    return gpkg.with_name(f"{gpkg.stem}_chips")
+
+
+def _pixels(
+    target: Grid, image: Path, grid: Grid, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of points on an image."""
+    if (target.crs is None) != (grid.crs is None):
+        raise ImageError(f"{image} cannot be laid over the map: only one of the two has a coordinate reference system.")
+    if target.crs is not None and grid.crs is not None:
+        x, y = Transformer.from_crs(grid.crs, target.crs, always_xy=True).transform(x, y)
+    return target.pixel_indices(x, y)
+
+
+def _save(path: Path, rgb: NDArray[np.uint8]) -> None:
     import matplotlib.image
 
-    make_folder(folder)
-    names = []
-    with open_raster(image, bands) as reader:
-        target = reader.grid
-        if (target.crs is None) != (grid.crs is None):
-            raise ImageError(
-                f"{image} cannot be laid over the map: only one of the two has a coordinate reference system."
-            )
-        if target.crs is not None and grid.crs is not None:
-            x, y = Transformer.from_crs(grid.crs, target.crs, always_xy=True).transform(x, y)
-        rows, cols = target.pixel_indices(x, y)
-        for number, (row, col) in enumerate(zip(rows, cols, strict=True), start=1):
-            rgb = _chip(reader, int(row), int(col), size)
-            name = f"point_{number:05d}.png"
-            with replacing(folder / name) as temporary:
-                matplotlib.image.imsave(
-                    temporary,
-                    np.kron(rgb, np.ones((4, 4, 1), np.uint8)),
-                    format="png",
-                    pil_kwargs={"compress_level": 1},
-                )
-            names.append(f"{folder.name}/{name}")
-    return names
+    with replacing(path) as temporary:
+        matplotlib.image.imsave(temporary, rgb, format="png", pil_kwargs={"compress_level": 1})
 
 
 def _chip(reader: RasterReader, row: int, col: int, size: int) -> NDArray[np.uint8]:

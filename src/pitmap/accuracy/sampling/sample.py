@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitmap import landuse
-from pitmap.accuracy.sampling.design import DESIGN, map_checksum
 from pitmap.accuracy.sampling.estimation import AreaEstimates, Estimate, Method, estimate_counts
+from pitmap.accuracy.sampling.point_table import id_field, label_field, read_points
+from pitmap.accuracy.sampling.sample_file import SampleFile, drawn_from, read_sample
+from pitmap.accuracy.sampling.strata import map_checksum
 from pitmap.errors import LabelError
 from pitmap.files import write_json
 from pitmap.grid import Grid
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
+__all__ = ["EstimateOptions", "SampleEstimate", "drawn_from", "estimate"]
+
 
 @dataclass(frozen=True)
 class EstimateOptions:
@@ -33,16 +36,22 @@ class EstimateOptions:
 
     Attributes:
         use_doubtful: Whether points marked doubtful count with their reference class.
-        values: Values of the field ``reference`` to class keys, None for "cannot be told"; by default its values are
-            the codes, keys or names of the legend.
+        values: Values of the labels to class keys, None for "cannot be told"; by default they are the codes, keys or
+            names of the legend.
         method: How intervals are made, see ``estimation.METHODS``.
         thresholds: Areas by class key, in hectares: the estimate says how likely the class's area exceeds them.
+        labels: File with the labels where the sample was labelled elsewhere: a table or layer with the points' numbers.
+        field: Field of the labels; by default ``reference``, or as other tools name it (``point_table``).
+        legend: The classes, where neither sample nor map says them.
     """
 
     use_doubtful: bool = True
     values: Mapping[Any, str | None] | None = None
     method: Method = "mover"
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    labels: Path | None = None
+    field: str | None = None
+    legend: Legend | None = None
 
 
 @dataclass(frozen=True)
@@ -134,74 +143,44 @@ def estimate(
         LabelError: The file is no sample of this map, was drawn by another design, or cannot be used.
     """
     options, points_path, map_path = options or EstimateOptions(), Path(points_path), Path(map_path)
-    points, strata, about = _read_sample(Path(points_path))
-    grid = describe(map_path).grid
-    legend = Legend.from_json(about["legend"])
-    _check_thresholds(options.thresholds, legend)
-    _check_map(Path(points_path), Path(map_path), grid, about, observer)
-
+    sample = read_sample(points_path)
+    grid, legend = describe(map_path).grid, Legend.from_json(sample.about["legend"])
+    check_thresholds(options.thresholds, legend)
+    check_map(Path(points_path), Path(map_path), grid, sample.about, observer)
+    table = labelled_points(sample, legend, Path(points_path), options)
     left_out: dict[str, tuple[int, ...]] = {}
-
-    def leave_out(reason: str, which: NDArray[np.bool_]) -> None:
-        nonlocal points
-        left_out[reason] = tuple(int(i) for i in points["point_id"][which])
-        points = points[~which]
-
-    codes = landuse.class_codes(options.values, legend)
-    reference = _reference_codes(points, codes, Path(points_path))
-    points = points.assign(reference_code=reference)
-    drawn = int(strata["points"].sum())
-    missing = sorted(set(range(1, drawn + 1)) - set(points["point_id"]))
-    if extra := sorted(set(points["point_id"]) - set(range(1, drawn + 1))):
-        raise LabelError(
-            f"{points_path} holds points that were not drawn: {_numbers(extra)}.",
-            f"The {drawn} points of the design: a point that is added by hand has no known probability.",
-            "Delete the points that were added.",
-        )
-    left_out["were deleted from the layer"] = tuple(missing)
-    leave_out("are second copies of another point", _copies(points, Path(points_path)))
-    rows, cols = _pixels(points, grid)
+    drawn = sorted(int(i) for i in sample.drawn["point_id"])
+    left_out["were deleted from the layer"] = tuple(sorted(set(drawn) - set(table["point_id"])))
+    table = leave_out(table, left_out, "are second copies of another point", copies(table, Path(points_path)))
+    rows, cols = pixels_of(table, grid)
     off_map = (rows < 0) | (rows >= grid.height) | (cols < 0) | (cols >= grid.width)
-    moved = (np.abs(rows - points["row"]) > 1) | (np.abs(cols - points["col"]) > 1)
-    leave_out("lie outside the map", np.asarray(off_map))
-    leave_out("were moved off their pixel", np.asarray(moved)[~off_map])
-    leave_out("have no reference class", np.asarray(points["reference_code"] == UNLABELLED))
-    doubtful = np.zeros(len(points), np.bool_)
-    if "doubtful" in points:
-        doubtful = np.array([bool(_missing_to_none(v)) for v in points["doubtful"]], np.bool_)
-    doubtful_ids = tuple(int(i) for i in points["point_id"][doubtful])
-    if not options.use_doubtful:
-        leave_out("are doubtful", doubtful)
-        doubtful_ids, doubtful = (), np.zeros(len(points), np.bool_)
-
-    def estimates(of: gpd.GeoDataFrame) -> AreaEstimates:
-        return estimate_counts(
-            _counts(of, strata, legend), strata["area"].to_numpy(), legend, strata["stratum"].tolist(),
-            strata["map_class"].tolist(), about["unit"], pixels=strata["pixels"].to_numpy(), method=options.method,
-            thresholds=options.thresholds,
-        )  # fmt: skip
-
-    result = estimates(points)
-    without = None
-    if doubtful.any() and not doubtful.all():
-        without = estimates(points[~doubtful]).overall_accuracy
+    moved = (np.abs(rows - table["row"]) > 1) | (np.abs(cols - table["col"]) > 1)
+    table = leave_out(table, left_out, "lie outside the map", off_map)
+    table = leave_out(table, left_out, "were moved off their pixel", np.asarray(moved)[~off_map])
+    strata, about = sample.strata, sample.about
     sources = {
         "points": Path(points_path).name,
         "map": Path(map_path).name,
-        "map_sha256": about["map_sha256"],
-        "design": about["design"],
-        "seed": about["seed"],
-        "options": about["options"],
-        "unmapped_area": about["unmapped_area"],
-        "note": about["note"],
+        **{k: about[k] for k in ("map_sha256", "design", "seed", "phases", "rule", "options", "unmapped_area", "note")},
     }
-    estimate = SampleEstimate(result, drawn, len(points), left_out, doubtful_ids, without, sources)
-    for warning in estimate.warnings:
-        observer.warn(warning)
-    return estimate
+
+    def estimates(of: pd.DataFrame) -> AreaEstimates:
+        result = estimate_counts(
+            count_points(of, strata["stratum"].tolist(), legend), strata["area"].to_numpy(), legend,
+            strata["stratum"].tolist(), sample.map_classes, about["unit"], pixels=strata["pixels"].to_numpy(),
+            method=options.method, thresholds=options.thresholds,
+        )  # fmt: skip
+        return with_mapped_areas(result, about["mapped_areas"])
+
+    return conclude(table, left_out, len(drawn), options, sources, estimates, observer)
 
 
-def _check_thresholds(thresholds: Mapping[str, float], legend: Legend) -> None:
+def check_thresholds(thresholds: Mapping[str, float], legend: Legend) -> None:
+    """Refuse areas of classes that there are not, and areas that none can have.
+
+    Raises:
+        LabelError: One of them.
+    """
     wrong = [f"{k} {v:g} ha" for k, v in thresholds.items() if k not in legend.keys or not 0 < v < math.inf]
     if wrong:
         raise LabelError(
@@ -212,45 +191,93 @@ def _check_thresholds(thresholds: Mapping[str, float], legend: Legend) -> None:
         )
 
 
-def drawn_from(points_path: Path) -> str:
-    """File name of the map that a sample was drawn from.
+def conclude(
+    table: pd.DataFrame,
+    left_out: dict[str, tuple[int, ...]],
+    drawn: int,
+    options: EstimateOptions,
+    sources: Mapping[str, Any],
+    estimates: Callable[[pd.DataFrame], AreaEstimates],
+    observer: Observer,
+) -> SampleEstimate:
+    """Leave out points that say nothing, and estimate with and without the doubtful ones.
+
+    Args:
+        table: Points on their pixels, with ``point_id``, ``reference_code`` and ``doubtful``.
+        left_out: Reason to numbers of the points left out before.
+        drawn: Number of points of the design.
+        options: How the points are used.
+        sources: What the result says of its sources.
+        estimates: Figures from points.
+        observer: Hears the warnings.
+    """
+    table = leave_out(table, left_out, "have no reference class", np.asarray(table["reference_code"] == UNLABELLED))
+    doubtful = table["doubtful"].to_numpy(np.bool_)
+    if not options.use_doubtful:
+        table = leave_out(table, left_out, "are doubtful", doubtful)
+        doubtful = np.zeros(len(table), np.bool_)
+    result, without = estimates(table), None
+    if doubtful.any() and not doubtful.all():
+        without = estimates(table[~doubtful]).overall_accuracy
+    numbers = tuple(int(i) for i in table["point_id"][doubtful])
+    concluded = SampleEstimate(result, drawn, len(table), left_out, numbers, without, sources)
+    for warning in concluded.warnings:
+        observer.warn(warning)
+    return concluded
+
+
+def labelled_points(sample: SampleFile, legend: Legend, path: Path, options: EstimateOptions) -> gpd.GeoDataFrame:
+    """The points with what was drawn of them: ``point_id``, ``reference_code``, ``doubtful``, stratum, pixel, geometry.
 
     Raises:
-        LabelError: The file is no sample of ``design``.
+        LabelError: Points that were not drawn, or labels that are no classes.
     """
-    return str(_read_sample(Path(points_path))[2]["map"])
-
-
-def _read_sample(path: Path) -> tuple[gpd.GeoDataFrame, pd.DataFrame, dict[str, Any]]:
-    import pyogrio
-
-    landuse.check_layer(path, "points", "reference")
-    tables = {str(name) for name, _ in pyogrio.list_layers(path)}
-    points = pyogrio.read_dataframe(path, layer="points")
-    needed = {"point_id", "stratum", "row", "col"}
-    if not {"strata", "design"} <= tables or not needed <= set(points.columns):
+    points = sample.points
+    if extra := sorted(set(points["point_id"]) - set(sample.drawn["point_id"])):
         raise LabelError(
-            f"{path} does not say how its points were drawn.",
-            "A sample of `pitmap design`, with its tables strata and design: without the areas of the strata and the "
-            "probabilities of the points no figure for the ground can be computed.",
-            "Copy the labels into the file that `pitmap design` wrote.",
+            f"{path} holds points that were not drawn: {_numbers(extra)}.",
+            f"The {len(sample.drawn)} points of the design: a point that is added by hand has no known probability.",
+            "Delete the points that were added.",
         )
-    table = pyogrio.read_dataframe(path, layer="design", read_geometry=False)
-    about = {key: json.loads(value) for key, value in zip(table["key"], table["value"], strict=True)}
-    if about.get("design") != DESIGN:
-        raise LabelError(
-            f"The points of {path} were drawn by the design {about.get('design')!r}.",
-            f"The design {DESIGN!r}: the points of a cluster depend on each other, and a systematic sample has no "
-            "unbiased estimate of its variance, so the intervals would be wrong.",
-            "Draw the sample with `pitmap design`.",
-        )
-    strata = pyogrio.read_dataframe(path, layer="strata", read_geometry=False).rename(columns={"name": "stratum"})
-    if unknown := sorted(set(points["stratum"]) - set(strata["stratum"])):
-        raise LabelError(f"Points of {path} are in strata that its table lacks: {', '.join(map(str, unknown))}.")
-    return points, strata, about
+    field, source = options.field or "reference", path
+    if options.labels is not None:
+        source = Path(options.labels)
+        other = read_points(source)
+        number, field = id_field(other, source), label_field(other, source, options.field)
+        told = other[[number, field]].rename(columns={number: "point_id", field: "told"})
+        told["point_id"] = told["point_id"].astype(np.int64)
+        points = points.merge(told, on="point_id", how="left")
+        field = "told"
+    elif field not in points:
+        raise LabelError(f"{path} has no field {field!r}.", f"One of {', '.join(map(str, points.columns))}.")
+    codes = reference_codes(points[field], landuse.class_codes(options.values, legend), source)
+    doubtful = [bool(_missing_to_none(v)) for v in points["doubtful"]] if "doubtful" in points else False
+    table = points[["point_id", "geometry"]].assign(reference_code=codes, doubtful=doubtful)
+    return table.merge(sample.drawn, on="point_id")
 
 
-def _check_map(points_path: Path, map_path: Path, grid: Grid, about: Mapping[str, Any], observer: Observer) -> None:
+def labels_by_stratum(sample: SampleFile, legend: Legend, path: Path) -> NDArray[np.int64]:
+    """Labelled points of each stratum and reference class, int64 ``(H, K)``."""
+    table = labelled_points(sample, legend, path, EstimateOptions())
+    table = table[~copies(table, path)]
+    counts = count_points(table[table["reference_code"] != UNLABELLED], sample.strata["stratum"].tolist(), legend)
+    return np.asarray(counts.sum(axis=1), np.int64)
+
+
+def with_mapped_areas(estimates: AreaEstimates, areas: Sequence[float]) -> AreaEstimates:
+    """The mapped areas as the map has them, where the estimates stand for all of its ground."""
+    if estimates.unsampled:
+        return estimates
+    classes = tuple(replace(c, mapped_area=float(a)) for c, a in zip(estimates.classes, areas, strict=True))
+    return replace(estimates, classes=classes)
+
+
+def check_map(points_path: Path, map_path: Path, grid: Grid, about: Mapping[str, Any], observer: Observer) -> None:
+    """Refuse a map that a sample was not drawn from.
+
+    Raises:
+        LabelError: Its codes differ, or it lies elsewhere.
+    """
     transform = np.array(list(grid.transform)[:6])
     same_place = np.allclose(
         transform, about["map_transform"], rtol=0, atol=1e-3 * np.abs(transform[[0, 1, 3, 4]]).max()
@@ -265,27 +292,30 @@ def _check_map(points_path: Path, map_path: Path, grid: Grid, about: Mapping[str
         )
 
 
-def _reference_codes(points: gpd.GeoDataFrame, codes: Mapping[str, int], path: Path) -> NDArray[np.uint8]:
-    texts = [landuse.value_text(_missing_to_none(v)) for v in points["reference"]]
+def reference_codes(values: pd.Series[Any], codes: Mapping[str, int], path: Path) -> NDArray[np.uint8]:
+    """Class codes of labels, 0 where there is none.
+
+    Raises:
+        LabelError: A label that is no class.
+    """
+    texts = [landuse.value_text(_missing_to_none(v)) for v in values]
     texts = [None if t == "" else t for t in texts]
     known = {landuse.value_text(k): v for k, v in codes.items()}
     if wrong := sorted({t for t in texts if t is not None and t not in known}):
         raise LabelError(
-            f"The field 'reference' of {path} holds {', '.join(map(repr, wrong))}.",
+            f"The field {str(values.name)!r} of {path} holds {', '.join(map(repr, wrong))}.",
             f"Codes, keys or names of the legend: {', '.join(k for k in codes if not k.isdigit())}.",
             "Correct the points, or say with values what class they mean.",
         )
     return np.array([UNLABELLED if t is None else known[t] for t in texts], np.uint8)
 
 
-def _missing_to_none(value: Any) -> Any:
-    import pandas as pd
+def copies(points: pd.DataFrame, path: Path) -> NDArray[np.bool_]:
+    """Rows that repeat a point; of copies the labelled one stays.
 
-    return None if pd.isna(value) else value
-
-
-def _copies(points: gpd.GeoDataFrame, path: Path) -> NDArray[np.bool_]:
-    """Rows that repeat a point; copies that contradict each other are refused."""
+    Raises:
+        LabelError: Copies contradict each other.
+    """
     repeated = np.asarray(points["point_id"].duplicated(keep=False))
     if repeated.any():
         labelled = points[repeated & (points["reference_code"] != UNLABELLED)]
@@ -296,15 +326,18 @@ def _copies(points: gpd.GeoDataFrame, path: Path) -> NDArray[np.bool_]:
                 "One reference class for each point.",
                 "Delete the wrong copies.",
             )
-    # Of copies the labelled one stays.
     order = np.argsort(np.asarray(points["reference_code"]) == UNLABELLED, kind="stable")
-    copies = np.zeros(len(points), np.bool_)
-    copies[order] = np.asarray(points["point_id"].iloc[order].duplicated())
-    return copies
+    further = np.zeros(len(points), np.bool_)
+    further[order] = np.asarray(points["point_id"].iloc[order].duplicated())
+    return further
 
 
-def _pixels(points: gpd.GeoDataFrame, grid: Grid) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row and column of each point on the map, whatever the CRS in which the layer was saved."""
+def pixels_of(points: gpd.GeoDataFrame, grid: Grid) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and column of each point on the map, whatever the CRS in which the layer was saved.
+
+    Raises:
+        LabelError: The points have no CRS and the map has one.
+    """
     if grid.crs is not None:
         if points.crs is None:
             raise LabelError(
@@ -318,12 +351,24 @@ def _pixels(points: gpd.GeoDataFrame, grid: Grid) -> tuple[NDArray[np.int64], ND
     return grid.pixel_indices(x, y)
 
 
-def _counts(points: gpd.GeoDataFrame, strata: pd.DataFrame, legend: Legend) -> NDArray[np.float64]:
+def count_points(points: pd.DataFrame, strata: Sequence[Any], legend: Legend) -> NDArray[np.float64]:
+    """Points by stratum, map class and reference class, ``(H, K, K)``."""
     counts = np.zeros((len(strata), len(legend), len(legend)))
-    index = {name: h for h, name in enumerate(strata["stratum"])}
+    index = {name: h for h, name in enumerate(strata)}
     for name, map_code, reference in zip(points["stratum"], points["map_code"], points["reference_code"], strict=True):
         counts[index[name], int(map_code) - 1, int(reference) - 1] += 1
     return counts
+
+
+def leave_out(table: Any, left_out: dict[str, tuple[int, ...]], reason: str, which: NDArray[np.bool_]) -> Any:
+    left_out[reason] = tuple(int(i) for i in table["point_id"][which])
+    return table[~which]
+
+
+def _missing_to_none(value: Any) -> Any:
+    import pandas as pd
+
+    return None if pd.isna(value) else value
 
 
 def _numbers(numbers: Sequence[int]) -> str:
