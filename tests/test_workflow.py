@@ -260,3 +260,12 @@ def test_two_runs_give_the_same_bytes_and_a_study_that_was_moved_is_done(tmp_pat
     before = {name: path.stat().st_mtime_ns for name, path in files_of(copied).items()}
     workflow.run(load_study(copied / "pitmap.toml"))
     assert {name: path.stat().st_mtime_ns for name, path in files_of(copied).items()} == before
+
+
+def test_a_network_is_not_trained_on_samples_of_another_state_of_the_project(study, tmp_path):
+    project, _, _ = study
+    shutil.copytree(project.folder, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / project.path.name
+    path.write_text(path.read_text().replace("block_m = 80", "block_m = 120"))
+    with pytest.raises(ProjectError, match="not those of"):
+        workflow.train(load_study(path))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pitmap import __version__
 from pitmap.currency import content_key, digest, is_current, mark, unmark
-from pitmap.errors import ModelError
+from pitmap.errors import ModelError, ProjectError
 from pitmap.exclusive import exclusive
 from pitmap.observer import SILENT, Observer
 from pitmap.study.study import Study
@@ -148,13 +148,22 @@ def train(
 
     Raises:
         BusyError: Another process works on the same results.
+        ProjectError: There are no samples, or those of other images, labels or settings.
         PitmapError: See ``training.loop.train``.
     """
+    from pitmap.samples.build import fingerprint
     from pitmap.samples.dataset import SampleSet
     from pitmap.training.choices import Training
     from pitmap.training.loop import train as train_network
 
-    samples = SampleSet(project.samples_folder) if samples is None else samples
+    if samples is None:
+        samples = SampleSet(project.samples_folder)
+        if samples.record.fingerprint != fingerprint(project):
+            raise ProjectError(
+                f"The samples in {samples.folder} are not those of {project.path.name} as it stands.",
+                "Samples of the very images, labels and settings.",
+                "Sample again.",
+            )
     training = Training.of(project.training, project.project.seed if seed is None else seed, network)
     if steps is not None:
         training = replace(training, recipe=replace(training.recipe, steps=steps))
