@@ -16,9 +16,10 @@ check: install-check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The page and the JSON schema of the project file, from the docstrings of its models.
+# The page and the JSON schema of the project file, and the page of the Python names, from the docstrings.
 docs: install
 	$(BIN)/python -m pitmap.study.document docs
+	PYTHONPATH=tests $(BIN)/python tests/docs/python_page.py
 
 # Training runs, full sizes and real data. Writes dated results to benchmarks/results.
 verify: install-test

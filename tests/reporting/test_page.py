@@ -431,3 +431,19 @@ def test_results_that_do_not_belong_together_are_refused_or_named(copied, tmp_pa
     toml.write_text(toml.read_text().replace('"place0"', '"elsewhere"'))
     with pytest.raises(ProjectError, match="other scenes"):
         write_report(load_study(toml), model)
+
+
+def test_a_scene_without_labels_has_its_map_and_no_figures(tmp_path):
+    project, model = make(tmp_path, scenes=2)
+    (tmp_path / "labels1.tif").unlink()
+    toml = (tmp_path / "pitmap.toml").read_text().replace('\nlabels = "labels1.tif"', "")
+    (tmp_path / "pitmap.toml").write_text(toml)
+    project = load_study(tmp_path / "pitmap.toml")
+    samples = build(project)
+    map_scenes(project, samples, np.random.default_rng(1))
+    write_accuracy(project, samples, read_card(model))
+    assert accuracy_of(project)["scenes"]["place1"] == {"test": None, "labelled_area": None}
+    page = parsed(write_report(project, model))
+    text = words(page)
+    assert "over 2 images" in text
+    assert "place1" in text
