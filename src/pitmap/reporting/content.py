@@ -52,7 +52,7 @@ def read_json(path: Path, required: Sequence[str] = ()) -> dict[str, Any] | None
         return None
     remedy = "Delete it, or make it again with this version of pitmap."
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ProjectError(f"{path} cannot be read ({error}).", "JSON as pitmap wrote it.", remedy) from error
     missing = [key for key in required if not isinstance(content, dict) or key not in content]
@@ -234,7 +234,7 @@ def accuracy(assessment: Mapping[str, Any], legend: Legend, mine_keys: Sequence[
     }
 
 
-def _majority_counts(counts: NDArray) -> NDArray:
+def _majority_counts(counts: NDArray[Any]) -> NDArray[Any]:
     """Confusion matrix of a map that has the commonest reference class everywhere."""
     reference = counts.sum(axis=0)
     result = np.zeros_like(counts)

@@ -86,7 +86,7 @@ def composite(names: Sequence[str]) -> Composite:
     return Composite((0, 0, 0), f"{names[0]} in grey")
 
 
-def stretched(pixels: NDArray, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def stretched(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Bands stretched between percentiles of their valid pixels.
 
     Args:
@@ -105,12 +105,13 @@ def stretched(pixels: NDArray, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return shown
 
 
-def coloured(codes: NDArray, legend: Legend) -> NDArray[np.uint8]:
+def coloured(codes: NDArray[Any], legend: Legend) -> NDArray[np.uint8]:
     """Codes in the legend's colours, ``(rows, cols, 3)``, white for 0 and for codes that the legend lacks."""
     table = np.full((256, 3), 255, np.uint8)
     for c in legend:
         table[c.code] = c.rgb
-    return table[codes]
+    painted: NDArray[np.uint8] = table[codes]
+    return painted
 
 
 def split_overlay(
@@ -129,14 +130,16 @@ def split_overlay(
     """
     grey = 255 - (255 - backdrop.astype(np.float64).mean(axis=2, keepdims=True)) * 0.35
     strength = np.where(splits > 0, np.where(labelled, 0.85, 0.25), 0.0)[..., None]
-    return (grey * (1 - strength) + coloured(splits, legend) * strength + 0.5).astype(np.uint8)
+    laid_over: NDArray[np.uint8] = (grey * (1 - strength) + coloured(splits, legend) * strength + 0.5).astype(np.uint8)
+    return laid_over
 
 
-def resized(array: NDArray, shape: tuple[int, int]) -> NDArray:
+def resized(array: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
     """Nearest neighbour resampling of ``(rows, cols)`` to another shape of the same ground."""
     rows = (np.arange(shape[0]) + 0.5) * array.shape[0] / shape[0]
     cols = (np.arange(shape[1]) + 0.5) * array.shape[1] / shape[1]
-    return array[rows.astype(np.int64)][:, cols.astype(np.int64)]
+    nearest: NDArray[Any] = array[rows.astype(np.int64)][:, cols.astype(np.int64)]
+    return nearest
 
 
 def jpeg(rgb: NDArray[np.uint8]) -> str:
