@@ -191,9 +191,12 @@ def test_a_sample_is_enlarged_to_what_one_draw_would_have_given(ground, tmp_path
 def test_a_sample_of_all_classes_is_enlarged_by_a_number_of_points(ground, tmp_path):
     path, truth, _ = ground
     first, larger = tmp_path / "first.gpkg", tmp_path / "larger.gpkg"
-    design(path, first, DesignOptions(points=80, floor=20))
+    design(path, first, DesignOptions(points=80, floor=20, images=(path,), chip_pixels=8))
     label(first, truth)
     assert enlarge(path, first, larger, DesignOptions(points=40)).points == 120
+    pictures = read_sample(larger).points["chip_1"]
+    assert len(pictures) == 120
+    assert all((tmp_path / name).is_file() and name.startswith("larger_chips/") for name in pictures)
     with pytest.raises(LabelError, match="is not said"):
         enlarge(path, first, tmp_path / "other.gpkg", DesignOptions())
     assert enlarge(path, first, tmp_path / "third.gpkg", DesignOptions(target="OPM", relative=0.1)).points > 80

@@ -9,7 +9,7 @@ the labelled points say of the map is in ``sample``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -312,7 +312,8 @@ def enlarge(
         map_path: The map that the sample was drawn from.
         sample_path: The sample.
         out_gpkg: The larger sample.
-        options: Target and half-width, or points; images. What defines strata and seed is that of the sample.
+        options: Target and half-width, or points; images, by default those of the sample where they still lie. What
+            defines strata and seed is that of the sample.
         observer: Hears what the points cost and promise before they are drawn.
 
     Raises:
@@ -326,6 +327,11 @@ def enlarge(
     refuse_to_replace(out_gpkg, "the sample", ".gpkg")
     old = read_sample(sample_path)
     grid, legend, rule = describe(map_path).grid, Legend.from_json(old.about["legend"]), old.about["rule"]
+    before = old.about["options"]
+    if not options.images and all(Path(p).exists() for p in before["images"]):
+        options = replace(
+            options, images=before["images"], bands=before["bands"], chip_pixels=before["chip_pixels"]
+        )  # fmt: skip
     check_map(sample_path, map_path, grid, old.about, observer)
     if float(old.about["options"].get("spacing_m") or 0) > 0:
         raise LabelError(
