@@ -24,6 +24,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import strzegom
+from pitmap.cli.console import Console
 from pitmap.comparison import compare
 from pitmap.files import make_folder, write_text
 from pitmap.simulate.landscape import simulate, sites
@@ -189,19 +190,14 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = make_folder(arguments.out or Path(tempfile.gettempdir()) / "pitmap-comparison" / arguments.study)
     write_text(folder / "pitmap.toml", STUDIES[arguments.study](folder, arguments) + settings(arguments))
-    page = compare(
-        load_study(folder / "pitmap.toml"),
-        arguments.part,
-        lambda text: print(text, flush=True),
-        plan_only=arguments.plan,
-    )
-    if page.suffix == ".html":
+    made = compare(load_study(folder / "pitmap.toml"), arguments.part, Console(), plan_only=arguments.plan)
+    if made.page:
         device = (
             torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
         )
         print(f"\npython -m benchmarks.comparison {' '.join(sys.argv[1:])}\n{device}, torch {torch.__version__}\n")
-        print(summary(page.parent))
-    print(page)
+        print(summary(made.page.parent))
+    print(made.summary())
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ from benchmarks.strzegom import require_data, write_project
 from pitmap.accuracy.census.confusion import ConfusionMatrix, count
 from pitmap.networks import load_model
 from pitmap.networks.normalise import gain_and_bias, normalise
-from pitmap.raster.reading import validity
 from pitmap.samples.build import build
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
@@ -99,7 +98,7 @@ def network_codes(samples: SampleSet, model_path: Path) -> list[NDArray]:
         padded = np.zeros((len(samples.bands), -(-height // 32) * 32, -(-width // 32) * 32), samples.pixels[i].dtype)
         valid = np.zeros(padded.shape[1:], np.bool_)
         padded[:, :height, :width] = samples.pixels[i]
-        valid[:height, :width] = validity(padded[:, :height, :width], scene.nodata)
+        valid[:height, :width] = samples.valid[i]
         gain, bias = gain_and_bias(scene.scales, scene.offsets, card.mean, card.std)
         with torch.inference_mode():
             logits = network(normalise(torch.from_numpy(padded)[None], torch.from_numpy(valid)[None], gain, bias))
