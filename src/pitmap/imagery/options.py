@@ -14,7 +14,7 @@ Correction = Literal["auto", "shift", "affine"]
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """What is wanted.
+    """How a product or an image is prepared.
 
     Attributes:
         sensor: Whose delivery it is: a name of ``pitmap.imagery.sensors.SENSORS``, or ``package.module:name`` of a

@@ -105,7 +105,7 @@ class PanUsed:
 
 @dataclass(frozen=True)
 class PrepareReport:
-    """What was made of it. ``to_json`` gives plain values; the same lies beside the image as ``.json``.
+    """An image as it was prepared. ``to_json`` gives plain values; the same lies beside the image as ``.json``.
 
     Attributes:
         output: The image.

@@ -108,7 +108,7 @@ class MapOptions:
 
 @dataclass(frozen=True)
 class MapReport:
-    """What was made.
+    """A map as it was made.
 
     Attributes:
         path: The map.

@@ -89,7 +89,7 @@ class SampleFiles:
 
 
 class SampleSet:
-    """A sample set that ``build`` wrote.
+    """A sample set on disk: patches, split and audit.
 
     All arrays are memory-mapped.
 

@@ -41,7 +41,7 @@ CENSUS = (
 
 @dataclass(frozen=True)
 class AssessOptions:
-    """What is compared.
+    """How a map is compared with a reference.
 
     Attributes:
         legend: The classes; None reads them from the map's own metadata, else takes the default legend.

@@ -1,0 +1,8 @@
+from typing import get_args
+
+from pitmap.accuracy.sampling import estimation
+from pitmap.cli import accuracy
+
+
+def test_the_command_line_offers_the_allocations_that_there_are():
+    assert get_args(accuracy.Allocation) == get_args(estimation.Allocation)
