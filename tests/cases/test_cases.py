@@ -91,6 +91,8 @@ def test_a_crs_without_a_way_to_wgs_84_is_described(pitmap):
     [
         ("prepare", "engineering_crs.tif", "o.tif", "--scale", "0.0001"),
         ("prepare", "src.tif", "o.tif", "--scale", "0.0001", "--like", "engineering_crs.tif"),
+        ("prepare", "src.tif", "o.tif", "--scale", "0.0001", "--crs", 'LOCAL_CS["site",UNIT["metre",1]]'),
+        ("prepare", "src.tif", "o.tif", "--scale", "0.0001", "--crs", "IAU_2015:30100"),
         ("assess", "map.tif", "local_labels.tif"),
         ("assess", "map.tif", "local.gpkg", "--values", "=OPM"),
         ("assess", "map.tif", "reference_mask.tif", "--extent", "local.gpkg"),

@@ -22,7 +22,7 @@ from shapely.geometry.base import BaseGeometry
 
 from pitmap.errors import ImageError, OutputError, ProductError
 from pitmap.files import make_folder, write_json
-from pitmap.grid import Grid, blocks, lack_of_place
+from pitmap.grid import Grid, blocks, lack_of_place, place_of
 from pitmap.imagery.control import Control, fit_control, write_residuals
 from pitmap.imagery.control_points import read_control_points
 from pitmap.imagery.heights import Heights, level, read_heights, transformed, typical_height
@@ -421,6 +421,8 @@ def _grid(options: PrepareOptions, area: Polygon, pixel_size_m: float, keep: Gri
             crs = keep.crs if keep is not None and keep.crs else utm_zone(area.centroid.x, area.centroid.y)
     except CRSError as error:
         raise ProductError(f"The CRS {options.crs!r} is not known.", "Such as EPSG:32649.") from error
+    if place_of(wkt := crs.to_wkt()) is None:
+        raise ProductError(f"The grid wanted {lack_of_place(wkt)}.", "A system on the Earth, such as EPSG:32649.")
     # A degree of latitude has about 111 km.
     unit = 111_320.0 if crs.is_geographic else crs.axis_info[0].unit_conversion_factor or 1.0
     pixel = pixel_size_m / unit
