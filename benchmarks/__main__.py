@@ -10,8 +10,8 @@ import subprocess
 import sys
 
 NAMES = (
-    "mapping", "patches", "estimation_coverage", "sample_aim", "resampling_coverage", "simulated_sites", "review_loop",
-    "robust_recipe", "accuracy_statement", "ortho",
+    "mapping", "patches", "memory", "estimation_coverage", "sample_aim", "resampling_coverage", "simulated_sites",
+    "review_loop", "robust_recipe", "accuracy_statement", "ortho",
 )  # fmt: skip
 """Those that need no GPU and no argument; the last three need the real data or GDAL's programs, and say so."""
 
