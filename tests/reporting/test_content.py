@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from pitmap.accuracy.sampling.estimation import estimate_confusion
 from pitmap.errors import ProjectError
 from pitmap.legend import LandCoverClass, Legend
-from pitmap.reporting.content import acquisition_date, read_json
+from pitmap.reporting.content import acquisition_date, few_points, read_json
 from pitmap.reporting.page import heat
 
 COUNTS = np.array([[50, 2, 3], [4, 20, 1], [6, 5, 9]])
@@ -44,6 +45,30 @@ def test_heat_grows_with_the_share():
         return heat({"count": 5, "share": share, "right": right})
 
     assert colour(0.9, True) != colour(0.9, False)
-    assert "color:#fff" in colour(0.9, True)
-    assert "color:#fff" not in colour(0.2, True)
+    assert colour(0.9, True) != colour(0.2, True)
     assert "background" not in heat({"count": 0, "share": 0.0, "right": True})
+
+
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("share", np.linspace(0, 1, 21))
+def test_numbers_stand_out_from_the_heat(share, right):
+    style = heat({"count": 5, "share": float(share), "right": right})
+    ground = [int(style[len("background:#") :][i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in ground]
+    light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    ratio = 1.05 / (light + 0.05) if style.endswith("#fff") else (light + 0.05) / 0.05
+    assert ratio >= 4.5  # WCAG 2.2, 1.4.3
+
+
+def test_figures_on_few_points_are_one_list_and_other_warnings_another():
+    counts = np.eye(3) * 50
+    counts[2, 2] = 4
+    made = estimate_confusion(counts, [10.0, 20.0, 3.0], LEGEND).to_json()
+    made["sample_warnings"] = ["3 points have no reference class."]
+    assert len(made["warnings"]) == 2
+    told = few_points(made)
+    assert told["figures"] == [
+        {"name": "User's accuracy", "key": "C", "points": 4},
+        {"name": "Producer's accuracy", "key": "C", "points": 4},
+    ]
+    assert told["others"] == ["3 points have no reference class."]

@@ -70,7 +70,7 @@ def test_the_page_needs_no_network_and_is_the_same_twice(place, tmp_path):
     options = MapReportOptions(image=place / "scene_20260714.tif", language="zh")
     first = report_map(place / "valley.tif", tmp_path / "a.html", options).path.read_text(encoding="utf-8")
     assert first == report_map(place / "valley.tif", tmp_path / "b.html", options).path.read_text(encoding="utf-8")
-    assert 'lang="zh"' in first
+    assert '<html lang="zh-Hans"' in first
     assert "露天矿" in first
     links = re.findall(r'(?:src|href)="([^"]+)"', first)
     assert links

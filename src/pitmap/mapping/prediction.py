@@ -34,14 +34,12 @@ from pitmap.networks.model_file import ModelCard, load_model
 from pitmap.networks.normalise import gain_and_bias
 from pitmap.networks.reach import tile_geometry
 from pitmap.observer import SILENT, Observer
+from pitmap.raster.codes import WARNINGS_TAG
 from pitmap.raster.reading import open_raster
 from pitmap.study.asked import Asked
 
 FORMAT = 1
 """Goes up when the same inputs give another map."""
-
-WARNINGS_TAG = "PITMAP_WARNINGS"
-"""Metadata item of maps: what should be looked at before the map is used."""
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,9 @@ def code_polygons(path: Path, codes: Sequence[int]) -> Iterator[tuple[int, dict[
 TAG_PREFIX = "PITMAP_"
 """Start of the names of all metadata items that pitmap writes."""
 
+WARNINGS_TAG = "PITMAP_WARNINGS"
+"""Metadata item of maps: what should be looked at before the map is used."""
+
 LEGEND_TAG = "PITMAP_LEGEND"
 """Metadata item of land-cover rasters that holds the legend with its keys, as JSON."""
 

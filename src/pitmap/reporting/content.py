@@ -22,7 +22,7 @@ from pitmap.errors import ProjectError
 from pitmap.grid import Grid
 from pitmap.legend import Legend
 from pitmap.networks.model_file import ModelCard
-from pitmap.raster.codes import LEGEND_TAG, TAG_PREFIX
+from pitmap.raster.codes import LEGEND_TAG, TAG_PREFIX, WARNINGS_TAG
 from pitmap.raster.reading import describe
 from pitmap.reporting.statement import class_areas
 from pitmap.samples.dataset import SampleSet
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 MINES_LISTED = 50
 """Mines that get a line of their own; the rest are added up."""
+
+
+NOT_STATED, BY_BAND = "not stated", "by band"
+"""Scalings of an image that no formula says."""
 
 
 def read_json(path: Path, required: Sequence[str] = ()) -> dict[str, Any] | None:
@@ -124,10 +128,10 @@ def _crs_name(grid: Grid) -> str | None:
 
 def _scaling(scene: Scene) -> str:
     if not scene.calibrated:
-        return "not stated"
+        return NOT_STATED
     pairs = sorted(set(zip(scene.scales, scene.offsets, strict=True)))
     if len(pairs) > 1:
-        return "by band"
+        return BY_BAND
     scale, offset = pairs[0]
     return f"DN × {scale:g}" + (f" {'−' if offset < 0 else '+'} {abs(offset):g}" if offset else "")
 
@@ -172,7 +176,7 @@ def split(samples: SampleSet) -> dict[str, Any]:
         ],
         "shared": [
             {
-                "pair": " and ".join(pair.split("-")),
+                "pair": pair.split("-"),
                 "labelled": pixels,
                 "inputs": audit.shared_input_pixels.get(pair),
             }
@@ -386,7 +390,8 @@ def provenance(
         "card": card,
         "recipe": recipe if isinstance(recipe, dict) else {},
         "training": training,
-        "mapping": {k.removeprefix(TAG_PREFIX).lower(): v for k, v in maps[0]["tags"].items()} if maps else {},
+        "warnings": [(m["scene"], m["tags"][WARNINGS_TAG]) for m in maps if WARNINGS_TAG in m["tags"]],
+        "mapping": _of_mapping(maps[0]["tags"]) if maps else {},
         "maps": maps,
         "other_maps": [m["scene"] for m in maps if m["tags"].get("PITMAP_MODEL_SHA256", card.sha256) != card.sha256],
         "samples_fingerprint": samples.record.fingerprint,
@@ -395,6 +400,12 @@ def provenance(
         "project_text": project.path.read_text(encoding="utf-8"),
         "commands": _commands(project, card, model_path, scenes),
     }
+
+
+def _of_mapping(tags: Mapping[str, str]) -> dict[str, str]:
+    """How a map was made, without what the page says elsewhere."""
+    told = {k.removeprefix(TAG_PREFIX).lower(): v for k, v in tags.items() if k != WARNINGS_TAG}
+    return {k: v for k, v in told.items() if k not in ("image", "model", "model_sha256", "project", "network")}
 
 
 def _commands(project: Study, card: ModelCard, model_path: Path, scenes: Sequence[Scene]) -> list[str]:
@@ -424,6 +435,28 @@ def estimate(results: Results, keys: Sequence[str]) -> tuple[dict[str, Any] | No
     if path.exists() and map_checksum(path) == sources["map_sha256"]:
         return {**content, "warnings": [*content["warnings"], *content.get("sample_warnings", [])]}, ""
     return None, str(sources["map"])
+
+
+def few_points(estimate: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reader must know of an estimate: figures with too few points, and all other warnings.
+
+    Args:
+        estimate: As ``estimate`` gives it, or ``SampleEstimate.to_json``.
+
+    Returns:
+        ``figures``, each with ``name``, ``key`` of the class (empty for the overall accuracy) and ``points``; and
+        ``others``, sentences.
+    """
+    named = [("Overall accuracy", "", estimate["overall_accuracy"])]
+    for row in estimate["classes"]:
+        named += [("User's accuracy", row["key"], row["users_accuracy"])]
+        named += [("Producer's accuracy", row["key"], row["producers_accuracy"])]
+    said = {f"{name} of {key}: {e['warning']}" if key else f"{name}: {e['warning']}" for name, key, e in named}
+    warnings = dict.fromkeys((*estimate["warnings"], *estimate.get("sample_warnings", ())))
+    return {
+        "figures": [{"name": n, "key": k, "points": e["points"]} for n, k, e in named if e["warning"]],
+        "others": [w for w in warnings if w not in said],
+    }
 
 
 def audit(content: Mapping[str, Any]) -> dict[str, Any]:

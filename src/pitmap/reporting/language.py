@@ -21,6 +21,11 @@ class Language:
         self.code = code
         self.catalogue: Mapping[str, str] = {} if code == "en" else read_catalogue(code)
 
+    @property
+    def tag(self) -> str:
+        """Of the page's language (BCP 47)."""
+        return {"en": "en", "zh": "zh-Hans"}[self.code]
+
     def __call__(self, text: str, **values: object) -> str:
         """A text with its ``{names}`` filled in; English where the catalogue lacks it, as for names that users give."""
         return self.catalogue.get(text, text).format(**values) if values else self.catalogue.get(text, text)

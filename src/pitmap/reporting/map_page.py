@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from pitmap import __version__
+from pitmap.accuracy.sampling.estimation import METHODS
 from pitmap.accuracy.sampling.sample import EstimateOptions, SampleEstimate, estimate
 from pitmap.errors import ModelError
 from pitmap.files import write_text
 from pitmap.mapping.mines import map_legend, mine_classes
 from pitmap.networks.model_file import read_card
 from pitmap.observer import SILENT, Observer
-from pitmap.raster.codes import LEGEND_TAG, TAG_PREFIX
+from pitmap.raster.codes import LEGEND_TAG, TAG_PREFIX, WARNINGS_TAG
 from pitmap.raster.reading import describe
-from pitmap.reporting.content import acquisition_date
+from pitmap.reporting.content import acquisition_date, few_points
 from pitmap.reporting.language import Code, Language
 from pitmap.reporting.page import render
-from pitmap.reporting.statement import MINES_ON_PAGE, THUMBNAILS, Statement, state
+from pitmap.reporting.statement import MINES_ON_PAGE, Statement, state
 from pitmap.study.results import MapFiles
 
 
@@ -133,16 +134,19 @@ def report_map(
             "t": Language(options.language),
             "s": statement,
             "estimate": None if result is None else result.to_json(),
-            "warnings": () if result is None else _warnings(result),
+            "few_points": None if result is None else few_points(result.to_json()),
+            "galleries": [(statement.name, statement.mines)] if statement.mines else [],
+            "method": "" if result is None else METHODS[result.estimates.method],
             "made": made,
+            "warnings": [info.tags[WARNINGS_TAG]] if WARNINGS_TAG in info.tags else [],
             "mines_on_page": MINES_ON_PAGE,
-            "thumbnails": THUMBNAILS,
         },
         "map_report.html",
     )
     write_text(out, page)
     observer.progress("done", 1.0)
-    return MapPage(out, statement, () if result is None else _warnings(result))
+    told = [info.tags[WARNINGS_TAG]] if statement.unlike else []
+    return MapPage(out, statement, (*told, *(() if result is None else _warnings(result))))
 
 
 def _warnings(result: SampleEstimate) -> tuple[str, ...]:
@@ -159,7 +163,11 @@ def _mines(path: Path, required: bool) -> Any:
 
 def _provenance(tags: Mapping[str, str], model: Path | None) -> list[tuple[str, str]]:
     """What the map says of how it was made, and the card of its model, as names and values."""
-    told = {k.removeprefix(TAG_PREFIX): v for k, v in tags.items() if k.startswith(TAG_PREFIX) and k != LEGEND_TAG}
+    told = {
+        k.removeprefix(TAG_PREFIX): v
+        for k, v in tags.items()
+        if k.startswith(TAG_PREFIX) and k not in (LEGEND_TAG, WARNINGS_TAG)
+    }
     rows = [(name.lower().replace("_", " "), value) for name, value in sorted(told.items())]
     if model is None:
         return rows

@@ -6,7 +6,7 @@ the same files give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -19,9 +19,9 @@ from pitmap.files import write_text
 from pitmap.networks.model_file import ModelCard, read_card
 from pitmap.reporting import content, formats
 from pitmap.reporting.language import Language
-from pitmap.reporting.pictures import curves, reliability
+from pitmap.reporting.pictures import DISAGREEMENT, curves, reliability
 from pitmap.reporting.scenes import scene_pictures
-from pitmap.reporting.statement import MINES_ON_PAGE, THUMBNAILS, Statement, state
+from pitmap.reporting.statement import MINES_ON_PAGE, Mine, Statement, describe_mines, state
 from pitmap.samples.build import SPLIT_LEGEND
 from pitmap.samples.dataset import SampleSet
 from pitmap.study.scenes import Scene
@@ -94,6 +94,7 @@ def render(context: dict[str, Any], template: str = "report.html", package: str 
     for name in FILTERS:
         environment.filters[name] = getattr(formats, name)
     environment.filters["heat"] = heat
+    environment.filters["translate"] = lambda text, language: language(str(text))
     environment.filters["url"] = lambda text: quote(str(text))
     environment.globals["dash"] = formats.DASH
     environment.globals["decimals_for"] = formats.decimals_for
@@ -101,14 +102,18 @@ def render(context: dict[str, Any], template: str = "report.html", package: str 
 
 
 def heat(cell: dict[str, Any]) -> str:
-    """Style of a cell of the confusion matrix: blue on the diagonal, orange off it, stronger with the share."""
-    share = cell["share"]
+    """Style of a cell of the confusion matrix: blue on the diagonal, orange off it, stronger with the share.
+
+    The text is black or white, whichever stands out more (WCAG 2.2, relative luminance).
+    """
     if cell["count"] == 0:
-        return "color:#9aa5b1"
+        return "color:#5f6b76"
     full = (47, 93, 140) if cell["right"] else (200, 100, 43)
-    weight = 0.06 + 0.84 * share
-    red, green, blue = (round(255 - (255 - f) * weight) for f in full)
-    return f"background:#{red:02x}{green:02x}{blue:02x};color:{'#fff' if weight > 0.65 else '#1f2933'}"
+    weight = 0.06 + 0.84 * cell["share"]
+    rgb = [round(255 - (255 - f) * weight) for f in full]
+    linear = [(v / 255 + 0.055) ** 2.4 / 1.055**2.4 for v in rgb]
+    light = sum(share * v for share, v in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "background:#{:02x}{:02x}{:02x};color:{}".format(*rgb, "#fff" if light < 0.18 else "#000")
 
 
 def _context(project: Study, model_path: Path) -> dict[str, Any]:
@@ -128,7 +133,15 @@ def _context(project: Study, model_path: Path) -> dict[str, Any]:
     on_page = scenes if large else _evenly(scenes, SCENES_ON_SHEET)
     drawn = [
         scene_pictures(
-            scene, results, samples, legend, mine_tables.get(scene.name), LARGE if large else SMALL, i < SPLITS_DRAWN
+            scene,
+            results,
+            samples,
+            legend,
+            mine_tables.get(scene.name),
+            [legend[k].code for k in mine_keys],
+            LARGE if large else SMALL,
+            i < SPLITS_DRAWN,
+            large,
         )
         for i, scene in enumerate(on_page)
     ]
@@ -139,11 +152,12 @@ def _context(project: Study, model_path: Path) -> dict[str, Any]:
     history = _history(curves_file)
     estimate, other_map = content.estimate(results, ESTIMATE_KEYS)
     audit = content.read_json(results.audit, AUDIT_KEYS)
+    statement = _statement(project, mine_tables, estimate)
     return {
-        "s": _statement(project, mine_tables, estimate),
+        "s": statement,
+        "galleries": _galleries(statement, scenes if large else (), mine_tables),
         "t": Language(project.report.language),
         "mines_on_page": MINES_ON_PAGE,
-        "thumbnails": THUMBNAILS,
         "version": __version__,
         "title": project.project.name,
         "card": card,
@@ -154,7 +168,8 @@ def _context(project: Study, model_path: Path) -> dict[str, Any]:
         "split": content.split(samples),
         "corrections": content.corrections(samples),
         "split_legend": SPLIT_LEGEND,
-        "curves": curves(history, best_epoch if isinstance(best_epoch, int | float) else None) if history else "",
+        "curves": curves(history, best_epoch if isinstance(best_epoch, int | float) else None) if history else None,
+        "disagreement": DISAGREEMENT,
         "history": history,
         "pictures": drawn,
         "large": large,
@@ -166,6 +181,7 @@ def _context(project: Study, model_path: Path) -> dict[str, Any]:
         "areas": content.areas(project, scenes, legend),
         "mines": content.mines(mine_tables) if mine_tables else None,
         "estimate": estimate,
+        "few_points": None if estimate is None else content.few_points(estimate),
         "estimate_of_other_map": other_map,
         "audit": None if audit is None else content.audit(audit),
         "made": made,
@@ -187,8 +203,20 @@ def _statement(
         files.map, project.legend, project.mine_classes,
         name=scene.name, image=scene.image, bands=scene.band_indices, nodata=scene.site.nodata,
         confidence=files.confidence, mines=mines.get(scene.name), estimate=estimate,
-        date=content.acquisition_date(scene.image, scene.info.tags),
+        date=content.acquisition_date(scene.image, scene.info.tags), others=len(mapped) - 1,
     )  # fmt: skip
+
+
+def _galleries(
+    statement: Statement | None, scenes: Sequence[Scene], mines: Mapping[str, gpd.GeoDataFrame]
+) -> list[tuple[str, Sequence[Mine]]]:
+    """Mines with their pictures, of the scene of the first page and of other scenes."""
+    first = [] if statement is None or not statement.mines else [(statement.name, statement.mines)]
+    return first + [
+        (s.name, describe_mines(mines[s.name], s.info.grid, s.image, s.band_indices, s.site.nodata))
+        for s in scenes
+        if s.name in mines and len(mines[s.name]) and (statement is None or s.name != statement.name)
+    ]
 
 
 def _reliability(content: dict[str, Any] | None) -> dict[str, Any] | None:

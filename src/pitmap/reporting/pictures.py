@@ -20,7 +20,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pitmap.legend import Legend
-from pitmap.reporting.formats import count, number
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -47,17 +46,24 @@ MINES_NUMBERED = 8
 """Mines that carry their number on a picture: the largest."""
 
 
+FALSE_COLOUR, NATURAL_COLOURS, IN_GREY = "false colour: {bands}", "natural colours", "{bands} in grey"
+CAPTIONS = (FALSE_COLOUR, NATURAL_COLOURS, IN_GREY)
+"""What an image shows."""
+
+
 @dataclass(frozen=True)
 class Composite:
     """Which bands are shown as red, green and blue.
 
     Attributes:
         bands: Three indices, counted from 0.
-        description: For the caption.
+        caption: One of ``CAPTIONS``; the names of the bands stand for ``{bands}``.
+        names: Of the bands, as text.
     """
 
     bands: tuple[int, int, int]
-    description: str
+    caption: str
+    names: str = ""
 
 
 def composite(names: Sequence[str]) -> Composite:
@@ -76,14 +82,14 @@ def composite(names: Sequence[str]) -> Composite:
 
     red, green, blue, near = (find(n) for n in (RED_NAMES, GREEN_NAMES, BLUE_NAMES, NEAR_INFRARED_NAMES))
     if near is not None and red is not None and green is not None and len(names) >= 4:
-        return Composite((near, red, green), f"false colour: {names[near]}, {names[red]}, {names[green]}")
+        return Composite((near, red, green), FALSE_COLOUR, f"{names[near]}, {names[red]}, {names[green]}")
     if len(names) >= 4:
-        return Composite((3, 2, 1), f"false colour: bands {names[3]}, {names[2]}, {names[1]}")
+        return Composite((3, 2, 1), FALSE_COLOUR, f"{names[3]}, {names[2]}, {names[1]}")
     if len(names) == 3:
         chosen = (red, green, blue) if None not in (red, green, blue) else (0, 1, 2)
         first, second, third = (int(c or 0) for c in chosen)
-        return Composite((first, second, third), "natural colours")
-    return Composite((0, 0, 0), f"{names[0]} in grey")
+        return Composite((first, second, third), NATURAL_COLOURS)
+    return Composite((0, 0, 0), IN_GREY, names[0])
 
 
 def stretched(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -165,7 +171,10 @@ class Outline:
     Attributes:
         path: SVG path data in pixels of the picture.
         colour: ``#rrggbb``.
-        title: Shown when pointed at.
+        number: Of the mine.
+        name: Of its class.
+        area_ha: None without a CRS.
+        pixels: Their number.
         label: Written beside it, empty for most.
         x: Where the label stands, in pixels of the picture.
         y: Likewise.
@@ -173,7 +182,10 @@ class Outline:
 
     path: str
     colour: str
-    title: str
+    number: int
+    name: str
+    area_ha: float | None
+    pixels: int
     label: str = ""
     x: float = 0.0
     y: float = 0.0
@@ -238,13 +250,15 @@ def mine_outlines(
     outlines = []
     for n, (polygon, row) in enumerate(zip(polygons, drawn.to_dict("records"), strict=True)):
         hectares = row.get("area_ha")
-        size = f"{count(row['pixels'])} pixels" if hectares is None else f"{number(hectares, 2)} ha"
         spot = shapely.point_on_surface(polygon) if n < MINES_NUMBERED and not polygon.is_empty else None
         outlines.append(
             Outline(
                 svg_path(polygon),
                 legend[row["class"]].colour,
-                f"Mine {row['id']}: {row['name']}, {size}",
+                int(row["id"]),
+                str(row["name"]),
+                None if hectares is None else float(hectares),
+                int(row["pixels"]),
                 "" if spot is None else str(row["id"]),
                 0.0 if spot is None else round(spot.x, 1),
                 0.0 if spot is None else round(spot.y, 1),
@@ -253,57 +267,92 @@ def mine_outlines(
     return outlines
 
 
-def curves(history: Sequence[dict[str, float]], best_epoch: float | None) -> str:
-    """Learning curves: losses, and figures on validation ground; a line marks the epoch that was kept."""
-    figure = Figure(figsize=(9.2, 3.0), layout="constrained")
-    left, right = figure.subplots(1, 2)
+RIGHT, WRONG, MISSED, FALSE = range(1, 5)
+"""Classes of ground in a picture of disagreement; 0 is not compared."""
+
+DISAGREEMENT = {RIGHT: "#d5dade", WRONG: "#e0a100", MISSED: "#2166ac", FALSE: "#c51b1b"}
+"""Colours of a picture of disagreement."""
+
+
+def disagreement(mapped: NDArray[Any], labels: NDArray[Any], mines: Sequence[int]) -> NDArray[np.uint8]:
+    """Where a map and labels disagree.
+
+    Args:
+        mapped: Codes of the map, any shape; 0 is no map.
+        labels: Codes of the labels in the same shape; 0 is no label.
+        mines: Codes of the mine classes.
+
+    Returns:
+        ``RIGHT``; ``MISSED``, a mine class by the labels that the map calls none; ``FALSE``, the other way round;
+        ``WRONG``, any other error; 0 where either has no code.
+    """
+    kind = np.where(mapped == labels, RIGHT, WRONG)
+    mapped_mine, true_mine = np.isin(mapped, mines), np.isin(labels, mines)
+    kind[true_mine & ~mapped_mine] = MISSED
+    kind[mapped_mine & ~true_mine] = FALSE
+    return np.where((mapped > 0) & (labels > 0), kind, 0).astype(np.uint8)
+
+
+def disagreement_picture(kinds: NDArray[np.uint8]) -> str:
+    """A data URI of what ``disagreement`` gives, white where nothing is compared."""
+    table = np.full((256, 3), 255, np.uint8)
+    for kind, colour in DISAGREEMENT.items():
+        table[kind] = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return png(table[kinds])
+
+
+def confidence_picture(steps: NDArray[np.uint8]) -> str:
+    """A data URI of a map's confidence in grey; white where there is none."""
+    return png(np.repeat(np.where(steps > 0, steps, 255)[..., None], 3, axis=2).astype(np.uint8))
+
+
+def curves(history: Sequence[dict[str, float]], best_epoch: float | None) -> tuple[str, str]:
+    """Learning curves: losses, and figures on validation ground; a dashed line marks the epoch that was kept.
+
+    The pictures hold no words, so that the page says them in its own language: training loss and validation mIoU are
+    blue, validation loss and overall accuracy are orange, the axis below is the epoch.
+    """
     epochs = [row["epoch"] for row in history]
-    panels = (
-        (left, "Loss", (("loss", "training", BLUE), ("validation_loss", "validation", ORANGE))),
-        (
-            right,
-            "Score on validation ground",
-            (("validation_miou", "mIoU", BLUE), ("validation_accuracy", "overall accuracy", ORANGE)),
-        ),
-    )
-    for axes, title, lines in panels:
-        _calm(axes, title)
-        for column, label, colour in lines:
-            marker = "o" if len(epochs) < 3 else None
-            axes.plot(epochs, [row[column] for row in history], color=colour, label=label, lw=1.6, marker=marker, ms=4)
-        axes.set_xlabel("epoch")
+    marker = "o" if len(epochs) < 3 else None
+    pictures = []
+    for columns in (("loss", "validation_loss"), ("validation_miou", "validation_accuracy")):
+        figure = Figure(figsize=(4.6, 2.6), layout="constrained")
+        axes = figure.subplots()
+        _calm(axes)
+        for column, colour in zip(columns, (BLUE, ORANGE), strict=True):
+            axes.plot(epochs, [row[column] for row in history], color=colour, lw=1.6, marker=marker, ms=4)
         axes.xaxis.get_major_locator().set_params(integer=True)
         if best_epoch is not None:
-            axes.axvline(best_epoch, color=GREY, lw=1, ls=(0, (3, 3)), label=f"epoch kept ({best_epoch:g})")
-        axes.legend(frameon=False, fontsize=9)
-    right.set_ylim(0, 1)
-    return _drawn(figure)
+            axes.axvline(best_epoch, color=GREY, lw=1, ls=(0, (3, 3)))
+        if columns[0] != "loss":
+            axes.set_ylim(0, 1)
+        pictures.append(_drawn(figure))
+    return pictures[0], pictures[1]
 
 
 def reliability(bins: Iterable[dict[str, float | None]]) -> str:
-    """Reliability diagram: share that is right against the confidence stated, and pixels at each confidence."""
+    """Reliability diagram: share that is right against the confidence stated, and below it pixels at each confidence.
+
+    The picture holds no words.
+    """
     rows = [(b.get("confidence"), b.get("accuracy"), b.get("pixels") or 0.0) for b in bins]
     kept = [(c, a, n) for c, a, n in rows if c is not None and a is not None]
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
     confidence, accuracy, pixels = (list(column) for column in zip(*kept, strict=True)) if kept else ([], [], [])
-    _calm(upper, "Share that is right")
+    _calm(upper)
     upper.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (3, 3)))
     upper.plot(confidence, accuracy, color=BLUE, marker="o", ms=4, lw=1.4)
     upper.set(xlim=(0, 1), ylim=(0, 1))
-    _calm(lower, "")
+    _calm(lower)
     lower.bar(confidence, pixels, width=0.6 / max(len(confidence), 10), color=BLUE, alpha=0.6)
-    lower.set_ylabel("pixels", fontsize=9)
-    lower.set_xlabel("confidence stated by the network")
     return _drawn(figure)
 
 
-def _calm(axes: Axes, title: str) -> None:
-    axes.set_title(title, loc="left", fontsize=10, color="#1f2933")
+def _calm(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#9aa5b1")
     axes.tick_params(colors="#52606d", labelsize=9)
-    axes.xaxis.label.set(color="#52606d", fontsize=9)
     axes.grid(axis="y", color="#e4e7eb", lw=0.8)
     axes.set_axisbelow(True)
 

@@ -15,14 +15,14 @@ for (const figure of document.querySelectorAll("figure.scene")) {
     slider.max = 100;
     slider.value = 0;
     slider.addEventListener("input", () => { laid.style.opacity = slider.value / 100; });
-    label.append("Lay the map over the image ", slider);
+    label.append(`${document.body.dataset.lay} `, slider);
     tools.append(label);
   }
   const button = document.createElement("button");
   button.type = "button";
-  button.textContent = "Larger";
+  button.textContent = document.body.dataset.larger;
   button.addEventListener("click", () => {
-    button.textContent = figure.classList.toggle("larger") ? "Smaller" : "Larger";
+    button.textContent = document.body.dataset[figure.classList.toggle("larger") ? "smaller" : "larger"];
   });
   tools.append(button);
   figure.querySelector(".panels").before(tools);

@@ -1,20 +1,27 @@
-"""The pictures of a scene: image with mine outlines, map, reference, and the ground of the splits."""
+"""The pictures of a scene: image with mine outlines, map, reference, where they disagree, confidence, splits."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from pitmap.grid import blocks
 from pitmap.legend import Legend
-from pitmap.raster.reading import read_reduced
+from pitmap.raster.reading import open_raster, read_reduced
 from pitmap.reporting.pictures import (
+    Composite,
     Outline,
     ScaleBar,
     coloured,
     composite,
+    confidence_picture,
+    disagreement,
+    disagreement_picture,
     jpeg,
     mine_outlines,
     png,
@@ -40,10 +47,12 @@ class ScenePictures:
         name: Of the scene.
         height: Rows of the pictures.
         width: Columns of the pictures.
-        bands: What the image shows, for the caption.
+        shows: What the image shows.
         image: Data URI of the image.
         map: Data URI of the map, empty where there is none.
-        reference: Data URI of the labels.
+        reference: Data URI of the labels, empty where the scene has none.
+        disagreement: Data URI of where map and labels disagree, empty where that is not drawn.
+        confidence: Data URI of the map's confidence, likewise.
         split: Data URI of the ground of the splits, empty where it was not asked for.
         outlines: Of the mines.
         mines: Number of mines, None where they were not extracted.
@@ -54,10 +63,12 @@ class ScenePictures:
     name: str
     height: int
     width: int
-    bands: str
+    shows: Composite
     image: str
     map: str
     reference: str
+    disagreement: str
+    confidence: str
     split: str
     outlines: list[Outline]
     mines: int | None
@@ -71,8 +82,10 @@ def scene_pictures(
     samples: SampleSet,
     legend: Legend,
     mines: gpd.GeoDataFrame | None,
+    mine_codes: Sequence[int],
     longest_side: int,
     with_split: bool,
+    in_full: bool,
 ) -> ScenePictures:
     """Read reduced versions of a scene's image, map, labels and split, and draw them.
 
@@ -82,8 +95,10 @@ def scene_pictures(
         samples: Where labels and splits lie.
         legend: The classes.
         mines: The scene's mines, None where they were not extracted.
+        mine_codes: Codes of the mine classes.
         longest_side: Of the pictures, in pixels.
         with_split: Whether the ground of the splits is drawn.
+        in_full: Whether disagreement and confidence are drawn.
 
     Raises:
         ImageError: A raster cannot be read.
@@ -93,12 +108,18 @@ def scene_pictures(
     image = stretched(pixels[list(shown.bands)], valid)
     shape = valid.shape
 
-    def codes(path: Path) -> np.ndarray | None:
+    def codes(path: Path) -> NDArray[Any] | None:
         return resized(read_reduced(path, [1], longest_side)[0][0], shape) if path.exists() else None
 
     mapped, labels = codes(results.map(scene.name).map), codes(samples.label_file(scene.name))
-    split_codes = codes(samples.split_file(scene.name)) if with_split else None
     assert labels is not None  # a complete sample set has them
+    files, label_file = results.map(scene.name), samples.label_file(scene.name)
+    differing, sure = "", ""
+    if in_full and mapped is not None and labels.any():
+        differing = disagreement_picture(_disagreement(files.map, label_file, mine_codes, shape))
+    if in_full and mapped is not None and files.confidence.exists():
+        sure = confidence_picture(resized(read_reduced(files.confidence, [1], longest_side)[0][0], shape))
+    split_codes = codes(samples.split_file(scene.name)) if with_split else None
     grid = scene.info.grid
     factor = shape[0] / grid.height, shape[1] / grid.width
     transform = grid.transform
@@ -106,13 +127,38 @@ def scene_pictures(
         name=scene.name,
         height=shape[0],
         width=shape[1],
-        bands=shown.description,
+        shows=shown,
         image=jpeg(image),
         map="" if mapped is None else png(coloured(mapped, legend)),
-        reference=png(coloured(labels, legend)),
+        reference=png(coloured(labels, legend)) if labels.any() else "",
+        disagreement=differing,
+        confidence=sure,
         split="" if split_codes is None else png(split_overlay(split_codes, labels > 0, image, SPLIT_LEGEND)),
         outlines=[] if mines is None else mine_outlines(mines, scene.info.grid.transform, legend, factor),
         mines=None if mines is None else len(mines),
         scale_bar=None if grid.pixel_size_m is None else scale_bar(grid.width * grid.pixel_size_m),
         north_up=grid.crs is not None and transform.b == transform.d == 0 and transform.e < 0 < transform.a,
     )
+
+
+def _disagreement(
+    map_path: Path, label_path: Path, mine_codes: Sequence[int], shape: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Of single pixels at equal distances, so that the picture has the errors in their true proportion.
+
+    The overviews of the two files need not show the same pixels.
+    """
+    with open_raster(map_path, [1]) as mapped, open_raster(label_path, [1], zero_is_void=False) as labels:
+        height, width = mapped.grid.shape
+        rows = ((np.arange(shape[0]) + 0.5) * height / shape[0]).astype(np.int64)
+        cols = ((np.arange(shape[1]) + 0.5) * width / shape[1]).astype(np.int64)
+        kinds = np.zeros(shape, np.uint8)
+        for window in blocks(mapped.grid.shape, 2048):
+            own = [
+                np.flatnonzero((at >= start) & (at < start + size))
+                for at, start, size in ((rows, window.row, window.height), (cols, window.col, window.width))
+            ]
+            where = np.ix_(rows[own[0]] - window.row, cols[own[1]] - window.col)
+            codes = [reader.read(window)[0][0][where] for reader in (mapped, labels)]
+            kinds[np.ix_(*own)] = disagreement(codes[0], codes[1], mine_codes)
+    return kinds

@@ -20,12 +20,15 @@ from pyproj import CRS, Transformer
 
 from pitmap.grid import Grid, Window, blocks
 from pitmap.legend import LandCoverClass, Legend
+from pitmap.raster.codes import WARNINGS_TAG
 from pitmap.raster.reading import RasterInfo, describe, open_raster, read_reduced
 from pitmap.reporting.pictures import (
+    Composite,
     Outline,
     ScaleBar,
     coloured,
     composite,
+    confidence_picture,
     jpeg,
     mine_outlines,
     png,
@@ -138,7 +141,7 @@ class Statement:
         mines: All mines, the largest first; None where they were not extracted.
         map: Data URI.
         image: Data URI, empty without an image.
-        bands: What the image shows.
+        shows: What the image shows, None without an image.
         confidence: Data URI of the confidence in grey, empty without one.
         picture_height: Rows of the pictures.
         picture_width: Columns of the pictures.
@@ -146,7 +149,8 @@ class Statement:
         scale_bar: None without a CRS.
         north_up: Whether up is north.
         points: Points that the corrected areas rest on, None without a sample.
-        tags: What the map says of how it was made.
+        unlike: Whether the map says that its image is unlike the ground that the network was trained on.
+        others: Maps of the same report that this page does not speak of.
     """
 
     name: str
@@ -161,7 +165,7 @@ class Statement:
     mines: tuple[Mine, ...] | None
     map: str
     image: str
-    bands: str
+    shows: Composite | None
     confidence: str
     picture_height: int
     picture_width: int
@@ -169,7 +173,8 @@ class Statement:
     scale_bar: ScaleBar | None
     north_up: bool
     points: int | None
-    tags: Mapping[str, str]
+    unlike: bool
+    others: int = 0
 
 
 def state(
@@ -185,6 +190,7 @@ def state(
     mines: gpd.GeoDataFrame | None = None,
     estimate: Mapping[str, Any] | None = None,
     date: str | None = None,
+    others: int = 0,
 ) -> Statement:
     """Collect what the page says of a map.
 
@@ -200,6 +206,7 @@ def state(
         mines: The layer of ``extract_mines``.
         estimate: Content of ``SampleEstimate.to_json`` for this very map.
         date: Acquisition date.
+        others: Maps of the same report that the page does not speak of.
 
     Raises:
         ImageError: A raster cannot be read.
@@ -208,13 +215,14 @@ def state(
     grid = info.grid
     codes = read_reduced(map_path, [1], PICTURE_SIDE)[0][0]
     shape = codes.shape
-    shown, picture = "", ""
+    shown: Composite | None = None
+    picture = ""
     if image is not None:
         shown, picture = _photograph(image, bands, nodata, shape)
     sure = ""
     if confidence is not None and confidence.exists():
         steps = resized(read_reduced(confidence, [1], PICTURE_SIDE)[0][0], shape)
-        sure = png(np.repeat(np.where(steps > 0, steps, 255)[..., None], 3, axis=2).astype(np.uint8))
+        sure = confidence_picture(steps)
     factor = shape[0] / grid.height, shape[1] / grid.width
     transform = grid.transform
     areas = _areas(map_path, legend, estimate)
@@ -228,10 +236,10 @@ def state(
         width=grid.width,
         areas=areas,
         signed=tuple(a for a in areas if a.of.key in mine_keys),
-        mines=None if mines is None else _mines(mines, grid, image, bands, nodata),
+        mines=None if mines is None else describe_mines(mines, grid, image, bands, nodata),
         map=png(coloured(codes, legend)),
         image=picture,
-        bands=shown,
+        shows=shown,
         confidence=sure,
         picture_height=shape[0],
         picture_width=shape[1],
@@ -239,7 +247,8 @@ def state(
         scale_bar=None if grid.pixel_size_m is None else scale_bar(grid.width * grid.pixel_size_m),
         north_up=grid.crs is not None and transform.b == transform.d == 0 and transform.e < 0 < transform.a,
         points=None if estimate is None else int(estimate["overall_accuracy"]["points"]),
-        tags=info.tags,
+        unlike=WARNINGS_TAG in info.tags,
+        others=others,
     )
 
 
@@ -282,7 +291,7 @@ def _areas(map_path: Path, legend: Legend, estimate: Mapping[str, Any] | None) -
 
 def _photograph(
     image: Path, bands: Sequence[int | str] | None, nodata: float | None, shape: tuple[int, int]
-) -> tuple[str, str]:
+) -> tuple[Composite, str]:
     """What the image shows, and its picture in the shape of the map's."""
     chosen, names = _bands(describe(image), image, bands)
     kind = composite(names)
@@ -290,7 +299,7 @@ def _photograph(
     rgb = stretched(pixels[list(kind.bands)], valid)
     if rgb.shape[:2] != shape:
         rgb = np.stack([resized(rgb[..., k], shape) for k in range(3)], axis=2)
-    return kind.description, jpeg(rgb)
+    return kind, jpeg(rgb)
 
 
 def _bands(info: RasterInfo, image: Path, bands: Sequence[int | str] | None) -> tuple[list[int], list[str]]:
@@ -320,9 +329,18 @@ def _land() -> str:
     return "".join("M" + "L".join(f"{x + 180} {90 - y}" for x, y in ring) + "Z" for ring in rings)
 
 
-def _mines(
+def describe_mines(
     table: gpd.GeoDataFrame, grid: Grid, image: Path | None, bands: Sequence[int | str] | None, nodata: float | None
 ) -> tuple[Mine, ...]:
+    """Mines with their places and, of the largest, their pictures.
+
+    Args:
+        table: The layer of ``extract_mines``, in the order of its ids.
+        grid: Of the map.
+        image: The image that was mapped, None for no pictures.
+        bands: Its bands that are mapped, None for all.
+        nodata: Overrides the image's own.
+    """
     inside = shapely.point_on_surface(np.asarray(table.geometry.array, dtype=object))
     x, y = shapely.get_x(inside), shapely.get_y(inside)
     lon: Sequence[float | None] = [None] * len(table)
