@@ -113,7 +113,7 @@ def heat(cell: dict[str, Any]) -> str:
     rgb = [round(255 - (255 - f) * weight) for f in full]
     linear = [(v / 255 + 0.055) ** 2.4 / 1.055**2.4 for v in rgb]
     light = sum(share * v for share, v in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-    return "background:#{:02x}{:02x}{:02x};color:{}".format(*rgb, "#fff" if light < 0.18 else "#000")
+    return f"background:#{bytes(rgb).hex()};color:{'#fff' if light < 0.18 else '#000'}"
 
 
 def _context(project: Study, model_path: Path) -> dict[str, Any]:
@@ -211,8 +211,10 @@ def _galleries(
     statement: Statement | None, scenes: Sequence[Scene], mines: Mapping[str, gpd.GeoDataFrame]
 ) -> list[tuple[str, Sequence[Mine]]]:
     """Mines with their pictures, of the scene of the first page and of other scenes."""
-    first = [] if statement is None or not statement.mines else [(statement.name, statement.mines)]
-    return first + [
+    galleries: list[tuple[str, Sequence[Mine]]] = []
+    if statement is not None and statement.mines:
+        galleries.append((statement.name, statement.mines))
+    return galleries + [
         (s.name, describe_mines(mines[s.name], s.info.grid, s.image, s.band_indices, s.site.nodata))
         for s in scenes
         if s.name in mines and len(mines[s.name]) and (statement is None or s.name != statement.name)

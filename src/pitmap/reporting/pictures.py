@@ -17,6 +17,7 @@ import shapely
 from affine import Affine
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from pitmap.legend import Legend
@@ -321,7 +322,7 @@ def curves(history: Sequence[dict[str, float]], best_epoch: float | None) -> tup
         _calm(axes)
         for column, colour in zip(columns, (BLUE, ORANGE), strict=True):
             axes.plot(epochs, [row[column] for row in history], color=colour, lw=1.6, marker=marker, ms=4)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         if best_epoch is not None:
             axes.axvline(best_epoch, color=GREY, lw=1, ls=(0, (3, 3)))
         if columns[0] != "loss":
