@@ -11,7 +11,7 @@ import pitmap
 from pitmap.cli.console import Console, JsonOption, band_list, hectares, key_pairs, show, word_list
 
 Allocation = Literal["proportional", "equal", "neyman"]
-"""As in ``accuracy.sampling.estimation``, which is too heavy to import for a list of commands."""
+"""As in ``accuracy.sampling.planning``, which is too heavy to import for a list of commands."""
 
 EncodingOption = Annotated[str | None, typer.Option(help="Of the reference's text, such as GBK.")]
 
