@@ -92,7 +92,7 @@ def test_the_way_from_an_image_to_hectares_with_paths_as_text(tmp_path):
     mines = pitmap.extract_mines(name("map.tif"), name("mines.gpkg"), confidence=name("sure.tif"), classes=["OPM"])
     review = pitmap.review(name("map.tif"), name("sure.tif"), name("queue.gpkg"), pitmap.ReviewOptions(minimum_m2=0))
     accuracy = pitmap.assess(name("map.tif"), name("a-labels.tif"))
-    points = pitmap.DesignOptions(points=40, floor=1, image=name("a.tif"), bands=[3, 2, 1])
+    points = pitmap.DesignOptions(points=40, floor=1, images=[name("a.tif")], bands=[3, 2, 1])
     drawn = pitmap.design(name("map.tif"), name("points.gpkg"), points)
     with pytest.raises(pitmap.PitmapError, match=r"reference class|labelled"):
         pitmap.estimate(name("points.gpkg"), name("map.tif"))
