@@ -34,7 +34,10 @@ FIXED = (
     *(size_name(k) for k in range(len(SIZE_EDGES_M2) + 1)),
     *("found", "missed", "split", "merged", "split and merged", "User's accuracy", "Producer's accuracy"),
     *(words(DEFINITIONS[k]) for k in ("recall", "precision", "panoptic_quality")),
-    *(sentence(words(k)) for k in ("recall", "precision", "f1", "panoptic_quality", "segmentation_quality")),
+    *(
+        sentence(words(k))
+        for k in ("recall", "precision", "f1", "panoptic_quality", "segmentation_quality", "recognition_quality")
+    ),
     *(sentence(words(k)) for k in ("area_recall", "area_precision", "area_iou")),
     *(ESTIMATE.to_json()["kind"], ESTIMATE.to_json()["conventions"]["estimators"]),
 )

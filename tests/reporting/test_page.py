@@ -23,7 +23,7 @@ from pitmap.legend import DEFAULT_LEGEND
 from pitmap.mapping.mines import extract_mines
 from pitmap.networks import build as build_network
 from pitmap.networks.model_file import ModelCard, TrainingRecord, read_card, save_model
-from pitmap.raster.codes import codes_layout, read_codes
+from pitmap.raster.codes import WARNINGS_TAG, codes_layout, read_codes
 from pitmap.raster.writing import Layout, write_cog
 from pitmap.reporting import write_report
 from pitmap.reporting.content import MINES_LISTED
@@ -77,6 +77,13 @@ def parsed(path: Path) -> Checker:
 
 def words(page: Checker) -> str:
     return re.sub(r"\s*\n\s*", " ", "".join(page.text))
+
+
+def first_page(path: Path) -> str:
+    """Its words, one space between them."""
+    page = re.search(r'<section class="statement".*?</section>', path.read_text(encoding="utf-8"), re.DOTALL)
+    assert page is not None
+    return " ".join(re.sub(r"<[^>]+>", " ", page[0]).replace("\u202f", " ").split())
 
 
 def reference_codes(rng: np.random.Generator) -> np.ndarray:
@@ -307,6 +314,10 @@ def test_without_crs_areas_are_pixels(tmp_path: Path):
     page = parsed(write_report(project, model))
     text = words(page)
     assert "measured in pixels, not hectares" in text
+    signed = first_page(project.results.report)
+    assert "Latitude" not in signed
+    assert "Area of open-pit mine on the map, not corrected for its errors" in signed
+    assert re.search(r"\d pixels Not to be signed", signed)
     assert not re.search(r"\d\s?ha\b", text)
     assert "natural colours" in text.lower()
     assert len([t for t, a in page.elements if t == "img" and "Land-cover map" in (a["alt"] or "")]) == 8
@@ -321,6 +332,10 @@ def test_without_mine_classes(copied, tmp_path: Path):
     (project.results.folder / "maps" / "place0.gpkg").unlink()
     page = parsed(write_report(project, model))
     assert "line" not in {a.get("class") for _, a in page.elements}  # no outline
+    signed = first_page(project.results.report)
+    assert "Area of open-pit mine" not in signed
+    assert "vegetation" in signed
+    assert signed.endswith("Name Date Signature")
     assert "IoU of open-pit mine" not in words(page)
     assert "mines" not in {a.get("id") for _, a in page.elements}
 
@@ -373,6 +388,9 @@ def test_images_of_the_same_ground_are_not_added_up(tmp_path: Path):
     map_scenes(project, samples, np.random.default_rng(1))
     write_accuracy(project, samples, read_card(model))
     together = words(parsed(write_report(project, model)))
+    assert "This page speaks of place0 alone; other images of the report, which are in the annex: 1." in first_page(
+        project.results.report
+    )
     assert "share ground and are not added up" in together
     assert "All images" not in together
 
@@ -446,5 +464,49 @@ def test_a_scene_without_labels_has_its_map_and_no_figures(tmp_path):
     assert accuracy_of(project)["scenes"]["place1"] == {"test": None, "labelled_area": None}
     page = parsed(write_report(project, model))
     text = words(page)
-    assert "over 2 images" in text
-    assert "place1" in text
+    assert "images: 2." in text
+    assert "This image has no labels: no accuracy is known here." in text
+    pictures = [a["alt"] for tag, a in page.elements if tag == "img"]
+    assert [a for a in pictures if a.startswith("Where map and reference of")] == [
+        "Where map and reference of place0 disagree, white where there is no label"
+    ]
+    assert not [a for a in pictures if a.startswith("Reference labels of place1")]
+    signed = first_page(project.results.report)
+    assert "Place place0" in signed
+    assert "Not to be signed as an area on the ground." in signed
+
+
+def test_a_map_of_an_image_unlike_the_training_ground_says_so(copied):
+    project, model = copied
+    scene = project.scenes[0]
+    path = project.results.map(scene.name).map
+    tags = {WARNINGS_TAG: "The numbers of this image are unlike those that the model was trained on: nir 3."}
+    write_cog(path, read_codes(path), scene.info.grid, codes_layout(DEFAULT_LEGEND, tags))
+    report = write_report(project, model)
+    assert "The image is unlike the ground that the network was trained on" in first_page(report)
+    assert tags[WARNINGS_TAG] not in first_page(report)
+    assert f"place0: {tags[WARNINGS_TAG]}" in words(parsed(report))
+
+
+def test_every_mine_of_every_image_has_its_picture_and_place(tmp_path):
+    project, model = make(tmp_path, scenes=2)
+    text = write_report(project, model).read_text(encoding="utf-8")
+    for scene in project.scenes:
+        mines = len(gpd.read_file(project.results.map(scene.name).mines, layer="mines"))
+        gallery = text[text.index(f"<h2>Mines of {scene.name}</h2>") :]
+        gallery = gallery[: gallery.index("</section>")]
+        assert gallery.count('<div class="thumb"><svg') == mines
+        assert gallery.count("° N, ") == mines
+
+
+def test_a_chinese_report_says_no_sentence_in_english(copied, tmp_path):
+    _, model = copied
+    with (tmp_path / "pitmap.toml").open("a") as file:
+        file.write('\n[report]\nlanguage = "zh"\n')
+    report = write_report(load_study(tmp_path / "pitmap.toml"), model)
+    text = report.read_text(encoding="utf-8")
+    assert '<html lang="zh-Hans">' in text
+    body = text[text.index("<body") :]
+    body = re.sub(r"<(pre|code|script)>.*?</\1>|<h1>.*?</h1>|<footer>.*?</footer>", " ", body, flags=re.DOTALL)
+    said = re.sub(r"<[^>]+>", "|", body) + "|".join(re.findall(r'(?:alt|aria-label)="([^"]*)"', body))
+    assert re.findall(r"[A-Za-z]+(?: [a-z]+){2,}", said) == []

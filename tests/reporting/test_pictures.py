@@ -11,9 +11,14 @@ from matplotlib import image as mpl_image
 
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.reporting.pictures import (
+    FALSE,
+    MISSED,
     NO_DATA_GREY,
+    RIGHT,
+    WRONG,
     coloured,
     composite,
+    disagreement,
     jpeg,
     png,
     reliability,
@@ -116,3 +121,11 @@ def test_a_picture_of_pure_noise_is_written():
     # Pillow's "optimize" holds the whole file in a buffer that noise overflows.
     rgb = np.random.default_rng(0).integers(0, 256, (500, 640, 3), dtype=np.uint8)
     assert jpeg(rgb).startswith("data:image/jpeg;base64,")
+
+
+def test_errors_of_mines_are_told_from_other_errors():
+    mapped = np.array([[1, 1, 6, 6, 6, 0, 1, 7]], np.uint8)
+    labels = np.array([[1, 6, 1, 4, 6, 1, 0, 1]], np.uint8)
+    assert disagreement(mapped, labels, [1]).tolist() == [[RIGHT, FALSE, MISSED, WRONG, RIGHT, 0, 0, MISSED]]
+    assert disagreement(mapped, labels, [1, 7]).tolist() == [[RIGHT, FALSE, MISSED, WRONG, RIGHT, 0, 0, WRONG]]
+    assert set(disagreement(mapped, labels, []).ravel().tolist()) == {0, RIGHT, WRONG}
