@@ -1,5 +1,6 @@
 """GDAL's own paths wherever a file is named: archives on the disk, and addresses on the web."""
 
+import socket
 import subprocess
 import sys
 import tarfile
@@ -12,6 +13,7 @@ from shapely.geometry import box
 
 from cases.test_cases import cases, pitmap  # noqa: F401
 from pitmap.grid import Window
+from pitmap.raster import reading
 from pitmap.raster.writing import Layout, write_cog
 from pitmap.samples.labels import scene_ground, scene_labels
 from pitmap.study.study import load_study
@@ -130,3 +132,13 @@ def test_commands_take_addresses(pitmap, cases, address, monkeypatch):  # noqa: 
     )
     project = load_study(cases / "study" / "pitmap.toml")
     assert set(scene_labels(project, project.scenes[0]).read(Window(0, 0, 16, 16)).ravel().tolist()) == {1, 6}
+
+
+def test_an_address_that_does_not_answer_is_given_up(pitmap, cases, monkeypatch):  # noqa: F811
+    monkeypatch.setitem(reading.REMOTE_OPTIONS, "GDAL_HTTP_TIMEOUT", 1)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        code, _, err = pitmap("info", f"http://127.0.0.1:{silent.getsockname()[1]}/map.tif")
+    assert code == 1
+    assert "timed out" in err

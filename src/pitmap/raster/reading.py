@@ -30,6 +30,9 @@ from pitmap.paths import exists, gdal_name, is_gdal
 GDAL_OPTIONS: dict[str, Any] = {"GDAL_CACHEMAX": 128 * 2**20, "GDAL_NUM_THREADS": "ALL_CPUS"}
 """Bounded block cache: GDAL's default of 5 % of the memory would grow with the machine."""
 
+REMOTE_OPTIONS: dict[str, Any] = {"GDAL_HTTP_CONNECTTIMEOUT": 10, "GDAL_HTTP_TIMEOUT": 60}
+"""Seconds after which an address that does not answer is given up: GDAL itself would wait without end."""
+
 GDAL_ERRORS = (RasterioError, rasterio._err.CPLE_BaseError, OSError)
 
 
@@ -516,7 +519,7 @@ def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
         raise ImageError(
             f"There is no file {path}.", remedy="Check the path; relative paths start at the project file."
         )
-    with warnings.catch_warnings():
+    with rasterio.Env(**(REMOTE_OPTIONS if is_gdal(path) else {})), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             source = rasterio.open(gdal_name(path))
