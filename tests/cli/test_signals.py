@@ -89,7 +89,7 @@ def project(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.verify)])
 def test_training_stops_at_an_epoch_and_goes_on_there(project: Path, number: int):
     models = project.parent / "results" / "models"
     shutil.rmtree(models, ignore_errors=True)
@@ -105,7 +105,7 @@ def test_training_stops_at_an_epoch_and_goes_on_there(project: Path, number: int
     assert not list(project.parent.glob(".*.lock"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.verify)])
 def test_mapping_stops_at_a_tile_and_goes_on_there(
     tmp_path: Path, number: int, model_file: Callable, image_file: Callable
 ):

@@ -236,6 +236,7 @@ def killed_at(project: Study, pattern: str) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.verify
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
 def test_killed_in_the_middle_it_goes_on_to_the_same_tables(finished, tmp_path):
     whole, _, _ = finished

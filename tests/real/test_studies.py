@@ -26,7 +26,7 @@ def test_six_dates_of_one_place_share_no_labelled_ground(tmp_path):
     samples = build(load_study(write_project(tmp_path, seed=3)))
     audit = samples.record.audit
     assert set(audit.shared_labelled_pixels.values()) == {0}
-    assert audit.classes_below_minimum == []
+    assert audit.classes_below_minimum == ()
     # The same pixel is on the same side on every date.
     splits = np.stack(samples.splits)
     assert (splits == splits[0]).all()

@@ -16,6 +16,12 @@ from numpy.typing import DTypeLike, NDArray
 from pitmap.files import replacing
 from pitmap.grid import Window
 
+LONGEST_PIECE = 2**26
+"""Bytes that are read or written at once at most."""
+
+FEW_BYTES = 2**22
+"""Up to so many bytes whole rows are read and cut: that is quicker than a read for each row of a window."""
+
 
 @dataclass(frozen=True)
 class DiskArray:
@@ -42,6 +48,9 @@ class DiskArray:
             OSError: The file cannot be read, or is shorter than its header says.
         """
         shape, dtype, _ = self._header
+        if window.width < shape[-1] and window.height * shape[-1] * dtype.itemsize <= FEW_BYTES:
+            rows = self.read(Window(window.row, 0, window.height, shape[-1]))
+            return np.ascontiguousarray(rows[..., window.col : window.col + window.width])
         values = np.empty((*shape[:-2], window.height, window.width), dtype)
         with self.path.open("rb", buffering=0) as file:
             for line, place in self._lines(values, window):
@@ -63,13 +72,14 @@ class DiskArray:
                 file.write(line)
 
     def _lines(self, values: NDArray[Any], window: Window) -> Iterator[tuple[memoryview, int]]:
-        """The rows of a window as bytes, and where in the file each begins."""
+        """What of a window lies together in the file, as bytes, and where: a row, or many rows of full width."""
         shape, dtype, start = self._header
         height, width = shape[-2:]
+        together = max(1, LONGEST_PIECE // (width * dtype.itemsize)) if window.width == width else 1
         for plane, rows in enumerate(values.reshape(-1, window.height, window.width)):
-            for number, row in enumerate(rows):
-                pixel = (plane * height + window.row + number) * width + window.col
-                yield row.view(np.uint8).data, start + pixel * dtype.itemsize
+            for first in range(0, window.height, together):
+                pixel = (plane * height + window.row + first) * width + window.col
+                yield rows[first : first + together].reshape(-1).view(np.uint8).data, start + pixel * dtype.itemsize
 
     @cached_property
     def _header(self) -> tuple[tuple[int, ...], np.dtype[Any], int]:
