@@ -485,6 +485,7 @@ def in_subprocess(*arguments: object) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.verify
 def test_killed_at_any_moment_the_map_is_that_of_an_unbroken_run(
     tmp_path: Path, model_file: Callable, image_file: Callable
 ):

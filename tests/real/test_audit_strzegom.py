@@ -66,6 +66,7 @@ def test_layer_and_mask_give_the_same_census(map_path, legend):
     assert intervals["overall_accuracy"].lower < intervals["overall_accuracy"].upper
 
 
+@pytest.mark.verify
 def test_sample_labelled_from_the_mask_agrees_with_the_census(map_path, legend, mask, tmp_path):
     points = tmp_path / "points.gpkg"
     image = DATA / "images/strzegom_west_20230530.tif"

@@ -114,6 +114,7 @@ def test_a_training_that_was_broken_off_ends_with_the_same_tensors(samples, whol
         assert whole.with_suffix(ending).read_bytes() == (tmp_path / f"m{ending}").read_bytes()
 
 
+@pytest.mark.verify
 def test_killed_at_any_moment_the_command_goes_on_to_the_same_tensors(samples, whole, tmp_path):
     training = Training("unetplus", {}, SMALL, 0, "cpu")
     work = tmp_path / ".m.training"
@@ -167,6 +168,7 @@ def test_every_head_of_a_deeply_supervised_network_is_trained(samples, tmp_path)
     assert all(not torch.equal(trained[name], fresh[name]) for name in heads)
 
 
+@pytest.mark.verify
 def test_the_precision_that_a_training_began_in_is_kept(samples, tmp_path, monkeypatch):
     training = Training("unetplus", {}, replace(SMALL, precision="auto"), 0, "cpu")
     monkeypatch.setattr("pitmap.training.choices.has_bf16", lambda device: True)

@@ -40,6 +40,7 @@ def test_two_processes_make_the_step_of_one(samples, tmp_path):
         torch.testing.assert_close(two[name] / scale, expected / scale, atol=1e-5, rtol=0, msg=name)
 
 
+@pytest.mark.verify
 def test_two_processes_go_on_where_one_was_interrupted_and_write_one_model(samples, tmp_path):
     training = Training("unet", {"batch_norm": False}, replace(RECIPE, learning_rate=1e-4), 0, "cpu")
     whole = train(samples, training, tmp_path / "whole.safetensors")
