@@ -229,7 +229,7 @@ def test_in_small_strata_the_variance_is_that_of_sampling_without_replacement():
     sizes, points = [60, 200], [40, 50]
     truth = [rng.permutation(np.repeat([0, 1], [48, 12])), rng.permutation(np.repeat([0, 1], [30, 170]))]
     values, variances = [], []
-    for _ in range(2000):
+    for _ in range(4000):
         counts = np.zeros((2, 2, 2))
         for h in range(2):
             drawn = rng.choice(truth[h], points[h], replace=False)
