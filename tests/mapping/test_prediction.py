@@ -476,8 +476,9 @@ def in_subprocess(*arguments: object) -> dict:
     import json
 
     tests = Path(__file__).resolve().parents[1]
+    # -B: under a limit on the size of files Python would leave compiled modules that end early.
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, *map(str, arguments)],
+        [sys.executable, "-B", "-c", INTERRUPTED, *map(str, arguments)],
         capture_output=True, text=True, timeout=120,
         env={"PYTHONPATH": f"{tests}:{tests.parent / 'src'}", "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
