@@ -54,6 +54,7 @@ def check_difficulty(confusion):
     assert 0.75 <= correct.sum() / confusion.sum() <= 0.97
 
 
+@pytest.mark.verify
 def test_a_per_pixel_forest_neither_fails_nor_suffices():
     landscape = simulate(LandscapeParameters(384, 512, seed=0))
     check_difficulty(forest_confusion([landscape], trees=40, training_pixels=15_000, test_pixels=30_000))

@@ -146,6 +146,7 @@ def figures_of(result):
     return rows
 
 
+@pytest.mark.verify
 def test_unbiased_variance_right_and_interval_covers_in_simulation():
     areas = POPULATION.sum(axis=(1, 2)) * 1000
     legend, draws = legend_of(3), 600
