@@ -6,26 +6,12 @@ import numpy as np
 import pytest
 import rasterio
 
-from pitmap.cli import main
+from commands import run
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.networks import ModelCard, build, save_model
 from pitmap.raster.codes import codes_layout
 from pitmap.raster.writing import write_cog
 from studies import grid, quilt, write_project, write_site
-
-
-def run(capsys, *arguments) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command."""
-    code = 0
-    old, sys.argv = sys.argv, ["pitmap", *map(str, arguments)]
-    try:
-        main()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    finally:
-        sys.argv = old
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def write_model(path, bands=("blue", "green", "red", "nir"), unit="reflectance", pixel_size_m=4.0) -> None:

@@ -1,30 +1,14 @@
-import sys
-
 import numpy as np
 import pytest
 import torch
 
-from pitmap.cli import main
+from commands import run
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.networks import ModelCard, build, save_model
 from pitmap.raster.codes import read_codes
 from pitmap.raster.reading import describe
 from pitmap.raster.writing import Layout, write_cog
 from studies import grid, quilt, reflectance_of
-
-
-def run(capsys, *arguments) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command."""
-    code = 0
-    old, sys.argv = sys.argv, ["pitmap", *map(str, arguments)]
-    try:
-        main()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    finally:
-        sys.argv = old
-    return code, *capsys.readouterr()
-
 
 NAMES = ("blue", "green", "red", "nir")
 

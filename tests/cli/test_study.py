@@ -1,30 +1,16 @@
 """Commands on a study: what the report takes for a project, and what for a map alone."""
 
 import json
-import sys
 
 import pytest
 
-from pitmap.cli import main
+from commands import run
 from reporting.places import make_place
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     return make_place(tmp_path_factory.mktemp("place"))
-
-
-def run(capsys, *arguments) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command."""
-    code = 0
-    old, sys.argv = sys.argv, ["pitmap", *map(str, arguments)]
-    try:
-        main()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    finally:
-        sys.argv = old
-    return code, *capsys.readouterr()
 
 
 def test_a_map_alone_has_a_report_beside_it(capsys, place):
