@@ -6,9 +6,9 @@ from pitmap.mapping.engines.interface import Prediction
 
 
 class Constant:
-    def predict(self, pixels, valid, *, confidence=False, probabilities=False) -> Prediction:
+    def predict(self, pixels, valid, kept, *, confidence=False, probabilities=False) -> Prediction:
         assert pixels.shape[0] == len(valid)
-        return Prediction(np.where(valid, 3, 0).astype(np.uint8), None, None)
+        return Prediction(np.where(valid[..., *kept], 3, 0).astype(np.uint8), None, None)
 
 
 def make(network, gain, bias, options) -> Constant:

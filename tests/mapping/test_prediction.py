@@ -197,9 +197,9 @@ def test_what_is_read_and_mapped_at_once_does_not_grow_with_the_scene(
         windows.append((window or self.grid.window).height * (window or self.grid.window).width)
         return read(self, window)
 
-    def noted_predict(self, pixels, valid, **options):
+    def noted_predict(self, pixels, valid, kept, **options):
         batches.append(pixels.shape)
-        return predict(self, pixels, valid, **options)
+        return predict(self, pixels, valid, kept, **options)
 
     monkeypatch.setattr(RasterReader, "read", noted_read)
     monkeypatch.setattr(TorchEngine, "predict", noted_predict)

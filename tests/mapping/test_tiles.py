@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pitmap.errors import ModelError
-from pitmap.mapping.tiles import TilePlan, round_up
+from pitmap.mapping.tiles import TilePlan, batches_of, round_up
 
 plans = st.builds(
     lambda shape, stride, halo, room: TilePlan(shape, stride, halo, 2 * round_up(halo, stride) + stride + room),
@@ -46,6 +46,16 @@ def test_tiles_are_aligned_equal_and_hold_their_halo(plan: TilePlan):
             )
             assert first % plan.stride == 0
             assert end % plan.stride == 0 or end == plan.shape[axis]
+
+
+@settings(deadline=None)
+@given(plans, st.integers(1, 5))
+def test_a_batch_keeps_the_same_of_all_its_tiles(plan: TilePlan, size: int):
+    tiles = plan.tiles()
+    batches = batches_of(tiles, size)
+    assert [tile for batch in batches for tile in batch] == tiles
+    assert max(map(len, batches)) <= size
+    assert all(len({str(tile.kept) for tile in batch}) == 1 for batch in batches)
 
 
 @pytest.mark.parametrize(("side", "count"), [(1, 1), (15, 1), (255, 1), (256, 1), (257, 4), (320, 4), (321, 9)])

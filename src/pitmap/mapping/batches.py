@@ -32,7 +32,7 @@ class _Pixels(NamedTuple):
 
     pixels: NDArray[Any]  # (N, bands, H, W)
     valid: NDArray[np.bool_]  # (N, H, W), what the network sees
-    mapped: NDArray[np.bool_]  # (N, H, W), what gets a code
+    mapped: NDArray[np.bool_]  # (N, h, w), which of the kept pixels get a code
 
 
 def read_tile(reader: RasterReader, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -57,11 +57,9 @@ def read_tile(reader: RasterReader, window: Window) -> tuple[NDArray[Any], NDArr
 
 def _read_batch(reader: RasterReader, wanted: Cover, batch: Sequence[Tile]) -> _Pixels:
     pixels, valid = zip(*(read_tile(reader, tile.read) for tile in batch), strict=True)
-    mapped = np.zeros_like(np.stack(valid))
-    for index, tile in enumerate(batch):
-        if (seen := valid[index][tile.kept]).any():
-            mapped[index][tile.kept] = seen & wanted(tile.keep)
-    return _Pixels(np.stack(pixels), np.stack(valid), mapped)
+    seen = [v[tile.kept] for v, tile in zip(valid, batch, strict=True)]
+    mapped = [s & wanted(tile.keep) if s.any() else s for s, tile in zip(seen, batch, strict=True)]
+    return _Pixels(np.stack(pixels), np.stack(valid), np.stack(mapped))
 
 
 def map_batches(
@@ -84,7 +82,8 @@ def map_batches(
         reader: The image.
         engine: Maps a batch.
         wanted: Which pixels are to be mapped.
-        batches: All batches. A batch is always mapped as a whole: its size may change the last bit of a logit.
+        batches: All batches, see ``tiles.batches_of``. A batch is always mapped as a whole: its size may change the
+            last bit of a logit.
         partial: Where the parts are kept.
         confidence: Whether to keep the confidence.
         probabilities: Whether to keep probabilities.
@@ -102,19 +101,20 @@ def map_batches(
     with closing(_ahead(lambda index: _read_batch(reader, wanted, batches[index]), missing)) as reads:
         for index, (pixels, valid, mapped) in zip(missing, reads, strict=True):
             if mapped.any():
-                codes, sure, shares = engine.predict(pixels, valid, confidence=confidence, probabilities=probabilities)
-                codes[~mapped] = UNLABELLED
+                kept = batches[index][0].kept
+                codes, sure, shares = engine.predict(
+                    pixels, valid, kept, confidence=confidence, probabilities=probabilities
+                )
+                codes = np.where(mapped, codes, np.uint8(UNLABELLED))
             else:
-                codes, sure, shares = np.zeros(valid.shape, np.uint8), None, None
+                codes, sure, shares = np.zeros(mapped.shape, np.uint8), None, None
             parts: dict[str, NDArray[Any]] = {}
-            for n, tile in enumerate(batches[index]):
-                rows, cols = tile.kept
-                parts[f"codes{n}"] = codes[n, rows, cols]
+            for n in range(len(batches[index])):
+                parts[f"codes{n}"] = codes[n]
                 if sure is not None:
-                    parts[f"confidence{n}"] = sure[n, rows, cols] * mapped[n, rows, cols]
+                    parts[f"confidence{n}"] = sure[n] * mapped[n]
                 if shares is not None:
-                    kept = shares[n, :, rows, cols]
-                    parts[f"probabilities{n}"] = np.where(mapped[n, rows, cols], kept, np.uint16(NO_PROBABILITY))
+                    parts[f"probabilities{n}"] = np.where(mapped[n], shares[n], np.uint16(NO_PROBABILITY))
             partial.save(index, parts)
             done += len(batches[index])
             observer.progress(step, done / tiles)

@@ -29,7 +29,7 @@ from pitmap.mapping.mines import IMAGE_TAG
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.resting import geopackages, refuse_to_replace_under
 from pitmap.mapping.suitability import fit_image, spread_of, unlike
-from pitmap.mapping.tiles import TilePlan, round_up
+from pitmap.mapping.tiles import TilePlan, batches_of, round_up
 from pitmap.networks.model_file import ModelCard, load_model
 from pitmap.networks.normalise import gain_and_bias
 from pitmap.networks.reach import tile_geometry
@@ -261,7 +261,7 @@ def _map_image(
     partial = PartialMap(out, content_key(parts))
     try:
         tiles = TilePlan(info.grid.shape, stride, halo, tile).tiles()
-        batches = [tiles[i : i + batch] for i in range(0, len(tiles), batch)]
+        batches = batches_of(tiles, batch)
         with open_raster(image_path, reading.indices, options.nodata) as reader:
             resumed = map_batches(
                 reader, engine, wanted, batches, partial,

@@ -10,7 +10,9 @@ A network with total stride S maps a scene tile by tile exactly as it maps the w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 from pitmap.errors import ModelError
@@ -103,6 +105,12 @@ class _Piece(NamedTuple):
     length: int
     first: int
     end: int
+
+
+def batches_of(tiles: Sequence[Tile], size: int) -> list[list[Tile]]:
+    """Tiles in their order, at most ``size`` together, all of a batch with the same kept rows and columns."""
+    runs = (list(run) for _, run in groupby(tiles, key=lambda tile: tile.kept))
+    return [run[i : i + size] for run in runs for i in range(0, len(run), size)]
 
 
 def round_up(value: int, multiple: int) -> int:

@@ -29,6 +29,9 @@ NO_PROBABILITY = 65535
 CONFIDENCE_STEPS = 255
 """Confidence is stored as uint8 multiples of 1 / 255; 0 where a pixel has no data or is masked."""
 
+Kept = tuple[slice, slice]
+"""Rows and columns of a tile that the result is wanted for, with a start and an end each."""
+
 
 @dataclass(frozen=True)
 class EngineOptions:
@@ -50,13 +53,13 @@ class EngineOptions:
 
 
 class Prediction(NamedTuple):
-    """Result for a batch of tiles.
+    """The kept pixels of a batch of tiles.
 
     Attributes:
-        codes: Land-cover codes, uint8 ``(N, H, W)``, 0 without data.
-        confidence: Calibrated probability of the mapped class, uint8 ``(N, H, W)`` in units of 1 / 255, 0 without data;
+        codes: Land-cover codes, uint8 ``(N, h, w)``, 0 without data; h and w are the rows and columns that were kept.
+        confidence: Calibrated probability of the mapped class, uint8 ``(N, h, w)`` in units of 1 / 255, 0 without data;
             None where it was not asked for.
-        probabilities: uint16 ``(N, classes, H, W)`` in units of ``PROBABILITY_SCALE``, ``NO_PROBABILITY`` without data;
+        probabilities: uint16 ``(N, classes, h, w)`` in units of ``PROBABILITY_SCALE``, ``NO_PROBABILITY`` without data;
             None where they were not asked for.
     """
 
@@ -69,14 +72,21 @@ class Engine(Protocol):
     """A network at work."""
 
     def predict(
-        self, pixels: NDArray[Any], valid: NDArray[np.bool_], *, confidence: bool = False, probabilities: bool = False
+        self,
+        pixels: NDArray[Any],
+        valid: NDArray[np.bool_],
+        kept: Kept,
+        *,
+        confidence: bool = False,
+        probabilities: bool = False,
     ) -> Prediction:
-        """Codes of a batch of tiles, and confidence and probabilities if wanted.
+        """Codes of the kept pixels of a batch of tiles, and confidence and probabilities if wanted.
 
         Args:
             pixels: In the image's own numbers and dtype, ``(N, bands, H, W)``; H and W are multiples of the network's
                 stride. The network is fed ``pixels x gain + bias``, and 0 where a pixel is not valid.
             valid: Which pixels hold data, ``(N, H, W)``.
+            kept: Rows and columns of the tiles that the result is wanted for; the same for all of a batch.
             confidence: Whether to give the confidence.
             probabilities: Whether to give the probability of each class.
         """

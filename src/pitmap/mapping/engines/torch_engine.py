@@ -18,6 +18,7 @@ from pitmap.mapping.engines.interface import (
     NO_PROBABILITY,
     PROBABILITY_SCALE,
     EngineOptions,
+    Kept,
     Prediction,
 )
 from pitmap.networks.fusion import fuse
@@ -53,7 +54,13 @@ class TorchEngine:
 
     @torch.inference_mode()
     def predict(
-        self, pixels: NDArray[Any], valid: NDArray[np.bool_], *, confidence: bool = False, probabilities: bool = False
+        self,
+        pixels: NDArray[Any],
+        valid: NDArray[np.bool_],
+        kept: Kept,
+        *,
+        confidence: bool = False,
+        probabilities: bool = False,
     ) -> Prediction:
         """See ``Engine.predict``."""
         x = self._normalised(pixels, valid)
@@ -64,7 +71,9 @@ class TorchEngine:
             score = self._forward(x)
             if confidence or probabilities:
                 share = (score / self.options.temperature).softmax(1)
-        known = torch.from_numpy(valid).to(self.options.device)
+        score = score[..., *kept]
+        share = None if share is None else share[..., *kept]
+        known = torch.from_numpy(valid[..., *kept]).to(self.options.device)
         codes = (score.argmax(1).to(torch.uint8) + 1) * known
         sure = stored = None
         if confidence and share is not None:
