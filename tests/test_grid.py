@@ -74,3 +74,47 @@ def test_blocks_cover_every_pixel_once(height, width, size):
     for window in blocks((height, width), size):
         covered[window.slices] += 1
     assert (covered == 1).all()
+
+
+SKEWED = Grid(CRS.from_epsg(32633), Affine(10, 2, 5e5, -3, -8, 5.6e6), 40, 60)
+"""Rotated and sheared, so that no two coefficients may be exchanged."""
+
+
+def test_a_skewed_grid_keeps_its_axes():
+    part = SKEWED.crop(Window(4, 7, 10, 12))
+    # x = 10 col + 2 row + 500000, y = -3 col - 8 row + 5600000
+    assert (part.transform.c, part.transform.f) == (500_078, 5_599_947)
+    assert part.shape == (10, 12)
+    coarse = SKEWED.rescaled(4, 7, 2.5, 5, 6)
+    assert coarse.transform == Affine(25, 5, 500_078, -7.5, -20, 5_599_947)
+    assert coarse.shape == (5, 6)
+    assert SKEWED.bounds == (500_000, 5_600_000 - 3 * 60 - 8 * 40, 500_000 + 10 * 60 + 2 * 40, 5_600_000)
+    x, y = SKEWED.pixel_centres(np.array(4), np.array(7))
+    assert (float(x), float(y)) == (500_084, 5_600_000 - 22.5 - 36)
+    row, col = SKEWED.pixel_positions(x, y)
+    assert (float(row), float(col)) == pytest.approx((4, 7), abs=1e-6)
+    assert [int(v) for v in SKEWED.pixel_indices(x, y)] == [4, 7]
+
+
+def test_areas_of_a_skewed_grid_are_its_determinant():
+    # 10 x -8 - 2 x -3 = -74 m2 on the map, a little more or less on the ellipsoid
+    areas = SKEWED.pixel_areas_m2()
+    np.testing.assert_allclose(areas, 74, rtol=1e-3)
+    assert SKEWED.pixel_size_m == pytest.approx(np.sqrt(74), rel=1e-3)
+
+
+def test_same_as_sees_a_shear_and_a_turn():
+    for other in (Affine(10, 2.01, 5e5, -3, -8, 5.6e6), Affine(10, 2, 5e5, -3.01, -8, 5.6e6)):
+        assert not SKEWED.same_as(Grid(SKEWED.crs, other, 40, 60))
+    assert SKEWED.same_as(Grid(SKEWED.crs, SKEWED.transform, 40, 60))
+
+
+def test_a_point_just_outside_has_index_minus_1():
+    grid = Grid(CRS.from_epsg(32633), Affine(10, 0, 5e5, 0, -10, 5.6e6), 100, 100)
+    xs, ys = np.array([5e5 - 3, 5e5 + 3, 5e5 + 1000.1]), np.array([5.6e6 - 5, 5.6e6 + 3, 5.6e6 - 999.9])
+    rows, cols = grid.pixel_indices(xs, ys)
+    assert rows.tolist() == [0, -1, 99]
+    assert cols.tolist() == [-1, 0, 100]
+    rows, cols = grid.pixel_indices(np.array([np.nan, 1e300]), np.array([0.0, 5.6e6]))
+    assert (int(rows[0]), int(cols[0])) == (-1, -1)
+    assert int(cols[1]) >= 100
