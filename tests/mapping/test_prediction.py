@@ -518,10 +518,16 @@ def test_a_full_disk_leaves_nothing_but_finished_tiles(limit: int, tmp_path: Pat
     assert [p for p in left if p.is_file() and p not in parts] == ([partial / ".parts.key.json"] if parts else [])
 
 
-def test_mapping_needs_neither_geopandas_nor_lightning():
+def test_mapping_imports_nothing_that_it_does_not_use(tmp_path: Path, model_file: Callable, image_file: Callable):
+    model, image = model_file("unet"), image_file(60, 50)
+    names = (
+        "geopandas", "jinja2", "lightning_fabric", "matplotlib", "pandas", "pitmap.mapping.mines", "pitmap.training",
+        "pyogrio", "scipy", "sympy", "torch._dynamo", "torch._inductor",
+    )  # fmt: skip
     code = (
-        "import sys, pitmap.mapping.prediction, pitmap.mapping.mines;"
-        "print([m for m in ('geopandas', 'pandas', 'lightning_fabric', 'matplotlib') if m in sys.modules])"
+        f"import sys; from pitmap.cli import app; sys.argv[1:] = ['map', *{[str(model), str(image)]}, 'map.tif'];"
+        f"app(standalone_mode=False); print([name for name in {names} if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert (tmp_path / "map.tif").exists()

@@ -12,9 +12,8 @@ from shapely.geometry import box
 from pitmap.accuracy.sampling.design import DesignOptions, design
 from pitmap.errors import LabelError, ProjectError
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.mapping.mines import IMAGE_TAG
 from pitmap.mapping.review import review
-from pitmap.raster.codes import codes_layout, read_codes
+from pitmap.raster.codes import IMAGE_TAG, codes_layout, read_codes
 from pitmap.raster.writing import Layout, write_cog
 from pitmap.samples.build import build, fingerprint
 from pitmap.samples.corrections import Corrections

@@ -76,7 +76,6 @@ def map_image(
     """
     import dataclasses
 
-    from pitmap.mapping.mines import extract_mines
     from pitmap.mapping.prediction import MapOptions
     from pitmap.mapping.prediction import map_image as map_whole_image
 
@@ -108,6 +107,8 @@ def map_image(
         result = map_whole_image(model, image, out, options, observer, replace=replace, wait=wait)
     found = None
     if mines is not None:
+        from pitmap.mapping.mines import extract_mines
+
         found = extract_mines(
             out,
             mines,

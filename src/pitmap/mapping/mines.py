@@ -19,7 +19,7 @@ from pitmap.errors import LabelError
 from pitmap.geopackage import write_layers
 from pitmap.legend import LandCoverClass, Legend
 from pitmap.mapping.zonal import zonal_confidence
-from pitmap.raster.codes import code_polygons, read_legend
+from pitmap.raster.codes import IMAGE_TAG, code_polygons, read_legend
 from pitmap.raster.reading import describe
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ LAYER = "mines"
 LONGEST_EDGE = 32
 """Edges are cut to this many pixels before they are taken to the ellipsoid: a long straight edge of a map projection, a
 parallel above all, is no geodesic."""
-
-IMAGE_TAG = "PITMAP_IMAGE"
-"""Metadata item of a map: file name of the image that it was made from."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ from pitmap.mapping.batches import map_batches
 from pitmap.mapping.engines import engine_maker
 from pitmap.mapping.engines.choices import choose_batch, choose_device, choose_precision, choose_tile
 from pitmap.mapping.engines.interface import EngineOptions, Precision
-from pitmap.mapping.mines import IMAGE_TAG
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.resting import geopackages, refuse_to_replace_under
 from pitmap.mapping.suitability import fit_image, spread_of, unlike
@@ -34,7 +33,7 @@ from pitmap.networks.model_file import ModelCard, load_model
 from pitmap.networks.normalise import gain_and_bias
 from pitmap.networks.reach import tile_geometry
 from pitmap.observer import SILENT, Observer
-from pitmap.raster.codes import WARNINGS_TAG
+from pitmap.raster.codes import IMAGE_TAG, WARNINGS_TAG
 from pitmap.raster.reading import open_raster
 from pitmap.study.asked import Asked
 

@@ -26,10 +26,10 @@ from pitmap.files import refuse_to_replace
 from pitmap.geopackage import write_layers
 from pitmap.grid import Grid, Window
 from pitmap.legend import Legend
-from pitmap.mapping.mines import IMAGE_TAG, LONGEST_EDGE, map_legend, measure, mine_classes
+from pitmap.mapping.mines import LONGEST_EDGE, map_legend, measure, mine_classes
 from pitmap.mapping.zonal import check_confidence, code_counts, zonal_confidence
 from pitmap.observer import SILENT, Observer
-from pitmap.raster.codes import code_polygons
+from pitmap.raster.codes import IMAGE_TAG, code_polygons
 from pitmap.raster.reading import RasterInfo, describe, open_raster
 from pitmap.raster.writing import Layout, create_plain
 from pitmap.samples.split import Split

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
 def fuse(network: nn.Module) -> nn.Module:
@@ -18,19 +18,26 @@ def fuse(network: nn.Module) -> nn.Module:
         network: In evaluation mode.
 
     Returns:
-        The copy, in evaluation mode.
+        The copy, in evaluation mode; weights that did not change share their memory with the network's.
 
     Raises:
         ValueError: The network is in training mode.
     """
     if network.training:
         raise ValueError("Only a network in evaluation mode has its batch normalisation folded: call eval() first.")
-    fused = copy.deepcopy(network)
+    # The copy holds the weights of the network itself until they are replaced: large ones are not copied first.
+    shared: dict[int, object] = {id(p): nn.Parameter(p.detach(), p.requires_grad) for p in network.parameters()}
+    shared |= {id(buffer): buffer.detach() for buffer in network.buffers()}
+    fused = copy.deepcopy(network, shared)
     for module in list(fused.modules()):
         if isinstance(module, nn.Sequential):
             for i in reversed(range(len(module) - 1)):
                 conv, norm = module[i], module[i + 1]
                 if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                    module[i] = fuse_conv_bn_eval(conv, norm)
+                    assert norm.running_mean is not None
+                    assert norm.running_var is not None
+                    conv.weight, conv.bias = fuse_conv_bn_weights(
+                        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+                    )
                     del module[i + 1]
     return fused

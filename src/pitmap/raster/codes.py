@@ -82,6 +82,9 @@ def code_polygons(path: Path, codes: Sequence[int]) -> Iterator[tuple[int, dict[
 TAG_PREFIX = "PITMAP_"
 """Start of the names of all metadata items that pitmap writes."""
 
+IMAGE_TAG = "PITMAP_IMAGE"
+"""Metadata item of a map: file name of the image that it was made from."""
+
 WARNINGS_TAG = "PITMAP_WARNINGS"
 """Metadata item of maps: what should be looked at before the map is used."""
 
