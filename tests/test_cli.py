@@ -5,8 +5,10 @@ import sys
 import numpy as np
 import pytest
 import rasterio
+import typer
 
 from commands import run
+from pitmap.cli import app
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.networks import ModelCard, build, save_model
 from pitmap.raster.codes import codes_layout
@@ -44,11 +46,19 @@ def test_help_is_quick_to_import_and_lists_every_command():
         assert f"\n  {command} " in done.stdout
 
 
+def test_every_command_speaks_to_machines():
+    commands = typer.main.get_command(app).commands
+    assert len(commands) > 15
+    options = {name: {flag for p in command.params for flag in p.opts} for name, command in commands.items()}
+    assert [name for name, flags in options.items() if "--json" not in flags] == []
+
+
 def test_init_writes_a_project_once(capsys, tmp_path):
     code, out, _ = run(capsys, "init", tmp_path / "study")
     assert code == 0
     assert "[project]" in (tmp_path / "study" / "pitmap.toml").read_text()
     assert "pitmap run" in out
+    assert json.loads(run(capsys, "init", tmp_path / "b", "--json")[1]) == {"path": str(tmp_path / "b" / "pitmap.toml")}
     assert_refused(run(capsys, "init", tmp_path / "study"), "exists already")
 
 
@@ -119,14 +129,16 @@ def test_review_lists_what_to_correct(capsys, tmp_path):
 def test_info_describes_images_and_models(capsys, tmp_path):
     write_site(tmp_path, "a", quilt(64, 64), grid(64, 64))
     write_model(tmp_path / "m.safetensors")
-    code, out, _ = run(capsys, "info", tmp_path / "a.tif")
+    code, out, _ = run(capsys, "info", tmp_path / "a.tif", "--json")
     assert code == 0
     assert json.loads(out)["bands"][3] == {
         "band": 4, "name": "nir", "scale": 1e-4, "offset": 0.0, "dtype": "uint16", "nodata": 0.0, "unit": None,
         "alpha": False,
     }  # fmt: skip
-    code, out, _ = run(capsys, "info", tmp_path / "m.safetensors")
+    code, out, _ = run(capsys, "info", tmp_path / "m.safetensors", "--json")
     assert json.loads(out)["network"] == "unet"
+    code, out, _ = run(capsys, "info", tmp_path / "a.tif")
+    assert (code, "rows: 64\ncols: 64\n" in out) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +221,6 @@ def test_options_with_a_wrong_form_are_refused(capsys, tmp_path):
 def test_networks_lists_the_six_with_the_sheets_numbers(capsys):
     code, out, _ = run(capsys, "networks", "--json")
     assert code == 0
-    rows = {(r["network"], r["variant"]): r for r in json.loads(out)}
+    rows = {(r["network"], r["variant"]): r for r in json.loads(out)["networks"]}
     assert rows["unetplus", "A1"]["parameters"] == 28_784_711
     assert {name for name, _ in rows} == {"fcn8s", "segnet", "unet", "resunet", "unetplusplus", "unetplus"}

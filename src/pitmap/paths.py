@@ -6,6 +6,7 @@ no longer what was written; ``gdal_name`` gives the name that GDAL takes, and is
 
 from __future__ import annotations
 
+import glob
 import re
 import unicodedata
 from pathlib import Path, PurePosixPath
@@ -62,6 +63,40 @@ def resolve(folder: Path, text: str | Path) -> Path:
         if (other := folder / unicodedata.normalize(form, text)).exists():
             return other
     return Path(text) if _SUBDATASET.match(text) else place
+
+
+SIDE_FILES = (".aux.xml", ".tif.xml", ".ovr", ".msk", ".tfw", ".qml", ".qmd")
+"""Ends of files that GDAL, QGIS and ArcGIS leave beside an image; a pattern does not take them for images."""
+
+
+def matching(folder: Path, pattern: str) -> list[tuple[Path, str | None]]:
+    """The images that a path or a pattern such as ``scenes/*.tif`` names, sorted.
+
+    A path that exists is taken as it stands, whatever characters it has: ``scene [1].tif`` is a file before it is a
+    pattern, and so is a folder ``data [1]`` at the beginning of one. Patterns reach into archives on the disk.
+
+    Args:
+        folder: Where relative paths start.
+        pattern: The path or pattern, or an address.
+
+    Returns:
+        Each image with its path below the folder in which the pattern varies, None where it was no pattern; a path is
+        returned whether it exists or not.
+    """
+    place = resolve(folder, pattern)
+    if is_gdal(place):
+        members = [place] if not glob.has_magic(pattern) else archive_members(place)
+        varying = [member.as_posix() for member in members] if len(members) > 1 else [None]
+        return list(zip(members, varying, strict=True))
+    if not glob.has_magic(pattern) or place.exists():
+        return [(place, None)]
+    parts = Path(pattern).parts
+    start, root = 0, folder
+    while glob.has_magic(str(Path(*parts[start:]))) and (root / parts[start]).exists() and start < len(parts) - 1:
+        start, root = start + 1, root / parts[start]
+    found = glob.glob(str(Path(*parts[start:])), root_dir=root, recursive=True)
+    paths = sorted(Path(p).as_posix() for p in found if (root / p).is_file() and not p.lower().endswith(SIDE_FILES))
+    return [(root / path, path) for path in paths]
 
 
 def archive_members(pattern: Path) -> list[Path]:

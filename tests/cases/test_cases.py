@@ -78,7 +78,7 @@ def test_bands_of_two_types_are_read(pitmap, cases):
 
 
 def test_a_crs_without_a_way_to_wgs_84_is_described(pitmap):
-    code, out, err = pitmap("info", "engineering_crs.tif")
+    code, out, err = pitmap("info", "engineering_crs.tif", "--json")
     assert code == 0, err
     content = json.loads(out)
     assert "'local grid', from which no way leads to WGS 84" in content["crs"]

@@ -73,7 +73,7 @@ def test_commands_take_archives(pitmap, cases):  # noqa: F811
         for part in cases.glob("gbk_cpg_gbk.*"):
             archive.write(part, part.name)
     for root in (f"/vsizip/{cases}/all.zip", "/vsizip/all.zip", f"/vsizip/{{{cases}/all.zip}}"):
-        code, out, err = pitmap("info", f"{root}/src.tif")
+        code, out, err = pitmap("info", f"{root}/src.tif", "--json")
         assert code == 0, err
         assert '"rows": 16' in out
         values = ("--values", "1=OPM,2=VEG", "--map-values", "1=OPM,2=VEG")
@@ -113,7 +113,7 @@ def test_commands_take_addresses(pitmap, cases, address, monkeypatch):  # noqa: 
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("GDAL_HTTP_PROXY", "")
     for root in (address, f"/vsicurl/{address}"):
-        code, out, err = pitmap("info", f"{root}/src.tif")
+        code, out, err = pitmap("info", f"{root}/src.tif", "--json")
         assert code == 0, err
         assert '"rows": 16' in out
         code, out, err = pitmap(

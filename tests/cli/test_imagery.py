@@ -64,4 +64,5 @@ def test_info_on_a_zip_describes_the_product(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for path in made.path.iterdir():
             archive.write(path, path.name)
-    assert json.loads(run("info", tmp_path / "a.zip").stdout)["product"] == made.name
+    assert json.loads(run("info", tmp_path / "a.zip", "--json").stdout)["product"] == made.name
+    assert f"product: {made.name}" in run("info", tmp_path / "a.zip").stdout

@@ -6,7 +6,8 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A pitmap.toml, or the folder it lies in.")]
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 WaitOption = Annotated[
     bool, typer.Option("--wait", help="Wait for another process that works on the same results, instead of ending.")
@@ -150,17 +151,33 @@ def say(text: str) -> None:
     Console().say(text)
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A result of a command that no step returns.
+
+    Attributes:
+        text: For people.
+        content: Plain values for machines.
+    """
+
+    text: str
+    content: dict[str, Any]
+
+    def summary(self) -> str:
+        """The text."""
+        return self.text
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain values."""
+        return self.content
+
+
 def show(result: Result, as_json: bool, text: str | None = None) -> None:
-    """Print a result on stdout: as JSON, or as a line of text, by default its own summary."""
+    """Print a result on stdout, which nothing else writes to: one JSON object, or text, by default its own summary."""
     if as_json:
-        print_json(result.to_json())
+        print(json.dumps(result.to_json(), indent=1, ensure_ascii=False))
     else:
         print(result.summary() if text is None else text)
-
-
-def print_json(content: Mapping[str, Any]) -> None:
-    """Print plain values on stdout."""
-    print(json.dumps(content, indent=1, ensure_ascii=False))
 
 
 class _LogLines(logging.Handler):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pitmap.cli.console import Console, JsonOption, print_json, show
+from pitmap.cli.console import Console, JsonOption, Shown, show
 from pitmap.imagery.options import Coefficients, Correction, Kernel, PrepareOptions, Voids
 
 if TYPE_CHECKING:
@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 def info(
     path: Annotated[Path, typer.Argument(metavar="PRODUCT|IMAGE|MODEL", help="What to look at.")],
+    as_json: JsonOption = False,
 ) -> None:
     """Print what a file is and what would be done with it.
 
     Example: pitmap info GF2_PMS1_E113.2_N34.4_20171030_L1A0002714385.tar.gz
     """
+    import yaml
+
     if path.suffix == ".safetensors":
         from pitmap.networks.model_file import read_card
 
@@ -30,7 +33,8 @@ def info(
 
         delivery = recognise(path)
         content = _describe_image(path) if delivery is None else delivery.to_json()
-    print_json(content)
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120).rstrip()
+    show(Shown(text, content), as_json)
 
 
 def _describe_image(path: Path) -> dict[str, Any]:

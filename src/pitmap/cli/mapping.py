@@ -12,10 +12,10 @@ from pitmap.cli.console import (
     Console,
     JsonOption,
     ReplaceOption,
+    Shown,
     WaitOption,
     band_list,
     exact_or_pixels,
-    print_json,
     show,
 )
 from pitmap.errors import ProjectError
@@ -116,10 +116,8 @@ def map_image(
             minimum_mapping_unit_m2=minimum_m2,
             confidence=options.confidence,
         )
-    if as_json:
-        print_json(result.to_json() | {"mines": found and found.to_json()})
-    else:
-        print(result.summary() + (f" {found.summary()}" if found else ""))
+    text = result.summary() + (f" {found.summary()}" if found else "")
+    show(Shown(text, result.to_json() | {"mines": found and found.to_json()}), as_json)
 
 
 def review(

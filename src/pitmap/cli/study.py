@@ -13,6 +13,7 @@ from pitmap.cli.console import (
     JsonOption,
     ProjectArgument,
     ReplaceOption,
+    Shown,
     WaitOption,
     band_list,
     show,
@@ -42,6 +43,7 @@ def demo(
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder of the study.")] = Path(),
     everything: Annotated[bool, typer.Option("--all", help="With every field, its default and its meaning.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a commented pitmap.toml, and beside it the JSON schema with which editors complete and check it.
 
@@ -53,7 +55,8 @@ def init(
     if path.exists():
         raise OutputError(f"{path} exists already.", remedy="Choose another folder, or remove it first.")
     write_project_file(folder, everything=everything)
-    print(f"Wrote {path}. Name your image and labels in it, then: pitmap run {path}")
+    text = f"Wrote {path}. Name your image and labels in it, then: pitmap run {path}"
+    show(Shown(text, {"path": str(path)}), as_json)
 
 
 def sample(project: ProjectArgument, wait: WaitOption = False, as_json: JsonOption = False) -> None:
@@ -79,14 +82,15 @@ def networks(
 
     Example: pitmap networks --width 16
     """
-    import json
     from dataclasses import asdict
 
     from pitmap.networks.count import table
 
     rows = table(bands, classes, width)
+    of = f"Width {width}, {bands} bands, {classes} classes, no batch normalisation; the first variant is the default."
+    counted = {"width": width, "bands": bands, "classes": classes, "networks": [asdict(r) for r in rows]}
     if as_json:
-        print(json.dumps([asdict(r) for r in rows], indent=1))
+        show(Shown(of, counted), as_json)
         return
     from rich.console import Console
     from rich.table import Table
@@ -102,7 +106,7 @@ def networks(
             r.network, r.variant, str(r.depth), f"{r.parameters:,}", gmac, str(r.stride), str(r.reach), str(r.halo)
         )
     Console().print(shown)
-    print(f"Width {width}, {bands} bands, {classes} classes, no batch normalisation; the first variant is the default.")
+    show(Shown(of, counted), as_json)
 
 
 def train(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import glob
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pitmap.errors import ImageError
 from pitmap.legend import Legend
-from pitmap.paths import archive_members, exists, is_gdal, resolve
+from pitmap.paths import exists, matching, resolve
 from pitmap.raster.reading import RasterInfo, describe
 from pitmap.study.asked import Reading
 from pitmap.study.names import Unnamed, scene_names
@@ -20,9 +19,6 @@ from pitmap.study.schema import SiteSection
 
 if TYPE_CHECKING:
     from pitmap.labels import LabelOptions
-
-SIDE_FILES = (".aux.xml", ".tif.xml", ".ovr", ".msk", ".tfw", ".qml", ".qmd")
-"""Ends of files that GDAL, QGIS and ArcGIS leave beside an image; a pattern does not take them for images."""
 
 
 @dataclass(frozen=True)
@@ -143,27 +139,11 @@ def _scenes_of_site(
 
 
 def _images(folder: Path, site: SiteSection, problems: list[str]) -> list[tuple[Path, str | None]]:
-    """The images of a site; with each its path below the folder in which the pattern varies, None without a pattern.
-
-    A path that exists is taken as it stands, whatever characters it has: ``scene [1].tif`` is a file before it is a
-    pattern, and so is a folder ``data [1]`` at the beginning of one.
-    """
-    place = resolve(folder, site.image)
-    if is_gdal(place):
-        members = [place] if not glob.has_magic(site.image) else archive_members(place)
-        varying = [member.as_posix() for member in members] if len(members) > 1 else [None]
-        return list(zip(members, varying, strict=True))
-    if not glob.has_magic(site.image) or place.exists():
-        return [(place, None)]
-    parts = Path(site.image).parts
-    start, root = 0, folder
-    while glob.has_magic(str(Path(*parts[start:]))) and (root / parts[start]).exists() and start < len(parts) - 1:
-        start, root = start + 1, root / parts[start]
-    found = glob.glob(str(Path(*parts[start:])), root_dir=root, recursive=True)
-    paths = sorted(Path(p).as_posix() for p in found if (root / p).is_file() and not p.lower().endswith(SIDE_FILES))
-    if not paths:
+    """The images of a site; with each its path below the folder in which the pattern varies, None without a pattern."""
+    found = matching(folder, site.image)
+    if not found:
         problems.append(f"Site {site.name!r}: no file matches image = {site.image!r} (looked in {folder}).")
-    return [(root / path, path) for path in paths]
+    return found
 
 
 def _own_file(folder: Path, pattern: str | None, image: Path) -> Path | None:
