@@ -17,6 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
+NODE_DISTANCE_M = 2000.0
+"""Distance of the pixels of which the area is computed; between them it changes almost evenly."""
+
+RUN = 8
+"""Neighbouring pixels of a row that are counted together where areas are summed."""
+
 
 class Window(NamedTuple):
     """A rectangle of pixels: ``rows row .. row + height - 1`` and ``columns col .. col + width - 1``."""
@@ -207,8 +213,8 @@ class Grid:
     def pixel_areas_m2(self, window: Window | None = None) -> NDArray[np.float64]:
         """Area of every pixel of a window on the WGS 84 ellipsoid.
 
-        Exact at the nodes of a lattice of at most 64 x 64 pixels, bilinear between them (relative error below 1e-6 for
-        projected and geographic grids of pixels below 1 km).
+        Exact at the nodes of a lattice, ``NODE_DISTANCE_M`` or at least 64 pixels apart, bilinear between them
+        (relative error below 1e-6 for projected and geographic grids of pixels below 100 m).
 
         Args:
             window: The pixels wanted, by default all.
@@ -222,19 +228,41 @@ class Grid:
         if self.crs is None:
             raise ValueError("pixel areas need a CRS")
         window = window or self.window
+        rows = np.arange(window.row, window.row + window.height)
+        return self._areas_at(window, rows, np.arange(window.col, window.col + window.width))
+
+    def run_areas_m2(self, window: Window) -> NDArray[np.float64]:
+        """Mean area of the pixels of each run of ``RUN`` pixels along the rows of a window.
+
+        As exact as ``pixel_areas_m2`` for a whole run. Where only part of a run is wanted, its mean may differ by the
+        change of the area within it: below 2e-7 for pixels of 4 m.
+
+        Returns:
+            Square metres, float64 ``(height, ceil(width / RUN))``; the last run may be shorter.
+
+        Raises:
+            ValueError: The grid has no CRS.
+        """
+        starts = np.arange(0, window.width, RUN)
+        middles = (starts + np.minimum(starts + RUN, window.width) - 1) / 2
+        return self._areas_at(window, np.arange(window.row, window.row + window.height), window.col + middles)
+
+    def _areas_at(self, window: Window, at_rows: NDArray[Any], at_cols: NDArray[Any]) -> NDArray[np.float64]:
+        """Areas of the pixels of a window at rows and columns, which may lie between pixels."""
+        if self.pixel_size_m is None:
+            raise ValueError("pixel areas need a CRS")
+        apart = min(max(NODE_DISTANCE_M / self.pixel_size_m, 64), 512) if self.pixel_size_m > 0 else 64
 
         def nodes(start: int, length: int) -> NDArray[np.float64]:
-            return np.linspace(start, start + length - 1, -(-length // 64) + 1 if length > 1 else 1)
+            return np.linspace(start, start + length - 1, int(-(-length // apart)) + 1 if length > 1 else 1)
 
         rows, cols = nodes(window.row, window.height), nodes(window.col, window.width)
         lattice = np.array([[self._cell_area_m2(r, c, 1.0) for c in cols] for r in rows])
-        every_row = np.arange(window.row, window.row + window.height)
-        every_col = np.arange(window.col, window.col + window.width)
-        along_cols = np.stack([np.interp(every_col, cols, line) for line in lattice])
-        upper = np.clip(np.searchsorted(rows, every_row, side="right") - 1, 0, max(len(rows) - 2, 0))
+        along_cols = np.stack([np.interp(at_cols, cols, line) for line in lattice])
+        upper = np.clip(np.searchsorted(rows, at_rows, side="right") - 1, 0, max(len(rows) - 2, 0))
         if len(rows) == 1:
             return np.repeat(along_cols, window.height, axis=0)
-        weight = ((every_row - rows[upper]) / (rows[upper + 1] - rows[upper]))[:, None]
+        weight = ((at_rows - rows[upper]) / (rows[upper + 1] - rows[upper]))[:, None]
         return along_cols[upper] * (1 - weight) + along_cols[upper + 1] * weight
 
 

@@ -12,10 +12,13 @@ import rasterio
 from affine import Affine
 from shapely.geometry import box
 
+from mapping.conftest import utm_grid
 from observers import Heard
 from pitmap.errors import ImageError, LabelError, ModelError, OutputError, ProjectError
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
+from pitmap.mapping.batches import WRITE_BEHIND
+from pitmap.mapping.engines.interface import Prediction
 from pitmap.mapping.engines.torch_engine import TorchEngine
 from pitmap.mapping.prediction import MapOptions, map_image
 from pitmap.networks.model_file import read_card
@@ -290,16 +293,57 @@ def stop_after(tiles: int) -> Heard:
     return Heard(each=progress)
 
 
+def test_empty_tiles_cost_nothing(tmp_path: Path, model_file: Callable, monkeypatch: pytest.MonkeyPatch):
+    model, grid = model_file("small", width=8), utm_grid(96, 96)
+    pixels = np.full((3, 96, 96), 2000, np.uint16)
+    pixels[:, :, 40:] = 0
+    write_cog(tmp_path / "image.tif", pixels, grid, Layout(3, "uint16", 0, scale=1e-4))
+    hidden = np.zeros(grid.shape, np.uint8)
+    hidden[40:] = 1
+    write_cog(tmp_path / "hidden.tif", hidden, grid, Layout(1, "uint8", 0))
+    options = replace(SMALL, masks=[tmp_path / "hidden.tif"], compare_numbers=False, confidence=tmp_path / "c.tif",
+                      probabilities=tmp_path / "p.tif")  # fmt: skip
+    read, predict, parts = RasterReader.read, TorchEngine.predict, []
+    seen: dict[str, list[object]] = {"read": [], "predicted": []}
+
+    def noted_read(self, window=None):
+        if self.info.path.name == "image.tif":
+            seen["read"].append(window)
+        return read(self, window)
+
+    def noted_predict(self, *arguments, **options) -> Prediction:
+        seen["predicted"].append(arguments[2])
+        return predict(self, *arguments, **options)
+
+    def note_parts(share: float) -> None:
+        parts[:] = [(p.name, p.stat().st_size) for p in sorted((tmp_path / ".map.tif.partial").glob("*.npz"))]
+
+    monkeypatch.setattr(RasterReader, "read", noted_read)
+    monkeypatch.setattr(TorchEngine, "predict", noted_predict)
+    report = map_image(model, tmp_path / "image.tif", tmp_path / "map.tif", options, Heard(each=note_parts))
+    assert report.tiles == 16
+    assert len(seen["read"]) == 8  # those of the upper half: the others are masked as a whole
+    assert len(seen["predicted"]) == 4
+    assert sorted(size for _, size in parts)[:12] == [22] * 12  # an archive of nothing
+    with rasterio.open(tmp_path / "p.tif") as shares, rasterio.open(tmp_path / "c.tif") as sure:
+        mapped = read_codes(report.path) > 0
+        assert mapped[:40, :40].all()
+        assert mapped.sum() == 40 * 40
+        assert (shares.read()[:, ~mapped] == 65535).all()
+        assert (sure.read(1)[~mapped] == 0).all()
+    assert (report.unmapped, sum(report.pixels.values())) == (96 * 96 - 1600, 1600)
+
+
 def test_an_interrupted_run_resumes_where_it_stopped(tmp_path: Path, small: tuple[Path, Path]):
     with pytest.raises(KeyboardInterrupt):
         map_image(*small, tmp_path / "map.tif", SMALL, stop_after(7))
     assert leftovers(tmp_path) == [".map.tif.partial"]
     report = map_image(*small, tmp_path / "map.tif", SMALL)
-    assert report.resumed == 7
+    assert report.resumed == 7 + WRITE_BEHIND  # what was mapped already is kept
     unbroken = map_image(*small, tmp_path / "unbroken.tif", SMALL)
     assert unbroken.resumed == 0
-    assert (read_codes(report.path) == read_codes(unbroken.path)).all()
-    assert report.pixels == unbroken.pixels
+    assert report.path.read_bytes() == unbroken.path.read_bytes()
+    assert (report.pixels, report.area_m2) == (unbroken.pixels, unbroken.area_m2)
     assert leftovers(tmp_path) == [".map.tif.key.json", ".unbroken.tif.key.json"]
 
 
@@ -332,7 +376,7 @@ def test_parts_of_other_inputs_are_discarded(tmp_path: Path, small: tuple[Path, 
     assert map_image(*small, tmp_path / "map.tif", replace(SMALL, halo=8)).resumed == 0
     interrupted(SMALL)
     small[1].touch()  # its content is what it was
-    assert map_image(*small, tmp_path / "map.tif", SMALL).resumed == 7
+    assert map_image(*small, tmp_path / "map.tif", SMALL).resumed == 7 + WRITE_BEHIND
     interrupted(SMALL)
     with open_raster(small[1]) as reader:
         image, _ = reader.read()
@@ -401,6 +445,7 @@ import json, os, random, resource, signal, sys, time
 from pathlib import Path
 import rasterio.shutil
 from mapping import small_network
+from mapping.conftest import utm_grid
 from pitmap.errors import OutputError
 from pitmap.mapping.prediction import MapOptions, map_image
 from pitmap.observer import Observer

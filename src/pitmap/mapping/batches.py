@@ -1,4 +1,8 @@
-"""Batches of tiles: read ahead in a thread, mapped, kept as parts of the map."""
+"""Batches of tiles on their way: read ahead in one thread, mapped in the caller's, kept and written in another.
+
+GDAL, NumPy and the engines work outside Python's lock, so the three run at the same time. Between them wait at most a
+few batches: the memory depends on the size of a tile, not on that of the scene.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +17,18 @@ from numpy.typing import NDArray
 
 from pitmap.grid import Window
 from pitmap.labels import Cover
-from pitmap.legend import UNLABELLED
-from pitmap.mapping.engines.interface import NO_PROBABILITY, Engine
-from pitmap.mapping.partial import PartialMap
+from pitmap.mapping.assembly import MapRasters
+from pitmap.mapping.engines.interface import NO_PROBABILITY, Engine, Prediction
+from pitmap.mapping.partial import CODES, CONFIDENCE, PROBABILITIES, Part, PartialMap
 from pitmap.mapping.tiles import Tile
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.reading import RasterReader
 
 READ_AHEAD = 2
 """Batches read while one is mapped."""
+
+WRITE_BEHIND = 1
+"""Batches that wait to be kept while the next one is mapped."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -55,11 +62,19 @@ def read_tile(reader: RasterReader, window: Window) -> tuple[NDArray[Any], NDArr
     return np.pad(pixels, ((0, 0), *beyond)), np.pad(valid, beyond)
 
 
-def _read_batch(reader: RasterReader, wanted: Cover, batch: Sequence[Tile]) -> _Pixels:
+def _read_batch(reader: RasterReader, wanted: Cover, batch: Sequence[Tile]) -> _Pixels | None:
+    """A batch, None where it has no pixel to map; what is masked as a whole is not even read."""
+    ground = [wanted(tile.keep) for tile in batch]
+    if not any(g.any() for g in ground):
+        return None
     pixels, valid = zip(*(read_tile(reader, tile.read) for tile in batch), strict=True)
-    seen = [v[tile.kept] for v, tile in zip(valid, batch, strict=True)]
-    mapped = [s & wanted(tile.keep) if s.any() else s for s, tile in zip(seen, batch, strict=True)]
-    return _Pixels(np.stack(pixels), np.stack(valid), np.stack(mapped))
+    mapped = _stacked([g & v[tile.kept] for g, v, tile in zip(ground, valid, batch, strict=True)])
+    return _Pixels(_stacked(pixels), _stacked(valid), mapped) if mapped.any() else None
+
+
+def _stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Arrays along a new first axis, a single one without copying it."""
+    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
 
 
 def map_batches(
@@ -68,15 +83,13 @@ def map_batches(
     wanted: Cover,
     batches: Sequence[Sequence[Tile]],
     partial: PartialMap,
+    rasters: MapRasters,
     *,
     confidence: bool,
     probabilities: bool,
     observer: Observer = SILENT,
 ) -> int:
-    """Map the batches that are not finished yet and keep each as a part.
-
-    A part holds ``codes<n>``, ``confidence<n>`` and ``probabilities<n>`` of the kept pixels of its n-th tile; a batch
-    without a pixel to map has codes only.
+    """Map the batches that are not finished yet, keep each as a part, and put all of them together.
 
     Args:
         reader: The image.
@@ -85,40 +98,66 @@ def map_batches(
         batches: All batches, see ``tiles.batches_of``. A batch is always mapped as a whole: its size may change the
             last bit of a logit.
         partial: Where the parts are kept.
-        confidence: Whether to keep the confidence.
-        probabilities: Whether to keep probabilities.
+        rasters: Where they are put together.
+        confidence: Whether to give the confidence.
+        probabilities: Whether to give probabilities.
         observer: Told of the finished share of the tiles.
 
     Returns:
         How many tiles were finished before.
+
+    Raises:
+        ImageError: The image cannot be read.
+        OutputError: The disk is full or not writable, or a part of an earlier run is damaged.
     """
     tiles = sum(len(batch) for batch in batches)
     missing = [index for index in range(len(batches)) if not partial.has(index)]
     done = resumed = tiles - sum(len(batches[index]) for index in missing)
     step = f"mapping {reader.info.path.name}"
     observer.progress(step, done / tiles)
-    # Closed whatever happens: the thread must be done with the image before the caller closes it.
-    with closing(_ahead(lambda index: _read_batch(reader, wanted, batches[index]), missing)) as reads:
-        for index, (pixels, valid, mapped) in zip(missing, reads, strict=True):
-            if mapped.any():
-                kept = batches[index][0].kept
-                codes, sure, shares = engine.predict(
-                    pixels, valid, kept, confidence=confidence, probabilities=probabilities
-                )
-                codes = np.where(mapped, codes, np.uint8(UNLABELLED))
-            else:
-                codes, sure, shares = np.zeros(mapped.shape, np.uint8), None, None
-            parts: dict[str, NDArray[Any]] = {}
-            for n in range(len(batches[index])):
-                parts[f"codes{n}"] = codes[n]
-                if sure is not None:
-                    parts[f"confidence{n}"] = sure[n] * mapped[n]
-                if shares is not None:
-                    parts[f"probabilities{n}"] = np.where(mapped[n], shares[n], np.uint16(NO_PROBABILITY))
-            partial.save(index, parts)
-            done += len(batches[index])
-            observer.progress(step, done / tiles)
+
+    def keep(index: int, pixels: _Pixels | None, prediction: Prediction | None) -> None:
+        part = {} if pixels is None or prediction is None else _part(prediction, pixels.mapped)
+        partial.save(index, part)
+        rasters.add(batches[index], part)
+
+    def put_in_place(indices: Iterable[int]) -> None:
+        for index in indices:
+            rasters.add(batches[index], partial.load(index))
+
+    def read(index: int) -> _Pixels | None:
+        return _read_batch(reader, wanted, batches[index])
+
+    # Both threads end whatever happens: they must be done with image and rasters before the caller closes them.
+    with ThreadPoolExecutor(1) as thread, closing(_ahead(read, missing)) as reads:
+        finished = thread.submit(put_in_place, sorted(set(range(len(batches))) - set(missing)))
+        behind: deque[tuple[int, Future[None]]] = deque()
+        for index, pixels in zip(missing, reads, strict=True):
+            prediction = None
+            if pixels is not None:
+                prediction = engine.predict(
+                    pixels.pixels, pixels.valid, batches[index][0].kept,
+                    confidence=confidence, probabilities=probabilities,
+                )  # fmt: skip
+            behind.append((index, thread.submit(keep, index, pixels, prediction)))
+            while len(behind) > (WRITE_BEHIND if index != missing[-1] else 0):
+                kept, future = behind.popleft()
+                future.result()
+                done += len(batches[kept])
+                observer.progress(step, done / tiles)
+        finished.result()
     return resumed
+
+
+def _part(prediction: Prediction, mapped: NDArray[np.bool_]) -> Part:
+    """What is kept of a batch: nothing where a pixel is not to be mapped."""
+    codes, confidence, probabilities = prediction
+    part: Part = {CODES: codes * mapped}
+    if confidence is not None:
+        part[CONFIDENCE] = confidence * mapped
+    if probabilities is not None:
+        part[PROBABILITIES] = np.where(mapped[:, None], probabilities, np.uint16(NO_PROBABILITY))
+    return part
 
 
 def _ahead(read: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,12 @@ from numpy.typing import NDArray
 from pitmap.currency import is_current, mark
 from pitmap.errors import OutputError
 from pitmap.files import make_folder, replacing
+
+Part = dict[str, NDArray[Any]]
+"""The kept pixels of the tiles of a batch: ``CODES`` ``(N, h, w)``, and ``CONFIDENCE`` and ``PROBABILITIES`` where they
+are asked for. Empty where there is no pixel to map."""
+
+CODES, CONFIDENCE, PROBABILITIES = "codes", "confidence", "probabilities"
 
 
 class PartialMap:
@@ -46,16 +51,16 @@ class PartialMap:
         """Number of finished parts."""
         return sum(1 for _ in self.folder.glob("[0-9]*.npz"))
 
-    def save(self, index: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def save(self, index: int, part: Part) -> None:
         """Store a finished part.
 
         Raises:
             OutputError: The disk is full or not writable.
         """
         with replacing(self._path(index)) as temporary:
-            np.savez(temporary, allow_pickle=False, **arrays)
+            np.savez(temporary, allow_pickle=False, **part)
 
-    def load(self, index: int) -> dict[str, NDArray[Any]]:
+    def load(self, index: int) -> Part:
         """A finished part.
 
         Raises:

@@ -1,12 +1,13 @@
 """A land-cover map of a whole image, tile by tile, equal to one pass over the image at once.
 
-The image is read ahead in a thread, tiles are mapped in batches, and each finished batch is kept in a hidden folder
+Reading, mapping and writing run at the same time, see ``batches``. Each finished batch is kept in a hidden folder
 beside the map until the map is complete: a killed run resumes there. Memory depends on the size of a tile only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from pitmap.exclusive import exclusive
 from pitmap.files import make_folder
 from pitmap.labels import usable_ground
 from pitmap.legend import UNLABELLED
-from pitmap.mapping.assembly import assemble
+from pitmap.mapping.assembly import map_rasters
 from pitmap.mapping.batches import map_batches
 from pitmap.mapping.engines import engine_maker
 from pitmap.mapping.engines.choices import choose_batch, choose_device, choose_precision, choose_tile
@@ -34,7 +35,7 @@ from pitmap.networks.normalise import gain_and_bias
 from pitmap.networks.reach import tile_geometry
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import IMAGE_TAG, WARNINGS_TAG
-from pitmap.raster.reading import open_raster
+from pitmap.raster.reading import cache_bytes, open_raster
 from pitmap.study.asked import Asked
 
 FORMAT = 1
@@ -225,6 +226,10 @@ def _map_image(
     probabilities = None if options.probabilities is None else Path(options.probabilities)
     device, make_engine = choose_device(options.device), engine_maker(options.engine)
     network, card = load_model(model_path, device, trusted=tuple(options.trusted))
+    # The checksum of a large image is made beside the preparation of the network.
+    thread = ThreadPoolExecutor(1)
+    key_made = thread.submit(map_key, card.sha256, image_path, options)
+    thread.shutdown(wait=False)
     bands = len(card.bands)
     stride, _, sufficient = tile_geometry(network, bands)
     halo = sufficient if options.halo == "exact" else round_up(options.halo, stride)
@@ -248,7 +253,7 @@ def _map_image(
         *gain_and_bias(reading.scales, reading.offsets, card.mean, card.std),
         EngineOptions(device, precision, card.temperature or 1.0, options.test_time_augmentation),
     )
-    key = map_key(card.sha256, image_path, options)
+    key = key_made.result()
     if not replace and not is_current(out, key):
         refuse_to_replace_under(out, geopackages(out.parent))
     parts = {
@@ -261,11 +266,6 @@ def _map_image(
     try:
         tiles = TilePlan(info.grid.shape, stride, halo, tile).tiles()
         batches = batches_of(tiles, batch)
-        with open_raster(image_path, reading.indices, options.nodata) as reader:
-            resumed = map_batches(
-                reader, engine, wanted, batches, partial,
-                confidence=confidence is not None, probabilities=probabilities is not None, observer=observer,
-            )  # fmt: skip
         tile_shape = tiles[0].read.height, tiles[0].read.width
         tags = {
             IMAGE_TAG: image_path.name,
@@ -282,7 +282,14 @@ def _map_image(
             "PITMAP_TEST_TIME_AUGMENTATION": "yes" if options.test_time_augmentation else "no",
             **({WARNINGS_TAG: " ".join(warnings)} if warnings else {}),
         }
-        totals = assemble(partial, batches, info.grid, card.legend, tags, out, confidence, probabilities)
+        with map_rasters(partial, info.grid, card.legend, tags, out, confidence, probabilities) as rasters:
+            cache = cache_bytes(info, tile_shape[0])
+            with open_raster(image_path, reading.indices, options.nodata, cache=cache) as reader:
+                resumed = map_batches(
+                    reader, engine, wanted, batches, partial, rasters,
+                    confidence=confidence is not None, probabilities=probabilities is not None, observer=observer,
+                )  # fmt: skip
+        totals = rasters.totals
     except PitmapError as error:
         if not (finished := partial.finished):
             partial.remove()

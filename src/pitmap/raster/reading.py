@@ -27,8 +27,10 @@ from pitmap.errors import ImageError
 from pitmap.grid import Grid, Window, blocks, lack_of_place, place_of
 from pitmap.paths import exists, gdal_name, is_gdal
 
-GDAL_OPTIONS: dict[str, Any] = {"GDAL_CACHEMAX": 128 * 2**20, "GDAL_NUM_THREADS": "ALL_CPUS"}
-"""Bounded block cache: GDAL's default of 5 % of the memory would grow with the machine."""
+CACHE, LARGEST_CACHE = 128 * 2**20, 384 * 2**20
+"""Bytes of GDAL's block cache. Its default of 5 % of the memory would grow with the machine."""
+
+GDAL_OPTIONS: dict[str, Any] = {"GDAL_CACHEMAX": CACHE, "GDAL_NUM_THREADS": "ALL_CPUS"}
 
 REMOTE_OPTIONS: dict[str, Any] = {"GDAL_HTTP_CONNECTTIMEOUT": 10, "GDAL_HTTP_TIMEOUT": 60}
 """Seconds after which an address that does not answer is given up: GDAL itself would wait without end."""
@@ -223,7 +225,12 @@ def _holds_data(band: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
 
 @contextmanager
 def open_raster(
-    path: Path, bands: Sequence[int | str] | None = None, nodata: float | None = None, *, zero_is_void: bool = True
+    path: Path,
+    bands: Sequence[int | str] | None = None,
+    nodata: float | None = None,
+    *,
+    zero_is_void: bool = True,
+    cache: int = CACHE,
 ) -> Iterator[RasterReader]:
     """Open a raster for windowed reading.
 
@@ -233,13 +240,30 @@ def open_raster(
         nodata: Overrides the file's own nodata values.
         zero_is_void: Whether 0 in all bands of integers is no data where the file states no nodata value: so in images,
             not in rasters of classes.
+        cache: Bytes of decoded blocks that GDAL keeps, see ``cache_bytes``.
 
     Raises:
         ImageError: The file cannot be opened, or lacks a band.
     """
-    with rasterio.Env(**GDAL_OPTIONS), opened(path) as source:
+    with rasterio.Env(**(GDAL_OPTIONS | {"GDAL_CACHEMAX": cache})), opened(path) as source:
         info = _info(path, source)
         yield RasterReader(source, info, info.band_indices(bands), nodata, zero_is_void)
+
+
+def cache_bytes(info: RasterInfo, rows: int) -> int:
+    """The block cache in which neighbouring windows of so many rows find the blocks that they share.
+
+    A file in strips has blocks as wide as itself: what is read for one window is needed again for all beside it.
+
+    Args:
+        info: Of the file.
+        rows: Of the windows, which follow one another along the rows.
+    """
+    block_rows, block_cols = info.block_shape
+    if block_cols < info.grid.width:
+        return CACHE
+    pixel = sum(np.dtype(dtype).itemsize for dtype in info.dtypes)
+    return min(max(CACHE, (rows + 2 * block_rows) * info.grid.width * pixel), LARGEST_CACHE)
 
 
 def describe(path: Path) -> RasterInfo:

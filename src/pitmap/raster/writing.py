@@ -24,6 +24,7 @@ from pitmap.errors import OutputError
 from pitmap.files import replacing
 from pitmap.grid import Grid, Window
 from pitmap.legend import Legend
+from pitmap.raster.overviews import build_overviews, reduces, with_overviews
 from pitmap.raster.reading import GDAL_ERRORS, GDAL_OPTIONS, first_line, to_rasterio
 
 BLOCK = 512
@@ -35,7 +36,7 @@ STREAM_CACHE = 16 * 2**20
 ZSTD_LEVEL = 3
 """GDAL's default of 9 takes three times as long for a tenth less."""
 
-_TILING = ("tiled", "blockxsize", "blockysize", "compress", "zstd_level")
+_TILING = ("tiled", "blockxsize", "blockysize", "compress", "zstd_level", "SPARSE_OK")
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def create_cog(path: Path, grid: Grid, layout: Layout) -> Iterator[RasterWriter]
     """Write a cloud-optimised GeoTIFF window by window, in memory that does not grow with the raster.
 
     The windows go to a temporary file; at the end it is turned into a COG, every window is read back and compared, and
-    the COG gets its name. Where the block raises, nothing is left.
+    the COG gets its name. Ground that no window covers is nodata. Where the block raises, nothing is left.
 
     Args:
         path: The file, ending in ``.tif``.
@@ -122,11 +123,7 @@ def create_cog(path: Path, grid: Grid, layout: Layout) -> Iterator[RasterWriter]
                     yield writer
                 try:
                     with rasterio.Env(GDAL_CACHEMAX=STREAM_CACHE):  # every block is used once
-                        rasterio.shutil.copy(
-                            plain, temporary, driver="COG", COMPRESS="ZSTD", LEVEL=ZSTD_LEVEL, PREDICTOR="STANDARD",
-                            BLOCKSIZE=BLOCK, OVERVIEW_RESAMPLING=layout.overviews.upper(), BIGTIFF="IF_SAFER",
-                            NUM_THREADS="ALL_CPUS",
-                        )  # fmt: skip
+                        _copy_as_cog(plain, temporary, layout)
                         _check(temporary, writer.written)
                 except GDAL_ERRORS as error:
                     raise _unwritable(path, error) from error
@@ -139,6 +136,24 @@ def create_cog(path: Path, grid: Grid, layout: Layout) -> Iterator[RasterWriter]
     stale.unlink(missing_ok=True)
     if layout.legend is not None:
         _write_names(path, layout.legend)
+
+
+def _copy_as_cog(plain: Path, cog: Path, layout: Layout) -> None:
+    source, levels, virtual = plain, [], plain.with_suffix(".vrt")
+    try:
+        if own := reduces(layout.dtype, layout.nodata, layout.overviews):
+            levels = build_overviews(plain, layout.overviews, BLOCK)
+        if levels:
+            with_overviews(plain, levels, virtual)
+            source = virtual
+        rasterio.shutil.copy(
+            source, cog, driver="COG", COMPRESS="ZSTD", LEVEL=ZSTD_LEVEL, PREDICTOR="STANDARD", BLOCKSIZE=BLOCK,
+            OVERVIEWS="FORCE_USE_EXISTING" if own else "AUTO", OVERVIEW_RESAMPLING=layout.overviews.upper(),
+            BIGTIFF="IF_SAFER", NUM_THREADS="ALL_CPUS",
+        )  # fmt: skip
+    finally:
+        for leftover in (virtual, *levels):
+            leftover.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -192,6 +207,7 @@ def _profile(grid: Grid, layout: Layout) -> dict[str, Any]:
         "driver": "GTiff", "height": grid.height, "width": grid.width, "count": layout.bands, "dtype": layout.dtype,
         "nodata": layout.nodata, "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "zstd",
         "zstd_level": 1, "BIGTIFF": "IF_SAFER", "interleave": "pixel" if layout.bands > 1 else "band",
+        "SPARSE_OK": True,
     }  # fmt: skip
     if grid.crs is not None:
         profile["crs"] = grid.crs.to_wkt()
