@@ -1,7 +1,10 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from pitmap.processor import has_bf16
+from pitmap.processor import cores, has_bf16
 
 
 @pytest.mark.parametrize(
@@ -24,3 +27,31 @@ def test_a_gpu_has_bf16_only_without_emulation(monkeypatch, there, native):
 
 def test_other_devices_work_in_float32():
     assert not has_bf16("mps")
+
+
+def test_a_container_has_the_cores_that_it_may_use(tmp_path):
+    limit = tmp_path / "cpu.max"
+    whole = cores(limit)
+    assert whole >= 1
+    for text, found in (("max 100000", whole), ("100000 100000", 1), ("50000 100000", 1), ("10000000 1000", whole)):
+        limit.write_text(text, encoding="ascii")
+        assert cores(limit) == found
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc")
+def test_freed_memory_is_kept():
+    """In a process of its own: a large block that was freed and is taken again brings no new pages."""
+    code = """
+import resource, sys
+import numpy as np
+from pitmap.processor import keep_freed_memory
+keep_freed_memory()
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(2**25, np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(faults())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 100

@@ -6,11 +6,14 @@ from pitmap.training.augmentation import augment, dihedral
 
 def test_the_eight_elements_are_distinct_and_keep_neighbours():
     x = torch.arange(16).view(4, 4)
-    results = [dihedral(x, e) for e in range(8)]
+    results = list(dihedral(x.expand(8, 4, 4), torch.arange(8)))
     assert len({tuple(r.flatten().tolist()) for r in results}) == 8
     torch.testing.assert_close(results[0], x)
     torch.testing.assert_close(results[1], torch.rot90(x))
     torch.testing.assert_close(results[4], x.flip(1))
+    for element, result in enumerate(results):
+        turned = torch.rot90(x, element % 4)
+        torch.testing.assert_close(result, turned.flip(1) if element >= 4 else turned)
     for result in results:
         sides = [(result[:, 1:] - result[:, :-1]).abs(), (result[1:] - result[:-1]).abs()]
         assert sorted(s.unique().item() for s in sides) == [1, 4]
@@ -20,6 +23,10 @@ def test_labels_move_with_the_image():
     target = torch.randint(-1, 5, (6, 32, 32))
     images = torch.stack([target.float()] * 3, dim=1)
     moved, labels = augment(images, target > -2, target, 0.0, 0.0, torch.Generator().manual_seed(0))
+    codes = (target + 1).to(torch.uint8)
+    _, moved_codes = augment(images, target > -2, codes, 0.0, 0.0, torch.Generator().manual_seed(0))
+    assert moved_codes.dtype == torch.uint8
+    torch.testing.assert_close(moved_codes.long() - 1, labels)
     for band in range(3):
         torch.testing.assert_close(moved[:, band], labels.float())
     assert not torch.equal(labels, target)

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from pitmap.errors import ProjectError
-from pitmap.training.losses import LOSSES, class_weights, cross_entropy, dice, focal, loss_of
+from pitmap.training.losses import LOSSES, class_weights, cross_entropy, dice, dice_cross_entropy, focal, loss_of
 
 
 @pytest.fixture
@@ -41,6 +41,18 @@ def test_dice_by_hand():
     first = 1 - (2 * 0.9 + 1) / (1.3 + 1 + 1)
     second = 1 - (2 * 0.6 + 1) / (0.7 + 1 + 1)
     assert float(dice(logits, target)) == pytest.approx((first + second) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("weights", [None, torch.tensor([0.5, 1.0, 1.5, 1.0], dtype=torch.float64)])
+def test_both_together_are_their_sum_with_its_gradient(case, weights, smoothing):
+    logits, target = case
+    one, two = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    together = dice_cross_entropy(one, target, weights, smoothing)
+    apart = cross_entropy(two, target, weights, smoothing) + dice(two, target)
+    torch.testing.assert_close(together, apart)
+    together.backward(), apart.backward()
+    torch.testing.assert_close(one.grad, two.grad)
 
 
 @pytest.mark.parametrize("kind", LOSSES)

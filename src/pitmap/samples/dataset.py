@@ -33,7 +33,7 @@ from pitmap.samples.patches import Patch, cover
 from pitmap.samples.record import SampleRecord, SampleScene, read_record
 from pitmap.samples.split import Split
 
-__all__ = ["Batch", "PatchDataset", "SampleFiles", "SampleScene", "SampleSet"]
+__all__ = ["Batch", "PatchDataset", "SampleFiles", "SampleScene", "SampleSet", "target_of"]
 
 BLOCK = 1024
 """Side of the blocks in which whole scenes are read, in pixels."""
@@ -257,8 +257,13 @@ class Batch(NamedTuple):
 
     @property
     def target(self) -> torch.Tensor:
-        """Channel numbers, ``(N, patch, patch)`` int64; -1 takes no part."""
-        return self.codes.to(torch.int64) - 1
+        """``target_of`` the codes."""
+        return target_of(self.codes)
+
+
+def target_of(codes: torch.Tensor) -> torch.Tensor:
+    """Channel numbers of codes, int64, on their device; -1 takes no part."""
+    return codes.to(torch.int64) - 1
 
 
 class PatchDataset(Dataset[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8], int]]):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pitmap.networks import build
-from pitmap.samples.dataset import Batch, SampleSet
+from pitmap.samples.dataset import Batch, SampleSet, target_of
 from pitmap.training.augmentation import augment
 from pitmap.training.averaging import MovingAverage
 from pitmap.training.batches import Normaliser
@@ -21,6 +21,7 @@ from pitmap.training.losses import class_weights, loss_of
 from pitmap.training.processes import CommonBatchNorm, Share, with_common_statistics
 from pitmap.training.recipes import Recipe
 from pitmap.training.schedule import schedule_of
+from pitmap.training.upsampling import with_product_gradients
 from pitmap.training.validation import ValidationFigures, validate
 
 
@@ -55,7 +56,8 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     kernels = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     groups = [{"params": kernels, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+    fused = all(p.device.type in ("cpu", "cuda") for p in network.parameters())
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=fused)
 
 
 class Learner:
@@ -89,6 +91,7 @@ class Learner:
         self.weights = None if weights is None else weights.to(fabric.device)
         network = fresh_network(samples, training)
         network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = with_product_gradients(network, fabric.device)
         self.network = with_common_statistics(network, fabric.device) if fabric.world_size > 1 else network
         self._norms = [m for m in self.network.modules() if isinstance(m, CommonBatchNorm)]
         self.average = MovingAverage(self.network, recipe.averaging) if recipe.averaging else None
@@ -135,12 +138,11 @@ class Learner:
 
     def _see(self, batch: Batch, epoch: int, index: int) -> tuple[Tensor, Tensor]:
         """Images and targets; augmentation depends on seed and place alone, so that a training can go on."""
-        images, target = self.images(batch), batch.target
-        if not self.recipe.augmentation:
-            return images, target
-        generator = torch.Generator().manual_seed(seed_of(self.seed, epoch, index, 0))
-        images, target = augment(images, batch.valid, target, self.recipe.jitter, self.recipe.mixing, generator)
-        return images.contiguous(memory_format=torch.channels_last), target
+        images, codes = self.images(batch), batch.codes
+        if self.recipe.augmentation:
+            generator = torch.Generator().manual_seed(seed_of(self.seed, epoch, index, 0))
+            images, codes = augment(images, batch.valid, codes, self.recipe.jitter, self.recipe.mixing, generator)
+        return images.contiguous(memory_format=torch.channels_last), target_of(codes)
 
     def validate(self, batches: Iterable[Batch]) -> ValidationFigures:
         """The figures of ``kept`` over the batches of all processes."""

@@ -76,9 +76,13 @@ def cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None,
     """Mean cross-entropy over labelled pixels (weighted mean with weights)."""
     # Added up here, because PyTorch's own sum on a GPU differs from time to time.
     each = F.cross_entropy(logits, target, weights, ignore_index=IGNORED, reduction="none", label_smoothing=smoothing)
+    return each.sum() / _factor(target, weights).sum().clamp(min=1e-12)
+
+
+def _factor(target: Tensor, weights: Tensor | None) -> Tensor:
+    """What each pixel counts, (N, H, W): the weight of its class, or 1; 0 without a label."""
     labelled = target != IGNORED
-    count = labelled.sum() if weights is None else (weights[target.clamp(min=0)] * labelled).sum()
-    return each.sum() / count.clamp(min=1e-12)
+    return labelled if weights is None else weights[target.clamp(min=0)] * labelled
 
 
 def focal(
@@ -89,26 +93,47 @@ def focal(
     smoothed = plain if not smoothing else F.cross_entropy(
         logits, target, ignore_index=IGNORED, reduction="none", label_smoothing=smoothing
     )  # fmt: skip
-    labelled = target != IGNORED
-    factor = labelled if weights is None else weights[target.clamp(min=0)] * labelled
+    factor = _factor(target, weights)
     return ((1 - (-plain).exp()) ** gamma * smoothed * factor).sum() / factor.sum().clamp(min=1e-12)
 
 
 def dice(logits: Tensor, target: Tensor) -> Tensor:
     """1 minus the Dice coefficient over the whole batch, mean over the classes that occur in its labels."""
-    labelled = target != IGNORED
-    one_hot = F.one_hot(target.clamp(min=0), logits.shape[1]).movedim(-1, 1) * labelled[:, None]
-    probabilities = logits.softmax(dim=1) * labelled[:, None]
-    overlap = (probabilities * one_hot).sum(dim=(0, 2, 3))
-    sizes = (probabilities + one_hot).sum(dim=(0, 2, 3))
-    present = one_hot.sum(dim=(0, 2, 3)) > 0
-    losses = 1 - (2 * overlap + 1) / (sizes + 1)
-    return (losses * present).sum() / present.sum().clamp(min=1)
+    shares = F.log_softmax(logits, dim=1)
+    return _dice(shares, _of_the_label(shares, target), target)
 
 
 def dice_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
     """The sum of both."""
-    return cross_entropy(logits, target, weights, smoothing) + dice(logits, target)
+    shares = F.log_softmax(logits, dim=1)
+    own = _of_the_label(shares, target)
+    if smoothing:
+        entropy = cross_entropy(logits, target, weights, smoothing)
+    else:
+        factor = _factor(target, weights)
+        entropy = (own * factor).sum().neg() / factor.sum().clamp(min=1e-12)
+    return entropy + _dice(shares, own, target)
+
+
+def _of_the_label(shares: Tensor, target: Tensor) -> Tensor:
+    """The logarithm of the probability of each pixel's label, (N, H, W); 0 without a label."""
+    return F.nll_loss(shares, target, ignore_index=IGNORED, reduction="none").neg()
+
+
+def _dice(shares: Tensor, own: Tensor, target: Tensor) -> Tensor:
+    """``dice``, of the logarithms of all probabilities (N, K, H, W) and of that of the label (N, H, W).
+
+    Sums over pixels are products of matrices, which read the probabilities once and write nothing of their size.
+    """
+    n, classes = shares.shape[:2]
+    channels = torch.arange(classes, device=target.device)[:, None, None]
+    labels = (target[:, None] == channels).to(shares).reshape(n, classes, -1)
+    labelled = (target != IGNORED).to(shares).reshape(n, -1, 1)
+    overlap, pixels = (labels @ own.exp().reshape(n, -1, 1)).sum((0, 2)), labels.sum((0, 2))
+    sizes = (shares.exp().reshape(n, classes, -1) @ labelled).sum((0, 2)) + pixels
+    present = pixels > 0
+    losses = 1 - (2 * overlap + 1) / (sizes + 1)
+    return (losses * present).sum() / present.sum().clamp(min=1)
 
 
 LOSSES: dict[str, Loss] = {

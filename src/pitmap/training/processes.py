@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from pitmap.errors import PitmapError
 from pitmap.observer import SILENT, Epoch, Observer
+from pitmap.processor import cores, keep_freed_memory
 from pitmap.training.choices import Precision, Training
 
 # Without types of their own.
@@ -54,6 +55,7 @@ def launch(work: Work, training: Training, precision: Precision, observer: Obser
     Raises:
         PitmapError: The function's.
     """
+    _settle()
     with _quiet(), _repeatable(training.device):
         fabric = Fabric(
             accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[training.device],
@@ -80,9 +82,17 @@ def launch(work: Work, training: Training, precision: Precision, observer: Obser
         raise error
 
 
+def _settle() -> None:
+    """Make a process fit for training: memory is kept from step to step, and threads are as many as there are cores."""
+    keep_freed_memory()
+    # By what the process may use and not by what is free just now, because sums depend on the number of threads.
+    torch.set_num_threads(min(torch.get_num_threads(), cores()))
+
+
 def _work_in_process(fabric: Fabric, work: Work, queue: Any, args: tuple[Any, ...]) -> PitmapError | None:
     """Run a function in a process of its own; an error that the user can mend goes back whole."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # the first process of all says that it was interrupted
+    _settle()
     try:
         with _quiet():
             work(fabric, _Teller(queue) if fabric.is_global_zero else SILENT, *args)
