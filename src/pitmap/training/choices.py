@@ -21,7 +21,7 @@ from pitmap.training.recipes import Recipe, resolve
 VALIDATIONS = 40
 """A training of many short epochs is validated about this often."""
 
-FORMAT = 2
+FORMAT = 3
 """Rises when the same choices give another model."""
 
 Precision = Literal["float32", "bf16"]
