@@ -66,7 +66,7 @@ def _rectangles(n: int, side: int, probability: float, generator: torch.Generato
         height, width = (round(side * (0.25 + 0.5 * s)) if happens < probability else 0 for s in shape[:2])
         row, col = round((side - height) * shape[2]), round((side - width) * shape[3])
         ends.append((row, row + height, col, col + width))
-    top, bottom, left, right = torch.tensor(ends).T[:, :, None]
+    top, bottom, left, right = torch.tensor(ends)[:, :, None].unbind(1)
     place = torch.arange(side)
     rows, cols = (place >= top) & (place < bottom), (place >= left) & (place < right)
-    return rows[:, :, None].logical_and(cols[:, None])
+    return rows[:, :, None] & cols[:, None]
