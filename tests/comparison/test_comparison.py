@@ -23,7 +23,7 @@ from pitmap.comparison.plan import Plan
 from pitmap.comparison.runs import Keys, Samples, read_result
 from pitmap.comparison.tables import top_two
 from pitmap.errors import ProjectError
-from pitmap.samples.dataset import PatchDataset
+from pitmap.samples.batches import PatchDataset
 from pitmap.samples.split import Split
 from pitmap.study.study import Study, load_study
 from studies import grid, quilt, write_project, write_site
@@ -179,14 +179,14 @@ def test_networks_of_one_seed_see_the_same_patches_in_the_same_order(tmp_path, o
     plan = Plan.of(project)
     samples = Samples(plan)
     seen: dict[str, list[tuple]] = {}
-    original = PatchDataset.__getitem__
+    original = PatchDataset.read
 
-    def noted(self, index):
+    def noted(self, numbers, into=None):
         if self.split == Split.TRAINING:
-            seen[label].append(self.patches[index])
-        return original(self, index)
+            seen[label] += [self.patches[number] for number in numbers]
+        return original(self, numbers, into)
 
-    monkeypatch.setattr(PatchDataset, "__getitem__", noted)
+    monkeypatch.setattr(PatchDataset, "read", noted)
     for run in [r for r in plan.runs if (r.split, r.seed) == ("random", 1)]:
         label = run.entry.label
         seen[label] = []

@@ -11,8 +11,9 @@ from pitmap.legend import DEFAULT_LEGEND
 from pitmap.raster.codes import codes_layout
 from pitmap.raster.reading import describe
 from pitmap.raster.writing import Layout, write_cog
+from pitmap.samples.batches import PatchDataset
 from pitmap.samples.build import build
-from pitmap.samples.dataset import PatchDataset, SampleSet
+from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import USED, Split
 from pitmap.study.study import load_study
 from studies import grid, quilt, reflectance_of, write_project, write_site
@@ -111,13 +112,17 @@ def test_groups_of_images_without_crs_are_never_divided(tmp_path):
 def test_patches_of_small_images_are_padded_and_masked(tmp_path):
     samples = build(load_study(bare_images(tmp_path)))
     patches = PatchDataset(samples, Split.TRAINING)
-    pixels, valid, codes, _ = patches[0]
-    assert pixels.shape == (3, 64, 64)
-    assert valid[:48, :48].all()
-    assert not valid[48:].any()
-    assert not codes[:, 48:].any()
-    batch = patches.collate([patches[0], patches[1]])
+    used = patches.buffer(3)
+    for part in used:
+        part.fill_(77)  # of a batch before
+    batch = patches.read([0, 1], used)
+    assert batch.pixels.shape == (2, 3, 64, 64)
+    assert batch.valid[:, :48, :48].all()
+    assert not batch.valid[:, 48:].any()
+    assert not batch.pixels[:, :, 48:].any()
+    assert not batch.codes[:, :, 48:].any()
     assert batch.codes.dtype == torch.uint8
+    assert batch.pixels.data_ptr() == used.pixels.data_ptr()
     assert (batch.target[:, 48:] == -1).all()
     assert batch.target[:, :48, :48].min() >= 0
     assert batch.scene.tolist() == [patches.patches[0].scene, patches.patches[1].scene]
@@ -146,7 +151,9 @@ def test_patches_are_copies_of_the_image(tmp_path):
     patches = PatchDataset(samples, Split.TRAINING)
     for i, p in enumerate(patches.patches):
         if p.scene == 0:
-            pixels, _, codes, _ = patches[i]
+            batch = patches.read([i])
+            pixels, codes = batch.pixels[0].numpy(), batch.codes[0].numpy()
+            assert pixels.dtype == image.dtype
             np.testing.assert_array_equal(pixels, image[:, p.row : p.row + 64, p.col : p.col + 64])
             expected = samples.targets(0, Split.TRAINING)[p.row : p.row + 64, p.col : p.col + 64]
             np.testing.assert_array_equal(codes, expected)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from pitmap.samples.batches import PatchDataset
 from pitmap.samples.build import build
-from pitmap.samples.dataset import PatchDataset
 from pitmap.samples.split import Split
 from pitmap.samples.subsample import subsample
 from pitmap.study.study import load_study
@@ -21,8 +21,8 @@ def test_training_patches_are_dropped_until_the_number_of_labelled_pixels_is_lef
         wanted = int(share * whole)
         less = subsample(samples, wanted, seed=3)
         held = np.zeros((320, 256), bool)
-        for codes, patch in ((PatchDataset(less, Split.TRAINING)[k][2], p) for k, p in enumerate(
-            PatchDataset(less, Split.TRAINING).patches)):  # fmt: skip
+        patches = PatchDataset(less, Split.TRAINING)
+        for codes, patch in zip(patches.read(list(range(len(patches)))).codes.numpy(), patches.patches, strict=True):
             held[patch.row : patch.row + 64, patch.col : patch.col + 64] |= codes > 0
         number = int(held.sum())
         assert number == wanted

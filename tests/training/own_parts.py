@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from pitmap.errors import PitmapError
 from pitmap.observer import Observer
-from pitmap.samples.dataset import PatchDataset, SampleSet
+from pitmap.samples.batches import PatchDataset
+from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
 from pitmap.training.choices import Course, Training
 from pitmap.training.learner import Learner
@@ -45,7 +46,7 @@ def first_steps(fabric: Fabric, observer: Observer, samples: SampleSet, training
         course = Course(number, len(patches), 1, 1, 1)
         learner = Learner(fabric, samples, training, course, patches.class_frequencies())
         learner.optimizer.zero_grad = lambda **_: None
-        found[f"{number} loss"] = learner.learn(patches.collate([patches[i] for i in range(number)]), 0, 0)
+        found[f"{number} loss"] = learner.learn(patches.read(list(range(number))), 0, 0)
         found |= {f"{number} {name}": p.grad for name, p in learner.network.named_parameters()}
         found |= {f"{number} {name}": b for name, b in learner.network.named_buffers()}
     observer.say("done")

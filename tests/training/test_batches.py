@@ -1,12 +1,13 @@
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
+import pytest
 import torch
 
 from pitmap.networks.normalise import gain_and_bias
-from pitmap.samples.dataset import PatchDataset
+from pitmap.samples.batches import PatchDataset
 from pitmap.samples.split import Split
-from pitmap.training.batches import EpochOrder, Normaliser, in_order
+from pitmap.training.batches import BatchReader, EpochOrder, Normaliser, in_order
 
 
 def test_each_epoch_has_its_own_order_and_every_patch_once():
@@ -27,9 +28,37 @@ def test_in_order():
     assert in_order(5, 2) == [[0, 1], [2, 3], [4]]
 
 
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_batches_that_are_read_ahead_are_those_of_the_order(samples, threads):
+    patches = PatchDataset(samples, Split.TRAINING)
+    order = EpochOrder(len(patches), 2, 0)
+    assert len(order) > 4
+    reader = BatchReader(patches, order, 2, torch.device("cpu"), threads)
+    places = set()
+    for epoch in (0, 1):
+        order.epoch = epoch
+        assert len(list(islice(reader, 1))) == 1  # a pass that is broken off
+        passes = 0
+        for batch, numbers in zip(reader, order, strict=True):
+            for got, expected in zip(batch, patches.read(numbers), strict=True):
+                assert torch.equal(got, expected)
+            places.add(batch.pixels.data_ptr())
+            passes += 1
+        assert passes == len(reader) == len(order)
+    assert len(places) == threads + 1
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_an_error_while_reading_ahead_comes_out(samples, threads):
+    patches = PatchDataset(samples, Split.TRAINING)
+    reader = BatchReader(patches, [[0], [1], [10**6], [2]], 1, torch.device("cpu"), threads)
+    with pytest.raises(IndexError):
+        list(reader)
+
+
 def test_patches_are_normalised_by_the_scaling_of_their_scene(samples):
     patches = PatchDataset(samples, Split.TRAINING)
-    batch = patches.collate([patches[0], patches[1]])
+    batch = patches.read([0, 1])
     seen = Normaliser(samples, torch.device("cpu"))(batch)
     scene = samples.scenes[0]
     gain, bias = gain_and_bias(scene.scales, scene.offsets, samples.mean, samples.std)

@@ -7,7 +7,7 @@ from scipy import special
 from torch import nn
 
 from pitmap.accuracy.census.confidence import Reliability
-from pitmap.samples.dataset import Batch
+from pitmap.samples.batches import Batch
 from pitmap.training import calibration
 from pitmap.training.calibration import ValidationChecks, check_on_validation, fit_temperature
 from pitmap.training.losses import IGNORED

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from pitmap.samples.dataset import Batch
+from pitmap.samples.batches import Batch
 from pitmap.training.losses import cross_entropy
 from pitmap.training.validation import validate
 

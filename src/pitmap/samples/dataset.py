@@ -1,4 +1,4 @@
-"""The sample set on disk, and reading patches of it for training.
+"""The sample set on disk.
 
 A sample set is a folder:
 
@@ -19,12 +19,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 
 from pitmap.grid import Window, blocks
 from pitmap.legend import UNLABELLED, Legend
@@ -33,7 +31,7 @@ from pitmap.samples.patches import Patch, cover
 from pitmap.samples.record import SampleRecord, SampleScene, read_record
 from pitmap.samples.split import Split
 
-__all__ = ["Batch", "PatchDataset", "SampleFiles", "SampleScene", "SampleSet", "target_of"]
+__all__ = ["SampleFiles", "SampleScene", "SampleSet"]
 
 BLOCK = 1024
 """Side of the blocks in which whole scenes are read, in pixels."""
@@ -234,97 +232,3 @@ class SampleSet:
             for window in blocks(of.shape, BLOCK):
                 counts += np.bincount(self.targets(scene, split, window).ravel(), minlength=len(counts))
         return counts[1:]
-
-
-class Batch(NamedTuple):
-    """Patches as they are read, before normalisation.
-
-    Attributes:
-        pixels: ``(N, band, patch, patch)`` in the images' own numbers.
-        valid: ``(N, patch, patch)`` bool.
-        codes: ``(N, patch, patch)`` uint8; 0 where unlabelled or without data.
-        scene: Number of each patch's scene, ``(N,)`` int64.
-    """
-
-    pixels: torch.Tensor
-    valid: torch.Tensor
-    codes: torch.Tensor
-    scene: torch.Tensor
-
-    def to(self, device: torch.device | str) -> Batch:
-        """The same on another device."""
-        return Batch(*(part.to(device, non_blocking=True) for part in self))
-
-    @property
-    def target(self) -> torch.Tensor:
-        """``target_of`` the codes."""
-        return target_of(self.codes)
-
-
-def target_of(codes: torch.Tensor) -> torch.Tensor:
-    """Channel numbers of codes, int64, on their device; -1 takes no part."""
-    return codes.to(torch.int64) - 1
-
-
-class PatchDataset(Dataset[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8], int]]):
-    """The patches of one split.
-
-    Under splits of the ground only the labels on the split's own ground count; under the random split all labels of a
-    patch do.
-
-    Args:
-        samples: The sample set.
-        split: Which patches.
-    """
-
-    def __init__(self, samples: SampleSet, split: Split) -> None:
-        self.samples, self.split = samples, split
-        self.patches = [p for p in samples.patches if p.split == split]
-        self._dtype = np.result_type(*(a.dtype for a in samples.pixels))
-
-    def __len__(self) -> int:
-        return len(self.patches)
-
-    def class_frequencies(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Labelled pixels of each class, and those of the patches in which each class occurs: ``(K,)`` each."""
-        size, side = len(self.samples.legend) + 1, self.samples.patch
-        pixels, company = np.zeros(size, np.int64), np.zeros(size, np.int64)
-        for p in self.patches:
-            codes = self._codes(p.scene, (slice(p.row, p.row + side), slice(p.col, p.col + side)))
-            counts = np.bincount(codes.ravel(), minlength=size)
-            pixels += counts
-            company += np.where(counts > 0, counts[1:].sum(), 0)
-        return pixels[1:], company[1:]
-
-    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8], int]:
-        """Pixels ``(band, patch, patch)``, validity ``(patch, patch)``, codes ``(patch, patch)`` and the scene."""
-        p, side = self.patches[index], self.samples.patch
-        window = slice(p.row, p.row + side), slice(p.col, p.col + side)
-        source = self.samples.pixels[p.scene][:, window[0], window[1]]
-        valid, codes = self.samples.valid[p.scene][window], self._codes(p.scene, window)
-        height, width = valid.shape
-        if (height, width) == (side, side):
-            return np.array(source, self._dtype), valid.copy(), codes, p.scene
-        pixels = np.zeros((len(source), side, side), self._dtype)
-        padded_valid, padded_codes = np.zeros((side, side), np.bool_), np.zeros((side, side), np.uint8)
-        pixels[:, :height, :width] = source
-        padded_valid[:height, :width] = valid
-        padded_codes[:height, :width] = codes
-        return pixels, padded_valid, padded_codes, p.scene
-
-    def _codes(self, scene: int, window: tuple[slice, slice]) -> NDArray[np.uint8]:
-        """The codes of a window that count."""
-        codes = self.samples.codes[scene][window]
-        counts = True if self.samples.random_split else self.samples.splits[scene][window] == self.split
-        return np.where(counts, codes, np.uint8(UNLABELLED))
-
-    def collate(self, items: list[tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8], int]]) -> Batch:
-        """Stack patches into a batch."""
-        pixels, valid, codes, scenes = zip(*items, strict=True)
-        known = np.stack(valid)
-        return Batch(
-            torch.from_numpy(np.stack(pixels)),
-            torch.from_numpy(known),
-            torch.from_numpy(np.stack(codes) * known),
-            torch.tensor(scenes),
-        )

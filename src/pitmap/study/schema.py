@@ -282,8 +282,8 @@ class TrainingSection(Section):
     """Where networks are trained and maps made; ``auto`` takes a GPU where there is one."""
     devices: int = Field(1, ge=1)
     """Number of GPUs, or of processes on the processor; a batch is divided between them."""
-    workers: int = Field(0, ge=0)
-    """Processes that read patches; reading is a memory copy, so 0 is right but for very many bands."""
+    workers: int = Field(1, ge=0)
+    """Threads that read patches ahead of the network; with 0 a batch is read when the network is ready for it."""
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainingSection:

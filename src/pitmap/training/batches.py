@@ -1,18 +1,27 @@
-"""Patches in batches: their order in each epoch, and what the network sees of them."""
+"""Patches in batches: their order in each epoch, reading them ahead, and what the network sees of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from pitmap.networks.normalise import gain_and_bias, normalise
-from pitmap.samples.dataset import Batch, PatchDataset, SampleSet
-from pitmap.training.choices import Training
+from pitmap.samples.batches import Batch, PatchDataset
+from pitmap.samples.dataset import SampleSet
+
+
+class Order(Protocol):
+    """Numbers of patches in batches; each pass over it may have an order of its own."""
+
+    def __iter__(self) -> Iterator[list[int]]: ...
+
+    def __len__(self) -> int: ...
 
 
 class EpochOrder:
@@ -43,16 +52,64 @@ def in_order(patches: int, batch: int) -> list[list[int]]:
     return [list(range(i, min(i + batch, patches))) for i in range(0, patches, batch)]
 
 
-def read(patches: PatchDataset, batches: Iterable[list[int]], training: Training) -> DataLoader[Any]:
-    """Reads batches of patches; each pass goes over ``batches`` anew."""
-    return DataLoader(
-        patches,
-        batch_sampler=batches,
-        collate_fn=patches.collate,
-        num_workers=training.workers,
-        pin_memory=training.device == "cuda",
-        persistent_workers=training.workers > 0,
-    )
+class BatchReader:
+    """Batches on the device of the network, read ahead by threads into memory that is used again and again.
+
+    A batch holds until the next one is asked for, and one pass at a time goes over a reader.
+
+    Args:
+        patches: Are read.
+        batches: Their order; each pass goes over it anew.
+        most: Patches in a batch at most.
+        device: Where batches are wanted.
+        threads: That read ahead; with 0 a batch is read when it is asked for.
+    """
+
+    def __init__(
+        self, patches: PatchDataset, batches: Order | Sequence[list[int]], most: int, device: torch.device, threads: int
+    ) -> None:
+        self.patches, self.batches, self.most, self.device, self.threads = patches, batches, most, device, threads
+        self._buffers: list[Batch] = []
+        self._taken: list[Any] = []
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        # One buffer for each thread, and one for the batch that is being used.
+        number = self.threads + 1
+        if not self._buffers:
+            pinned = self.device.type == "cuda"
+            self._buffers = [self.patches.buffer(self.most, pinned=pinned) for _ in range(number)]
+            event: Any = torch.cuda.Event  # without types of its own
+            self._taken = [event() if pinned else None for _ in range(number)]
+        if not self.threads:
+            for numbers in self.batches:
+                yield self._on_device(0, self._read(0, numbers))
+            return
+        ahead: deque[tuple[int, Future[Batch]]] = deque()
+        with ThreadPoolExecutor(self.threads) as pool:
+            for i, numbers in enumerate(self.batches):
+                if len(ahead) == number:
+                    yield self._next(ahead)
+                ahead.append((i % number, pool.submit(self._read, i % number, numbers)))
+            while ahead:
+                yield self._next(ahead)
+
+    def _next(self, ahead: deque[tuple[int, Future[Batch]]]) -> Batch:
+        buffer, future = ahead.popleft()
+        return self._on_device(buffer, future.result())
+
+    def _read(self, buffer: int, numbers: list[int]) -> Batch:
+        if self._taken[buffer] is not None:
+            self._taken[buffer].synchronize()
+        return self.patches.read(numbers, self._buffers[buffer])
+
+    def _on_device(self, buffer: int, batch: Batch) -> Batch:
+        batch = batch.to(self.device)
+        if self._taken[buffer] is not None:
+            self._taken[buffer].record()
+        return batch
 
 
 class Normaliser:

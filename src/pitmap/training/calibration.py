@@ -14,7 +14,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
-from pitmap.samples.dataset import Batch
+from pitmap.samples.batches import Batch
 from pitmap.training.losses import IGNORED
 
 LOG_TEMPERATURES = (-3.0, 3.0)
@@ -72,8 +72,8 @@ def check_on_validation(
 
     Args:
         network: In evaluation mode, on the device.
-        batches: The validation patches.
-        images: From a batch on the device to what the network sees.
+        batches: The validation patches, on the device.
+        images: From a batch to what the network sees.
         device: Where to work.
         labelled_pixels: Of all batches together; says which pixels are kept.
     """
@@ -82,7 +82,6 @@ def check_on_validation(
     logits, targets, seen = [], [], 0
     with torch.inference_mode():
         for batch in batches:
-            batch = batch.to(device)
             shown, target = images(batch), batch.target
             full = network(shown).float()
             with torch.autocast(device.type, torch.bfloat16):

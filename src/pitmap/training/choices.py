@@ -38,7 +38,7 @@ class Training:
         seed: Of weights, order and augmentation.
         device: ``cpu``, ``cuda`` or ``mps``.
         devices: Number of GPUs, or of processes on the processor.
-        workers: Processes that read patches.
+        workers: Threads that read patches ahead of the network.
     """
 
     network: str
@@ -47,7 +47,7 @@ class Training:
     seed: int
     device: str = "cpu"
     devices: int = 1
-    workers: int = 0
+    workers: int = 1
 
     @classmethod
     def of(cls, section: TrainingSection, seed: int, network: str | None = None) -> Training:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pitmap.networks import build
-from pitmap.samples.dataset import Batch, SampleSet, target_of
+from pitmap.samples.batches import Batch, target_of
+from pitmap.samples.dataset import SampleSet
 from pitmap.training.augmentation import augment
 from pitmap.training.averaging import MovingAverage
 from pitmap.training.batches import Normaliser
@@ -106,7 +107,7 @@ class Learner:
         """Take a batch in, and change the weights if it ends a step.
 
         Args:
-            batch: The whole batch, the same in every process.
+            batch: The whole batch, the same in every process, on the device.
             epoch: From 0 on.
             index: Of the batch in the epoch, from 0 on.
 
@@ -114,7 +115,7 @@ class Learner:
             Its loss, on the device.
         """
         ends_step = self.course.ends_step(index)
-        images, target = self._see(batch.to(self.fabric.device), epoch, index)
+        images, target = self._see(batch, epoch, index)
         for norm in self._norms:
             norm.common = self.share.divides(len(images))
         with self.fabric.no_backward_sync(self.heads, enabled=not ends_step):

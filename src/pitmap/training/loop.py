@@ -20,9 +20,10 @@ from pitmap.errors import LabelError, ModelError, PitmapError
 from pitmap.files import make_folder
 from pitmap.networks.model_file import ModelCard, read_card, save_model
 from pitmap.observer import SILENT, Epoch, Observer
-from pitmap.samples.dataset import PatchDataset, SampleSet
+from pitmap.samples.batches import PatchDataset
+from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
-from pitmap.training.batches import EpochOrder, Normaliser, in_order, read
+from pitmap.training.batches import BatchReader, EpochOrder, Normaliser, in_order
 from pitmap.training.calibration import ValidationChecks, check_on_validation
 from pitmap.training.card import make_card, write_times
 from pitmap.training.checkpoint import Standing
@@ -103,9 +104,9 @@ def fit(
     patches, validation = PatchDataset(samples, Split.TRAINING), PatchDataset(samples, Split.VALIDATION)
     course = Course.of(training.recipe, samples.patch, len(patches))
     order = EpochOrder(len(patches), course.batch, training.seed)
-    batches = read(patches, order, training)
+    batches = BatchReader(patches, order, course.batch, fabric.device, training.workers)
     own = in_order(len(validation), course.batch)[fabric.global_rank :: fabric.world_size]
-    validation_batches = read(validation, own, training)
+    validation_batches = BatchReader(validation, own, course.batch, fabric.device, training.workers)
     learner = Learner(fabric, samples, training, course, patches.class_frequencies())
     standing = Standing.read(checkpoint)
     if standing.epoch:
@@ -167,7 +168,8 @@ def _checks(network: nn.Module, samples: SampleSet, training: Training, course: 
     """What the best network shows on the validation ground; the network comes back on the processor."""
     device, patches = torch.device(training.device), PatchDataset(samples, Split.VALIDATION)
     network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    batches = read(patches, in_order(len(patches), course.batch), training)
+    order = in_order(len(patches), course.batch)
+    batches = BatchReader(patches, order, course.batch, device, training.workers)
     labelled = int(patches.class_frequencies()[0].sum())
     checks = check_on_validation(network, batches, Normaliser(samples, device), device, labelled)
     network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]

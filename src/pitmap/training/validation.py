@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pitmap.samples.dataset import Batch
+from pitmap.samples.batches import Batch
 from pitmap.training.losses import IGNORED, Loss
 
 
@@ -40,8 +40,8 @@ def validate(
 
     Args:
         network: In evaluation mode.
-        batches: This process's share of the validation patches.
-        images: From a batch on the device to what the network sees.
+        batches: This process's share of the validation patches, on the device.
+        images: From a batch to what the network sees.
         loss: The recipe's.
         classes: K.
         device: Of the network.
@@ -51,7 +51,6 @@ def validate(
     counts = torch.zeros(classes * classes + 1, dtype=torch.int64, device=device)
     losses, pixels = [torch.zeros((), device=device)], [torch.zeros((), dtype=torch.int64, device=device)]
     for batch in batches:
-        batch = batch.to(device)
         logits, target = network(images(batch)).float(), batch.target
         labelled = target != IGNORED
         losses.append(loss(logits, target, None, 0.0))
