@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 
 from pitmap import __version__
+from pitmap.acquisition import ACQUIRED_TAG, acquisition
 from pitmap.currency import content_key, digest, is_current, mark
 from pitmap.errors import OutputError, PitmapError, ProjectError
 from pitmap.exclusive import exclusive
@@ -267,8 +268,10 @@ def _map_image(
         tiles = TilePlan(info.grid.shape, stride, halo, tile).tiles()
         batches = batches_of(tiles, batch)
         tile_shape = tiles[0].read.height, tiles[0].read.width
+        taken = acquisition(image_path, info.tags)
         tags = {
             IMAGE_TAG: image_path.name,
+            **({} if taken is None else {ACQUIRED_TAG: str(taken)}),
             "PITMAP_MODEL": model_path.name,
             "PITMAP_MODEL_SHA256": card.sha256,
             "PITMAP_NETWORK": card.network,

@@ -51,7 +51,7 @@ class RasterInfo:
         descriptions: Band names, None where a band has none.
         scales: One a band; reflectance (or another quantity) is ``DN x scale + offset``.
         offsets: One a band.
-        tags: The file's metadata.
+        tags: The file's metadata, with those of its product that GDAL knows (domain ``IMAGERY``).
         block_shape: Rows and columns of the file's internal blocks.
         dtypes: NumPy name of the pixel type of each band.
         nodatas: The nodata value of each band, or None.
@@ -581,7 +581,7 @@ def _info(path: Path, source: rasterio.DatasetReader) -> RasterInfo:
         descriptions=tuple(source.descriptions),
         scales=tuple(source.scales),
         offsets=tuple(source.offsets),
-        tags=source.tags(),
+        tags={**source.tags(ns="IMAGERY"), **source.tags()},
         block_shape=source.block_shapes[0],
         dtypes=tuple(source.dtypes),
         nodatas=tuple(source.nodatavals),

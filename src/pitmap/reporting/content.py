@@ -7,9 +7,7 @@ they stand; only totals over scenes, and the IoU of several mine classes togethe
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from pitmap.accuracy.census.confusion import iou_as_one
 from pitmap.accuracy.sampling.strata import map_checksum
+from pitmap.acquisition import acquisition
 from pitmap.errors import ProjectError
 from pitmap.grid import Grid
 from pitmap.legend import Legend
@@ -66,21 +65,9 @@ def read_json(path: Path, required: Sequence[str] = ()) -> dict[str, Any] | None
 
 
 def acquisition_date(image: Path, tags: Mapping[str, str]) -> str | None:
-    """Date of an image, ``YYYY-MM-DD``: from a metadata item on its acquisition, else from its file name."""
-    for key, value in tags.items():
-        # TIFFTAG_DATETIME is the time when the file was written.
-        if re.search("DATE|TIME|ACQUI", key.upper()) and key != "TIFFTAG_DATETIME" and (found := _date_in(value)):
-            return found
-    return _date_in(image.stem)
-
-
-def _date_in(text: str) -> str | None:
-    for year, month, day in re.findall(r"(?<!\d)((?:19|20)\d\d)[-_./:]?(\d\d)[-_./:]?(\d\d)", text):
-        try:
-            return date(int(year), int(month), int(day)).isoformat()
-        except ValueError:
-            continue
-    return None
+    """Day on which an image was taken, ``YYYY-MM-DD``, None where nothing says it."""
+    taken = acquisition(image, tags)
+    return None if taken is None else taken.date.isoformat()
 
 
 def study(scenes: Sequence[Scene], samples: SampleSet) -> dict[str, Any]:

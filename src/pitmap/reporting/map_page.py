@@ -124,7 +124,7 @@ def report_map(
         confidence=files.confidence,
         mines=_mines(options.mines or files.mines, required=options.mines is not None),
         estimate=None if result is None else result.to_json(),
-        date=None if image is None else acquisition_date(image, tags),
+        date=acquisition_date(map_path, info.tags) if image is None else acquisition_date(image, tags),
     )  # fmt: skip
     made = _provenance(info.tags, options.model)
     page = render(

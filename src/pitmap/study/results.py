@@ -50,9 +50,14 @@ class Results:
         """Folder of the sample set."""
         return self.folder / "samples"
 
+    @property
+    def models(self) -> Path:
+        """Folder of the models."""
+        return self.folder / "models"
+
     def model(self, network: str, seed: int) -> Path:
         """The model of a network and a seed; its learning curves (``.csv``, ``.png``) lie beside it."""
-        return self.folder / "models" / f"{file_name(network)}-seed{seed}.safetensors"
+        return self.models / f"{file_name(network)}-seed{seed}.safetensors"
 
     @property
     def maps(self) -> Path:
@@ -87,6 +92,11 @@ class Results:
     def report(self) -> Path:
         """The page."""
         return self.folder / "report.html"
+
+    @property
+    def stac(self) -> Path:
+        """Folder of the STAC catalogue."""
+        return self.folder / "stac"
 
     @property
     def runs(self) -> Path:
