@@ -51,6 +51,8 @@ _MODULES = {
     "review": "pitmap.mapping.review",
     "ReviewOptions": "pitmap.mapping.review",
     "Review": "pitmap.mapping.review",
+    "write_stac": "pitmap.deliver.stac",
+    "Catalogue": "pitmap.deliver.stac",
     "report_map": "pitmap.reporting.map_page",
     "MapReportOptions": "pitmap.reporting.map_page",
     "MapPage": "pitmap.reporting.map_page",
@@ -92,6 +94,8 @@ if TYPE_CHECKING:
     from pitmap.accuracy.sampling.sample import estimate as estimate
     from pitmap.comparison.comparison import ComparisonRun as ComparisonRun
     from pitmap.comparison.comparison import compare as compare
+    from pitmap.deliver.stac import Catalogue as Catalogue
+    from pitmap.deliver.stac import write_stac as write_stac
     from pitmap.errors import PitmapError as PitmapError
     from pitmap.grid import Grid as Grid
     from pitmap.imagery.options import PrepareOptions as PrepareOptions

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from pitmap.paths import local_file
@@ -82,11 +82,11 @@ def _of_tags(tags: Mapping[str, str]) -> Acquisition | None:
     return None
 
 
-def _clock(tags: Mapping[str, str], names: Mapping[str, str]) -> object:
+def _clock(tags: Mapping[str, str], names: Mapping[str, str]) -> time | None:
     for key, name in names.items():
         if name == "SCENECENTERTIME" and (found := re.match(r'"?(\d\d):(\d\d):(\d\d)', tags[key])):
             hour, minute, second = (int(v) for v in found.groups())
-            return datetime(2000, 1, 1, hour, minute, min(second, 59)).time()
+            return time(hour, minute, min(second, 59))
     return None
 
 

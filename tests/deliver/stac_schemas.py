@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pitmap.deliver.stac import CLASSIFICATION, FILE, MLM, PROJECTION, RASTER
+from pitmap.deliver.stac_items import CLASSIFICATION, FILE, MLM, PROJECTION, RASTER
 
 NUMBER, TEXT = {"type": "number"}, {"type": "string", "minLength": 1}
 TYPES = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"]

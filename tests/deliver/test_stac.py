@@ -22,7 +22,8 @@ from studies import grid, quilt, write_project, write_site
 pystac = pytest.importorskip("pystac")
 
 from deliver.stac_schemas import SCHEMAS  # noqa: E402
-from pitmap.deliver.stac import _footprint, write_stac  # noqa: E402
+from pitmap.deliver.footprint import footprint  # noqa: E402
+from pitmap.deliver.stac import write_stac  # noqa: E402
 
 
 @pytest.fixture
@@ -152,7 +153,7 @@ def test_a_footprint_across_180_degrees_is_cut(study):
     from affine import Affine
     from pyproj import CRS
 
-    shape = _footprint(Grid(CRS.from_epsg(4326), Affine(0.01, 0, 179.5, 0, -0.01, -16), 50, 100))
+    shape = footprint(Grid(CRS.from_epsg(4326), Affine(0.01, 0, 179.5, 0, -0.01, -16), 50, 100))
     assert shape.geom_type == "MultiPolygon"
     assert sorted(np.round(part.bounds, 6).tolist() for part in shape.geoms) == [
         [-180, -16.5, -179.5, -16], [179.5, -16.5, 180, -16]

@@ -1,4 +1,4 @@
-"""Commands on a study: demo, init, sample, networks, train, compare, report, run."""
+"""Commands on a study: demo, init, sample, networks, train, compare, report, run, stac."""
 
 from __future__ import annotations
 
@@ -231,3 +231,20 @@ def run(
     with Console() as observer:
         result = workflow.run(study, network, observer, replace=replace, wait=wait)
     show(result, as_json)
+
+
+def stac(
+    project: ProjectArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder of the catalogue; by default `stac` in the results.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Describe images, maps and models as a STAC collection, with the times of sensing. Needs pitmap[stac].
+
+    Example: pitmap stac my-study/pitmap.toml
+    """
+    from pitmap.deliver.stac import write_stac
+
+    study = pitmap.load_study(project)
+    with Console() as observer:
+        catalogue = write_stac(study, out, observer)
+    show(catalogue, as_json)
