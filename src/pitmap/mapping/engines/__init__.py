@@ -1,8 +1,10 @@
 """Mapping engines: what runs a network over pixels. One rule makes the engine exchangeable, ``interface.Engine``.
 
-    interface       what an engine takes and gives, and the numbers that its results are stored in
-    choices         which device, precision and size of tile, by rule
-    torch_engine    PyTorch, on processors and GPUs
+    interface        what an engine takes and gives, and the numbers that its results are stored in
+    choices          which engine, device, precision and size of tile, by rule
+    network_engine   what all engines round a network of PyTorch's share
+    torch_engine     PyTorch, on processors and GPUs, as it stands or compiled
+    openvino_engine  OpenVINO, on processors
 
 An engine of one's own is a function with the signature of ``MakeEngine``, named as ``package.module:name``.
 """
@@ -25,7 +27,19 @@ def _torch(network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOption
     return TorchEngine(network, gain, bias, options)
 
 
-ENGINES: dict[str, MakeEngine] = {"torch": _torch}
+def _compiled(network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions) -> Engine:
+    from pitmap.mapping.engines.torch_engine import CompiledEngine
+
+    return CompiledEngine(network, gain, bias, options)
+
+
+def _openvino(network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions) -> Engine:
+    from pitmap.mapping.engines.openvino_engine import OpenVinoEngine
+
+    return OpenVinoEngine(network, gain, bias, options)
+
+
+ENGINES: dict[str, MakeEngine] = {"torch": _torch, "compiled": _compiled, "openvino": _openvino}
 """The engines by name. Each imports its library when it is made: nobody needs the libraries of the others."""
 
 

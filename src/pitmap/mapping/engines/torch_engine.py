@@ -1,114 +1,95 @@
-"""The engine that needs nothing but PyTorch: layout, flips and rotations, codes and probabilities."""
+"""The engines that need nothing but PyTorch, on processors and GPUs: as it stands, or compiled."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import platform
-from collections.abc import Iterator
+import shutil
+import warnings
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pitmap.mapping.engines.interface import (
-    CONFIDENCE_STEPS,
-    NO_PROBABILITY,
-    PROBABILITY_SCALE,
-    EngineOptions,
-    Kept,
-    Prediction,
-)
-from pitmap.networks.fusion import fuse
-from pitmap.networks.normalise import normalise
+from pitmap.errors import ModelError
+from pitmap.mapping.engines.interface import EngineOptions, Kept
+from pitmap.mapping.engines.network_engine import Kind, MappingGraph, NetworkEngine
+from pitmap.networks.trimming import Cut
 
 
-class TorchEngine:
-    """A network ready to map: batch normalisation folded into the convolutions, channels last.
+class TorchEngine(NetworkEngine):
+    """A network ready to map: batch normalisation folded, channels last; in bf16, weights and maps are bf16.
 
-    Args:
-        network: In evaluation mode.
-        gain: Of ``normalise``, per band.
-        bias: Of ``normalise``, per band.
-        options: See ``EngineOptions``.
+    Args: see ``NetworkEngine``.
     """
 
     def __init__(self, network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions) -> None:
-        self.options = options
+        super().__init__(network, gain, bias, options)
         if options.device.type == "cpu":
             _keep_freed_memory()
-        fused = fuse(network).to(options.device)
-        self.network = fused.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.gain, self.bias = gain.to(options.device), bias.to(options.device)
+        self.dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
+        self.network = self.network.to(options.device, self.dtype)
+        self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    @torch.inference_mode()
-    def logits(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> Tensor:
-        """Logits of the image as it is, without augmentation. Arguments as of ``Engine.predict``.
+    def run(self, x: Tensor, kept: Kept, kind: Kind) -> tuple[Tensor, ...]:
+        """See ``NetworkEngine.run``."""
+        x = x.to(self.dtype, memory_format=torch.channels_last)
+        with _full_float32(self.options.device):
+            graph = MappingGraph(self.network, kind, self.options.temperature)
+            result: tuple[Tensor, ...] = graph(x, self._cuts(x, kept))
+        return result
 
-        Returns:
-            float32 ``(N, classes, H, W)`` on the device.
-        """
-        return self._forward(self._normalised(pixels, valid))
-
-    @torch.inference_mode()
-    def predict(
-        self,
-        pixels: NDArray[Any],
-        valid: NDArray[np.bool_],
-        kept: Kept,
-        *,
-        confidence: bool = False,
-        probabilities: bool = False,
-    ) -> Prediction:
-        """See ``Engine.predict``."""
-        x = self._normalised(pixels, valid)
-        share = None
-        if self.options.test_time_augmentation:
-            score = share = torch.stack([self._probabilities(view, back) for view, back in _orientations(x)]).mean(0)
-        else:
-            score = self._forward(x)
-            if confidence or probabilities:
-                share = (score / self.options.temperature).softmax(1)
-        score = score[..., *kept]
-        share = None if share is None else share[..., *kept]
-        known = torch.from_numpy(valid[..., *kept]).to(self.options.device)
-        codes = (score.argmax(1).to(torch.uint8) + 1) * known
-        sure = stored = None
-        if confidence and share is not None:
-            steps = (share.amax(1) * CONFIDENCE_STEPS).round().clamp(1, CONFIDENCE_STEPS)
-            sure = (steps.to(torch.uint8) * known).cpu().numpy()
-        if probabilities and share is not None:
-            steps = (share / PROBABILITY_SCALE).round().to(torch.int32)
-            stored = steps.where(known[:, None], NO_PROBABILITY).cpu().numpy().astype(np.uint16)
-        return Prediction(codes.cpu().numpy(), sure, stored)
-
-    def _normalised(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> Tensor:
-        device = self.options.device
-        on_device = torch.from_numpy(pixels).to(device), torch.from_numpy(valid).to(device)
-        return normalise(*on_device, self.gain, self.bias)
-
-    def _forward(self, x: Tensor) -> Tensor:
-        device = self.options.device
-        x = x.contiguous(memory_format=torch.channels_last)
-        bf16 = torch.autocast(device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
-        with _full_float32(device), bf16:
-            result: Tensor = self.network(x)
-            return result.float()
-
-    def _probabilities(self, view: Tensor, back: tuple[int, bool]) -> Tensor:
-        turned = (self._forward(view) / self.options.temperature).softmax(1)
-        quarter_turns, flipped = back
-        return torch.rot90(turned.flip(3) if flipped else turned, -quarter_turns, (2, 3))
+    def _cuts(self, x: Tensor, kept: Kept) -> tuple[Cut, ...]:
+        return self.network.cuts((x.shape[-2], x.shape[-1]), kept)
 
 
-def _orientations(x: Tensor) -> Iterator[tuple[Tensor, tuple[int, bool]]]:
-    """The eight flips and rotations of a batch, each with its number of quarter turns and whether it is flipped."""
-    for quarter_turns in range(4):
-        turned = torch.rot90(x, quarter_turns, (2, 3))
-        yield turned, (quarter_turns, False)
-        yield turned.flip(3), (quarter_turns, True)
+class CompiledEngine(TorchEngine):
+    """The network compiled by PyTorch for the shape of a tile: half a minute once, kept in PyTorch's own cache.
+
+    It is not trimmed: another position in the scene would be another program.
+
+    Raises:
+        ModelError: There is no C++ compiler, which PyTorch needs on a processor.
+    """
+
+    trims = False
+
+    def __init__(self, network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions) -> None:
+        if options.device.type == "cpu" and not any(
+            shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++", "cl")
+        ):
+            raise ModelError(
+                "The engine compiled finds no C++ compiler on this machine.",
+                "g++ or clang++, or cl on Windows.",
+                "Install one, or take another engine.",
+                ["engine"],
+            )
+        super().__init__(network, gain, bias, options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # PyTorch's own, of what it imports here
+            self._compiled: Any = torch.compile(self.network.network, dynamic=False, options={"freezing": True})
+
+    def run(self, x: Tensor, kept: Kept, kind: Kind) -> tuple[Tensor, ...]:
+        """See ``NetworkEngine.run``."""
+        x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        with (
+            torch.inference_mode(False),
+            torch.no_grad(),
+            _full_float32(self.options.device),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore", DeprecationWarning)
+            logits = self._compiled(x.clone())
+        tail = MappingGraph(_Identity(), kind, self.options.temperature)  # type: ignore[arg-type]
+        result: tuple[Tensor, ...] = tail(logits[..., *kept], ())
+        return result
+
+
+class _Identity(nn.Module):
+    def forward(self, x: Tensor, cuts: object) -> Tensor:
+        return x
 
 
 def _full_float32(device: torch.device) -> contextlib.AbstractContextManager[None]:

@@ -8,21 +8,28 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from pitmap.mapping.engines import engine_maker
 from pitmap.mapping.engines.interface import NO_PROBABILITY, EngineOptions
-from pitmap.mapping.engines.torch_engine import TorchEngine
+from pitmap.mapping.engines.network_engine import NetworkEngine
 from pitmap.mapping.tiles import TilePlan
 from pitmap.networks.model_file import load_model
 from pitmap.networks.normalise import gain_and_bias
 from pitmap.networks.registry import BUILT_IN
 
+HALO = 96  # of U-Net and U-Net+
 CPU = torch.device("cpu")
+PACKAGES = {"openvino": "openvino", "onnxruntime": "onnxruntime"}
 WHOLE = (slice(None), slice(None))
 
 
-def engine_of(path: Path, **options) -> TorchEngine:
+def engine_of(path: Path, engine: str = "torch", **options) -> NetworkEngine:
+    if engine in PACKAGES:
+        pytest.importorskip(PACKAGES[engine])
     network, card = load_model(path)
     folded = gain_and_bias(1e-4, 0.0, card.mean, card.std)
-    return TorchEngine(network, *folded, EngineOptions(CPU, temperature=card.temperature, **options))
+    made = engine_maker(engine)(network, *folded, EngineOptions(CPU, temperature=card.temperature, **options))
+    assert isinstance(made, NetworkEngine)
+    return made
 
 
 def padded(pixels: NDArray, plan: TilePlan) -> tuple[NDArray, NDArray[np.bool_]]:
@@ -30,17 +37,17 @@ def padded(pixels: NDArray, plan: TilePlan) -> tuple[NDArray, NDArray[np.bool_]]
     return np.pad(pixels, ((0, 0), (0, rows), (0, cols))), np.pad((pixels != 0).all(axis=0), ((0, rows), (0, cols)))
 
 
-def tiled_logits(engine: TorchEngine, pixels: NDArray, plan: TilePlan, classes: int) -> NDArray:
+def tiled_logits(engine: NetworkEngine, pixels: NDArray, plan: TilePlan, classes: int) -> NDArray:
     whole, valid = padded(pixels, plan)
     result = np.full((classes, *plan.shape), np.nan, np.float32)
     for tile in plan.tiles():
         rows, cols = tile.read.slices
-        logits = engine.logits(whole[None, :, rows, cols], valid[None, rows, cols])[0]
-        result[:, *tile.keep.slices] = logits[:, *tile.kept].numpy()
+        logits = engine.logits(whole[None, :, rows, cols], valid[None, rows, cols], tile.kept)[0]
+        result[:, *tile.keep.slices] = logits.numpy()
     return result
 
 
-def check_exact(engine: TorchEngine, pixels: NDArray, plan: TilePlan, classes: int = 7) -> None:
+def check_exact(engine: NetworkEngine, pixels: NDArray, plan: TilePlan, classes: int = 7) -> None:
     """Logits within 1e-5 of their range; codes equal wherever the two best logits differ by more."""
     whole, valid = padded(pixels, plan)
     expected = engine.logits(whole[None], valid[None])[0, :, : plan.shape[0], : plan.shape[1]].numpy()
@@ -53,34 +60,69 @@ def check_exact(engine: TorchEngine, pixels: NDArray, plan: TilePlan, classes: i
     assert (found.argmax(0) == expected.argmax(0))[clear].all()
 
 
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
 @pytest.mark.parametrize("name", ["unet", "unetplus"])
-@pytest.mark.parametrize(("shape", "tiles"), [((200, 30), 1), ((224, 48), 1), ((225, 225), 4), ((30, 401), 7)])
+@pytest.mark.parametrize(("shape", "tiles"), [((200, 30), 1), ((225, 225), 4), ((30, 401), 7)])
 def test_tiles_equal_the_whole_scene(
-    name: str, shape: tuple[int, int], tiles: int, model_file: Callable, noise: Callable
+    engine: str, name: str, shape: tuple[int, int], tiles: int, model_file: Callable, noise: Callable
 ):
-    engine = engine_of(model_file(name))
-    plan = TilePlan(shape, engine.network.stride, engine.network.halo, 224)
+    made = engine_of(model_file(name), engine)
+    plan = TilePlan(shape, 16, HALO, 224)
     assert len(plan.tiles()) == tiles
-    check_exact(engine, noise(*shape), plan)
+    check_exact(made, noise(*shape), plan)
 
 
 @pytest.mark.verify
-@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - {"unet", "unetplus"}))
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
 @pytest.mark.parametrize("extra", [-40, 0, 1, 100])
-def test_tiles_equal_the_whole_scene_for_the_other_networks(
-    name: str, extra: int, model_file: Callable, noise: Callable
+def test_tiles_equal_the_whole_scene_for_all_networks(
+    engine: str, name: str, extra: int, model_file: Callable, noise: Callable
 ):
-    engine = engine_of(model_file(name))
-    stride, halo = engine.network.stride, engine.network.halo
+    network, _ = load_model(model_file(name))
+    stride, halo = network.stride, network.halo
     side = 2 * halo + 2 * stride
-    check_exact(engine, noise(side + extra, side + extra), TilePlan((side + extra,) * 2, stride, halo, side))
+    made = engine_of(model_file(name), engine)
+    check_exact(made, noise(side + extra, side + extra), TilePlan((side + extra,) * 2, stride, halo, side))
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_bf16_in_tiles_is_nearly_bf16_of_the_whole_scene(engine: str, model_file: Callable, noise: Callable):
+    made = engine_of(model_file("unet", width=8), engine, precision="bf16")
+    plan = TilePlan((240, 240), 16, HALO, 224)
+    pixels, valid = padded(noise(240, 240), plan)
+    whole = made.predict(pixels[None], valid[None], WHOLE).codes[0]
+    tiled = np.zeros_like(whole)
+    for tile in plan.tiles():
+        rows, cols = tile.read.slices
+        tiled[tile.keep.slices] = made.predict(pixels[None, :, rows, cols], valid[None, rows, cols], tile.kept).codes[0]
+    assert (whole == tiled).mean() >= 0.9999
+
+
+@pytest.mark.parametrize("engine", ["openvino", pytest.param("compiled", marks=pytest.mark.verify)])
+def test_engines_give_what_the_reference_gives(engine: str, model_file: Callable, noise: Callable):
+    path, pixels = model_file("unet"), noise(96, 96)[None]
+    valid, kept = (pixels != 0).all(axis=1), (slice(16, 90), slice(32, 96))
+    reference, made = engine_of(path), engine_of(path, engine)
+    expected = reference.predict(pixels, valid, kept, confidence=True, probabilities=True)
+    for found in (
+        made.predict(pixels, valid, kept, confidence=True, probabilities=True),
+        made.predict(pixels, valid, kept, confidence=True),
+        made.predict(pixels, valid, kept),
+    ):
+        assert (found.codes == expected.codes).mean() > 0.999
+        if found.confidence is not None:
+            assert np.abs(found.confidence.astype(int) - expected.confidence).max() <= 1
+        if found.probabilities is not None:
+            assert np.abs(found.probabilities.astype(int) - expected.probabilities).max() <= 1
+    again = made.predict(pixels, valid, kept, confidence=True)
+    assert (again.codes == found.codes).all()
 
 
 @pytest.mark.parametrize("name", ["unet", "unetplus"])
 def test_a_halo_one_stride_smaller_is_not_exact(name: str, model_file: Callable, noise: Callable):
     engine = engine_of(model_file(name))
-    halo = engine.network.halo - engine.network.stride
-    plan = TilePlan((320, 32), 16, halo, 208)
+    plan = TilePlan((320, 32), 16, HALO - 16, 208)
     with pytest.raises(AssertionError):
         check_exact(engine, noise(320, 32), plan)
 

@@ -1,0 +1,114 @@
+"""The engine for processors: OpenVINO, a wheel without a compiler, in float32, bf16 and int8."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pitmap.errors import ModelError
+from pitmap.mapping.engines.interface import EngineOptions, Kept
+from pitmap.mapping.engines.network_engine import Kind, MappingGraph, NetworkEngine
+
+EXAMPLE = 2
+"""Side of the tile, in strides, with which the network is converted. The graph serves tiles of every size."""
+
+
+def import_openvino() -> Any:
+    """The package, without its telemetry: the module that would send is made to be absent before anybody asks for it.
+
+    Raises:
+        ModelError: It is not installed.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        import openvino
+    except ImportError as error:
+        raise ModelError(
+            f"OpenVINO cannot be imported ({error}).", remedy="Install it: pip install openvino. Or take engine torch.",
+            options=["engine"],
+        ) from error  # fmt: skip
+    return openvino
+
+
+class OpenVinoEngine(NetworkEngine):
+    """A network that OpenVINO runs on the processor.
+
+    The pixels are normalised before they come here, in float32: in bf16 their own numbers would not be exact. Codes and
+    confidence are made in the graph, so that bytes come out of it.
+
+    Args: see ``NetworkEngine``.
+
+    Raises:
+        ModelError: OpenVINO is not installed, cannot take this network, or another device than the processor is wanted.
+    """
+
+    def __init__(self, network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions) -> None:
+        self._openvino = import_openvino()
+        if options.device.type != "cpu":
+            raise ModelError(
+                f"The engine openvino works on the processor, not on {options.device.type}.",
+                remedy="Take device cpu, or engine torch.", options=["device", "engine"],
+            )  # fmt: skip
+        super().__init__(network, gain, bias, options)
+        self._core = self._openvino.Core()
+        self._requests: dict[Kind, Any] = {}
+
+    def run(self, x: Tensor, kept: Kept, kind: Kind) -> tuple[Tensor, ...]:
+        """See ``NetworkEngine.run``."""
+        request = self._requests.get(kind)
+        if request is None:
+            request = self._requests[kind] = self._request(kind)
+        cuts = np.array(self.network.cuts((x.shape[-2], x.shape[-1]), kept), np.int64)
+        results = request.infer([x.contiguous().numpy(), cuts], share_inputs=True, share_outputs=True)
+        return tuple(torch.from_numpy(results[i].copy()) for i in range(len(results)))
+
+    def _request(self, kind: Kind) -> Any:
+        model = converted(MappingGraph(self.network, kind, self.options.temperature), len(self.gain))
+        hints = {
+            "INFERENCE_PRECISION_HINT": "bf16" if self.options.precision == "bf16" else "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        }
+        return self._core.compile_model(model, "CPU", hints).create_infer_request()
+
+
+def converted(graph: MappingGraph, bands: int) -> Any:
+    """A graph as an OpenVINO model with the inputs pixels (N, bands, H, W) and cuts (cuts, 4), sizes open.
+
+    The front end is asked directly: the package's own function for this reports to its makers.
+
+    Raises:
+        ModelError: OpenVINO does not know an operation of the network.
+    """
+    openvino = import_openvino()
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    side = EXAMPLE * graph.network.stride
+    kept = (slice(0, side), slice(0, side))
+    cuts = torch.tensor(graph.network.cuts((side, side), kept))
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the tracer: the graphs hold no choice that depends on values
+            traced: Any = torch.jit.trace(  # type: ignore[no-untyped-call]
+                graph, (torch.zeros(1, bands, side, side), cuts), check_trace=False
+            )
+        front_end = FrontEndManager().load_by_framework("pytorch")
+        decoder = TorchScriptPythonDecoder(traced)
+        model = front_end.convert(front_end.load(decoder))
+        shapes = (openvino.Type.f32, [-1, bands, -1, -1]), (openvino.Type.i64, [len(cuts), 4])
+        for parameter, (dtype, shape) in zip(model.inputs, shapes, strict=True):
+            parameter.get_node().set_element_type(dtype)
+            parameter.get_node().set_partial_shape(openvino.PartialShape(shape))
+        model.validate_nodes_and_infer_types()
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"OpenVINO cannot take the network ({str(error).splitlines()[-1]}).", remedy="Take engine torch.",
+            options=["engine"],
+        ) from error  # fmt: skip
+    return model
