@@ -227,3 +227,21 @@ def test_looking_at_the_numbers_costs_the_same_for_every_image(tmp_path: Path, m
             spread_of(reader, Asked().resolve(reader.info), lambda w: np.ones((w.height, w.width), np.bool_))
         assert sum(read) <= 25 * 64**2
         read.clear()
+
+
+def test_no_block_of_the_image_is_read_for_a_few_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    grid = Grid(CRS.from_epsg(32633), Affine(4, 0, 500_000, 0, -4, 5_600_000), 1700, 1300)
+    write_cog(tmp_path / "a.tif", np.full((1, *grid.shape), 7, np.uint16), grid, Layout(1, "uint16", 0, scale=1e-4))
+    read, windows = RasterReader.read, []
+
+    def noted(self, window=None):
+        windows.append(window)
+        return read(self, window)
+
+    monkeypatch.setattr(RasterReader, "read", noted)
+    with open_raster(tmp_path / "a.tif") as reader:
+        spread_of(reader, Asked().resolve(reader.info), lambda w: np.ones((w.height, w.width), np.bool_))
+        block = reader.info.block_shape[0]
+    assert len(windows) == 25
+    assert {(w.height, w.width) for w in windows} == {(64, 64)}
+    assert all(w.row // block == (w.row + 63) // block and w.col // block == (w.col + 63) // block for w in windows)

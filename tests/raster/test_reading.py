@@ -284,3 +284,14 @@ def test_raster_or_vector_is_decided_by_opening_the_file(tmp_path):
         is_raster(tmp_path / "empty.tif")
     with pytest.raises(ImageError, match="no file"):
         is_raster(tmp_path / "none.tif")
+
+
+def test_the_block_cache_holds_what_windows_side_by_side_share(tmp_path):
+    wide = np.zeros((40, 60_000), np.uint16)
+    raster(tmp_path / "strips.tif", wide[None], blockysize=1, compress="zstd")
+    raster(tmp_path / "tiles.tif", wide[None], tiled=True, blockxsize=512, blockysize=512, compress="zstd")
+    strips, tiles = (describe(tmp_path / f"{name}.tif") for name in ("strips", "tiles"))
+    assert reading.cache_bytes(tiles, 5000) == reading.CACHE
+    assert reading.cache_bytes(strips, 100) == reading.CACHE
+    assert reading.cache_bytes(strips, 2000) == 2002 * 60_000 * 2 * 9 // 8
+    assert reading.cache_bytes(strips, 10_000) == reading.LARGEST_CACHE

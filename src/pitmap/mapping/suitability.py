@@ -171,7 +171,8 @@ class Spread(NamedTuple):
 def spread_of(reader: RasterReader, reading: Reading, wanted: Cover) -> Spread | None:
     """Mean and standard deviation of the bands over small windows spread evenly over an image.
 
-    The same windows every time, and few: the cost does not grow with the image.
+    The same windows every time, and few: the cost does not grow with the image. Each is moved into one block of the
+    file where it can be, so that no block is read for a few pixels.
 
     Args:
         reader: The image, opened with the bands of ``reading``.
@@ -185,8 +186,8 @@ def spread_of(reader: RasterReader, reading: Reading, wanted: Cover) -> Spread |
         ImageError: The pixels cannot be read.
     """
     rows, cols = (
-        sorted({round(start) for start in np.linspace(0, max(0, length - WINDOW), WINDOWS)})
-        for length in reader.grid.shape
+        sorted({_within_block(round(start), block) for start in np.linspace(0, max(0, length - WINDOW), WINDOWS)})
+        for length, block in zip(reader.grid.shape, reader.info.block_shape, strict=True)
     )
     found = []
     for row, col in product(rows, cols):
@@ -199,6 +200,12 @@ def spread_of(reader: RasterReader, reading: Reading, wanted: Cover) -> Spread |
         return None
     scaled = values * np.array(reading.scales)[:, None] + np.array(reading.offsets)[:, None]
     return Spread(scaled.mean(axis=1), scaled.std(axis=1))
+
+
+def _within_block(start: int, block: int) -> int:
+    """The start of a window, moved up or left to where it ends with its block if it reaches beyond it."""
+    end = start // block * block + block
+    return end - WINDOW if block >= WINDOW and end < start + WINDOW else start
 
 
 def unlike(card: ModelCard, image: Spread) -> str | None:
