@@ -62,6 +62,20 @@ def write_layers(
             raise OSError(str(error).splitlines()[0].rstrip(".")) from error
 
 
+def default_style(path: Path, layer: str) -> str | None:
+    """The QML text of the style that QGIS applies to a layer on opening; None where there is none."""
+    mode = "mode=ro" if journals(path) else "immutable=1"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as database:
+            found = database.execute(
+                "SELECT styleQML FROM layer_styles WHERE f_table_name = ? ORDER BY useAsDefault DESC, update_time DESC",
+                (layer,),
+            ).fetchone()
+    except sqlite3.Error:
+        return None
+    return None if found is None else str(found[0])
+
+
 def _add_styles(path: Path, styles: Mapping[str, str]) -> None:
     with closing(sqlite3.connect(path)) as database, database:
         if styles:

@@ -22,6 +22,15 @@ def layer_of(path: Path) -> str | None:
     return LAYER if LAYER in names else None
 
 
+def map_of(path: Path) -> str | None:
+    """File name of the map that a queue was made from; None for other files."""
+    names, tables = _contents(path)
+    if LAYER not in names or TABLE not in tables:
+        return None
+    name = _settings(path).get("map")
+    return None if name is None else str(name)
+
+
 def problems(path: Path, image: Path) -> list[str]:
     """Why a file cannot be used as corrections of an image, as sentences.
 

@@ -51,6 +51,7 @@ class StudyRun:
 
     Attributes:
         report: The page.
+        qgis: The project that shows all results in QGIS.
         model: The model file.
         samples: The sample set.
         card: Of the model.
@@ -60,6 +61,7 @@ class StudyRun:
     """
 
     report: Path
+    qgis: Path
     model: Path
     samples: SampleSet
     card: ModelCard
@@ -81,12 +83,13 @@ class StudyRun:
 
     def summary(self) -> str:
         """One line for the screen."""
-        return f"Report: {self.report}"
+        return f"Report: {self.report} In QGIS: {self.qgis}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
             "report": str(self.report),
+            "qgis": str(self.qgis),
             "model": str(self.model),
             "samples": self.samples.to_json(),
             "card": self.card.to_json(),
@@ -242,6 +245,7 @@ def run(
         BusyError: Another process works on the same results.
         PitmapError: Any of the steps'.
     """
+    from pitmap.deliver.study_project import write_study_project
     from pitmap.mapping.study import map_scenes
     from pitmap.reporting import write_report
 
@@ -270,7 +274,8 @@ def run(
             unmark(results.report)
             write_report(project, model)
             mark(results.report, key)
-        return StudyRun(results.report, model, samples, card, estimate, project, accuracy)
+        qgis = write_study_project(project, observer)
+        return StudyRun(results.report, qgis, model, samples, card, estimate, project, accuracy)
 
 
 def report(project: Study, network: str | None = None, seed: int | None = None) -> Report:

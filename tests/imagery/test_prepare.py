@@ -123,7 +123,8 @@ def test_the_image_says_what_it_is(smooth_product, tmp_path):
     assert "EGM96" in info.tags["PITMAP_VERTICAL_DATUM"]
     with rasterio.open(report.output) as source:
         assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.json", "out.tif"]
+        assert [band.name for band in source.colorinterp] == ["blue", "green", "red", "nir"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.json", "out.qml", "out.tif"]
     beside = json.loads((tmp_path / "out.json").read_text())
     assert beside == json.loads(json.dumps(report.to_json()))
     # the frame is turned by 12 degrees in its bounding box, and has a black strip at its left
@@ -377,7 +378,7 @@ def test_image_and_side_files_get_their_names_together(tmp_path, monkeypatch):
     options = PrepareOptions(dem=product.dem)
     before = prepare(product.path, out, options)
     assert before.saturated_file == out.with_name("a.saturated.tif")
-    names = ["a.json", "a.saturated.tif", "a.tif"]
+    names = ["a.json", "a.qml", "a.saturated.qml", "a.saturated.tif", "a.tif"]
     assert sorted(p.name for p in out.parent.iterdir()) == names
     content = {p.name: p.read_bytes() for p in out.parent.iterdir()}
 
@@ -404,7 +405,7 @@ def test_image_and_side_files_get_their_names_together(tmp_path, monkeypatch):
     # an image without saturation takes away the flags of the one before
     dark = prepare(product.path, out, replace(options, keep_dn=True, extent=(630_240, 3_829_700, 630_300, 3_829_760)))
     assert dark.saturated_file is None
-    assert sorted(p.name for p in out.parent.iterdir()) == ["a.json", "a.tif"]
+    assert sorted(p.name for p in out.parent.iterdir()) == ["a.json", "a.qml", "a.tif"]
 
 
 def test_deep_voids_of_the_model_become_nodata(tmp_path):

@@ -184,7 +184,8 @@ def test_the_layer_carries_the_legends_colour(tmp_path: Path):
     assert default == 1
     root = ElementTree.fromstring(style.split("\n", 1)[1])
     assert root.find(".//category").attrib["value"] == "OPM"
-    assert root.find(".//Option[@name='outline_color']").attrib["value"] == "215,25,28,255"
+    colours = [option.attrib["value"] for option in root.findall(".//symbol/layer//Option[@name='line_color']")]
+    assert colours == ["255,255,255,255", "215,25,28,255"]  # a light casing: the line is seen on the map's own red
 
 
 def test_the_same_map_gives_the_same_bytes(tmp_path: Path):

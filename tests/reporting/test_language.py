@@ -13,12 +13,12 @@ from pitmap.accuracy.mines.audit import DEFINITIONS
 from pitmap.accuracy.mines.place import SIZE_EDGES_M2, size_name
 from pitmap.accuracy.sampling.estimation import METHODS, estimate_confusion
 from pitmap.legend import DEFAULT_LEGEND
+from pitmap.raster.bands import CAPTIONS
 from pitmap.reporting.content import BY_BAND, NOT_STATED
 from pitmap.reporting.formats import sentence, words
 from pitmap.reporting.language import Language, read_catalogue
-from pitmap.reporting.pictures import CAPTIONS
-from pitmap.samples.build import SPLIT_LEGEND
 from pitmap.samples.leakage import _remark as remark
+from pitmap.samples.split import SPLIT_LEGEND
 
 SAID = re.compile(r'\bt\("((?:[^"\\]|\\.)*)"')
 CHINESE = re.compile(r"[\u4e00-\u9fff]")

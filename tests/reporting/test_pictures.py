@@ -10,6 +10,7 @@ from affine import Affine
 from matplotlib import image as mpl_image
 
 from pitmap.legend import DEFAULT_LEGEND
+from pitmap.raster.bands import composite
 from pitmap.reporting.pictures import (
     FALSE,
     MISSED,
@@ -17,7 +18,6 @@ from pitmap.reporting.pictures import (
     RIGHT,
     WRONG,
     coloured,
-    composite,
     disagreement,
     jpeg,
     png,
@@ -29,7 +29,7 @@ from pitmap.reporting.pictures import (
     to_picture,
 )
 from pitmap.reporting.scenes import scale_bar
-from pitmap.samples.build import SPLIT_LEGEND
+from pitmap.samples.split import SPLIT_LEGEND
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from pitmap.accuracy.census.resampling import Interval
 from pitmap.comparison.plan import Plan, Run
 from pitmap.comparison.tables import Summary
 from pitmap.legend import Legend
+from pitmap.raster.bands import composite
 from pitmap.raster.reading import read_reduced
-from pitmap.reporting.pictures import BLUE, GREY, ORANGE, coloured, composite, resized, stretched
+from pitmap.reporting.pictures import BLUE, GREY, ORANGE, coloured, resized, stretched
 from pitmap.study.scenes import Scene
 
 RED = (255, 0, 0)

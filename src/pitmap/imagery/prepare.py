@@ -47,6 +47,7 @@ from pitmap.imagery.scene import PanImage, Radiometry, Scene, Source, as_they_ar
 from pitmap.imagery.sensors import recognise
 from pitmap.observer import SILENT, Observer, Part
 from pitmap.paths import is_gdal
+from pitmap.raster.looks import image_layout
 from pitmap.raster.reading import RasterInfo, RasterReader, describe, open_raster, read_rpcs
 from pitmap.raster.writing import Layout, create_cog, create_plain
 
@@ -195,7 +196,9 @@ def prepare(
 
 
 def _side_files(out: Path) -> list[Path]:
-    return [out.with_name(f"{out.stem}.saturated.tif"), out.with_name(f"{out.stem}.gcps.csv"), out.with_suffix(".json")]
+    saturated = out.with_name(f"{out.stem}.saturated.tif")
+    styles = [saturated.with_suffix(".qml"), out.with_suffix(".qml")]
+    return [saturated, out.with_name(f"{out.stem}.gcps.csv"), out.with_suffix(".json"), *styles]
 
 
 def _give_names(finished: Path, out: Path) -> None:
@@ -277,7 +280,7 @@ def _prepare(
     """Write the image and what goes with it to ``target``; the report names ``out``."""
     warnings = list(scene.warnings)
     mapping, described, control = _mapping(scene, options, warnings)
-    flagged, points, _ = _side_files(target)
+    flagged, points, *_ = _side_files(target)
     if control is not None:
         write_residuals(points, control)
         warnings += control.warnings
@@ -294,7 +297,7 @@ def _prepare(
         with (
             open_raster(scene.path, nodata=options.nodata) as reader,
             create_cog(target, mapping.grid, layout) as writer,
-            saturation_flags(flagged, mapping.grid) as flags,
+            saturation_flags(flagged, mapping.grid, scene.names) as flags,
         ):
             found = _blocks(reader, mapping, options.kernel, scene.ceiling)
             write_blocks(found, scaling, writer, mapping.grid, tally, Part(observer, 0.0, 0.8, "preparing"), flags)
@@ -487,7 +490,7 @@ def _sharpened(
         mss_path, pan_path = work / "mss.tif", work / "pan.tif"
         with (
             create_plain(mss_path, coarse, Layout(bands, "uint16", 0)) as writer,
-            saturation_flags(_side_files(target)[0], coarse) as flags,
+            saturation_flags(_side_files(target)[0], coarse, scene.names) as flags,
         ):
             found = _blocks(mss_reader, mss_map, options.kernel, scene.ceiling)
             part = Part(observer, 0.1, 0.2, "preparing")
@@ -519,7 +522,7 @@ def _layout(scene: Scene, heights: HeightsUsed | None, options: PrepareOptions) 
     if options.gcps is not None:
         tags["PITMAP_CONTROL_POINTS"] = Path(options.gcps).name
     scale = 1.0 if options.keep_dn else REFLECTANCE_SCALE
-    return Layout(len(scene.names), "uint16", 0, scene.names, scale, tags=tags)
+    return image_layout(scene.names, scale=scale, tags=tags)
 
 
 def _summary(grid: Grid) -> GridSummary:

@@ -15,6 +15,7 @@ from pitmap.grid import Grid
 from pitmap.imagery.ortho import Block
 from pitmap.imagery.radiometry import Scaling
 from pitmap.observer import Observer
+from pitmap.raster.looks import saturation_look
 from pitmap.raster.writing import Layout, RasterWriter, create_cog
 
 ALL_CLIPPED = 0.99
@@ -103,8 +104,8 @@ def write_blocks(
 class SaturationFlags:
     """A raster of where pixels are saturated, which is begun when there is one. Use it through ``saturation_flags``."""
 
-    def __init__(self, path: Path, grid: Grid, stack: ExitStack) -> None:
-        self._path, self._grid, self._stack = path, grid, stack
+    def __init__(self, path: Path, grid: Grid, names: tuple[str, ...], stack: ExitStack) -> None:
+        self._path, self._grid, self._names, self._stack = path, grid, names, stack
         self._writer: RasterWriter | None = None
 
     def take(self, block: Block) -> None:
@@ -112,7 +113,10 @@ class SaturationFlags:
         if block.extra is None or not block.extra.any():
             return
         if self._writer is None:
-            layout = Layout(1, "uint8", None, ("saturated bands, bit 0 is band 1",), overviews="nearest")
+            described = ("saturated bands, bit 0 is band 1",)
+            layout = Layout(
+                1, "uint8", None, described, look=lambda _: saturation_look(self._names), overviews="nearest"
+            )
             self._writer = self._stack.enter_context(create_cog(self._path, self._grid, layout))
         packed = np.zeros(block.valid.shape, np.uint8)
         for band, where in enumerate(block.extra):
@@ -121,7 +125,7 @@ class SaturationFlags:
 
 
 @contextmanager
-def saturation_flags(path: Path, grid: Grid) -> Iterator[SaturationFlags]:
-    """Gives what takes the flags of blocks; ``path`` is there at the end if any was set."""
+def saturation_flags(path: Path, grid: Grid, names: tuple[str, ...]) -> Iterator[SaturationFlags]:
+    """Gives what takes the flags of blocks of bands ``names``; ``path`` is there at the end if any was set."""
     with ExitStack() as stack:
-        yield SaturationFlags(path, grid, stack)
+        yield SaturationFlags(path, grid, names, stack)

@@ -20,6 +20,7 @@ from pitmap.mapping.partial import CODES, CONFIDENCE, PROBABILITIES, Part, Parti
 from pitmap.mapping.tiles import Tile
 from pitmap.mapping.totals import ClassTotals, count, nothing
 from pitmap.raster.codes import codes_layout
+from pitmap.raster.looks import confidence_look, probability_look
 from pitmap.raster.writing import Layout, RasterWriter, create_cog
 
 
@@ -76,10 +77,14 @@ def map_rasters(
     """
     layouts = {CODES: (out, codes_layout(legend, tags))}
     if confidence is not None:
-        layout = Layout(1, "uint8", 0, ["confidence"], scale=1 / CONFIDENCE_STEPS, tags=tags)
+        steps = 1 / CONFIDENCE_STEPS
+        layout = Layout(1, "uint8", 0, ["confidence"], steps, tags=tags, look=lambda _: confidence_look())
         layouts[CONFIDENCE] = confidence, layout
     if probabilities is not None:
-        layout = Layout(len(legend), "uint16", NO_PROBABILITY, legend.keys, scale=PROBABILITY_SCALE, tags=tags)
+        layout = Layout(
+            len(legend), "uint16", NO_PROBABILITY, legend.keys, PROBABILITY_SCALE, tags=tags,
+            look=lambda _: probability_look(legend),
+        )  # fmt: skip
         layouts[PROBABILITIES] = probabilities, layout
     staged = {partial.folder / kind / target.name: target for kind, (target, _) in layouts.items()}
     with ExitStack() as stack:

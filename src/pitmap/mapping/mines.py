@@ -14,10 +14,10 @@ import shapely.geometry
 from numpy.typing import NDArray
 from pyproj import CRS, Geod, Transformer
 
-from pitmap import qgis
 from pitmap.errors import LabelError
 from pitmap.geopackage import write_layers
 from pitmap.legend import LandCoverClass, Legend
+from pitmap.mapping.mine_style import mine_style
 from pitmap.mapping.zonal import zonal_confidence
 from pitmap.raster.codes import IMAGE_TAG, code_polygons, read_legend
 from pitmap.raster.reading import describe
@@ -116,8 +116,8 @@ def extract_mines(
 
     A polygon is a region of pixels of one class that share edges; two regions that touch at a corner are two mines.
     Edges follow the pixels, so that the polygons hold exactly the map's pixels. Holes are kept whatever their size: the
-    minimum mapping unit applies to the area of whole polygons, without their holes. The layer carries a style with the
-    legend's colours that QGIS applies on opening.
+    minimum mapping unit applies to the area of whole polygons, without their holes. The layer carries a style that QGIS
+    applies on opening, see ``mine_style``.
 
     Columns: ``id`` (1 is the largest), ``class``, ``name``, ``pixels``; for maps with a CRS ``area_m2``, ``area_ha``
     and ``perimeter_m`` on the WGS 84 ellipsoid; ``confidence``, the mean over the pixels, where it is given;
@@ -193,7 +193,7 @@ def extract_mines(
     for name in ("class", "name", *attributes):
         mines[name] = mines[name].astype(object)  # an empty list would become a column of numbers
 
-    style = _qgis_style(list(chosen.values()))
+    style = mine_style(list(chosen.values()), [c for c in mines.columns if c != "geometry"])
     write_layers(out_gpkg, {LAYER: mines}, {LAYER: style}, {LAYER: "Polygon"})
     area_ha = float(mines["area_ha"].sum()) if grid.crs is not None else None
     return Mines(out_gpkg, len(mines), area_ha, int(mines["pixels"].sum()), mines)
@@ -229,24 +229,3 @@ def mine_classes(map_path: Path, legend: Legend, classes: Sequence[str] | None) 
             "Name the classes that are mines by their keys.",
         )
     return [legend[key] for key in classes]
-
-
-def _qgis_style(classes: Sequence[LandCoverClass]) -> str:
-    """A categorised fill: the class colour, half transparent, with an outline of the full colour."""
-    symbols = [
-        qgis.symbol(
-            str(index),
-            "fill",
-            "SimpleFill",
-            {
-                "color": ",".join(map(str, (*c.rgb, 90))),
-                "style": "solid",
-                "outline_color": ",".join(map(str, (*c.rgb, 255))),
-                "outline_style": "solid",
-                "outline_width": "0.5",
-                "outline_width_unit": "MM",
-            },
-        )
-        for index, c in enumerate(classes)
-    ]
-    return qgis.style(qgis.by_category("class", [(c.key, c.name) for c in classes], symbols))

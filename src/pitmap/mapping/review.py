@@ -19,7 +19,7 @@ import shapely.geometry
 from numpy.typing import NDArray
 from scipy.ndimage import binary_opening
 
-from pitmap import __version__, qgis, review_queue
+from pitmap import __version__, review_queue
 from pitmap.accuracy.sampling.strata import map_checksum
 from pitmap.errors import ImageError, ProjectError
 from pitmap.files import refuse_to_replace
@@ -29,6 +29,8 @@ from pitmap.legend import Legend
 from pitmap.mapping.mines import LONGEST_EDGE, map_legend, measure, mine_classes
 from pitmap.mapping.zonal import check_confidence, code_counts, zonal_confidence
 from pitmap.observer import SILENT, Observer
+from pitmap.qgis.forms import LONG_TEXT, form, rounded, value_list
+from pitmap.qgis.vector import DONE, TO_CHECK, Naming, by_rule, labels, outline, vector_style
 from pitmap.raster.codes import IMAGE_TAG, code_polygons
 from pitmap.raster.reading import RasterInfo, describe, open_raster
 from pitmap.raster.writing import Layout, create_plain
@@ -315,22 +317,32 @@ def review_style(legend: Legend, columns: Sequence[str]) -> str:
 
     The form offers the classes by name; what pitmap measured cannot be edited.
     """
-
-    def outline(name: str, colour: str, pattern: str = "solid") -> str:
-        options = {
-            "style": "no", "outline_color": colour, "outline_style": pattern, "outline_width": "0.7",
-            "outline_width_unit": "MM",
-        }  # fmt: skip
-        return qgis.symbol(name, "fill", "SimpleFill", options)
-
     unanswered = f"coalesce(\"{review_queue.FIELD}\", '') = ''"
+    doubtful = f"{unanswered} AND coalesce(\"kind\", '') <> 'mine'"
     rules = [
-        ("mine, to be checked", f"{unanswered} AND \"kind\" = 'mine'"),
-        ("doubtful ground, to be checked", f"{unanswered} AND coalesce(\"kind\", '') <> 'mine'"),
-        ("checked", f"NOT {unanswered}"),
+        ("mine, to be checked", f"{unanswered} AND \"kind\" = 'mine'", outline(TO_CHECK)),
+        ("doubtful ground, to be checked", doubtful, outline(TO_CHECK, dashed=True)),
+        ("checked", f"NOT {unanswered}", outline(DONE)),
     ]
-    symbols = [outline("0", "215,25,28,255"), outline("1", "215,25,28,255", "dash"), outline("2", "26,150,65,255")]
     answers = [*((c.name, c.key) for c in legend), ("cannot be told", review_queue.CANNOT_BE_TOLD)]
-    widgets = {review_queue.FIELD: qgis.value_list(answers), "comment": qgis.LONG_TEXT}
+    widgets = {review_queue.FIELD: value_list(answers), "comment": LONG_TEXT}
+    shown = {name: rounded(decimals) for name, decimals in _DECIMALS.items() if name in columns}
+    names = {name: alias for name, alias in _NAMES.items() if name in columns}
     locked = [c for c in columns if c not in widgets]
-    return qgis.style(qgis.by_rule(rules, symbols), qgis.form(columns, widgets, locked=locked))
+    title = "'No. ' || \"rank\" || ' · ' || \"name\""
+    return vector_style(
+        by_rule(rules),
+        form=form(columns, shown | widgets, locked=locked, names=names),
+        naming=Naming(title, f'<b>[% {title} %]</b><br>confidence [% format_number(100 * "confidence", 0) %] %'),
+        labelled=labels('"rank"', size_pt=8),
+    )
+
+
+_NAMES = {
+    "rank": "No.", "name": "land cover", "held_back": "validation and test ground (share)",
+    "confidence": "mean confidence", "area_ha": "area (ha)", "doubt_ha": "doubtful (ha)", "area_px": "area (pixels)",
+    "doubt_px": "doubtful (pixels)",
+}  # fmt: skip
+_DECIMALS = {
+    "held_back": 2, "confidence": 2, "area_ha": 2, "doubt_ha": 2, "area_px": 0, "doubt_px": 0,
+}  # fmt: skip

@@ -20,6 +20,7 @@ from pitmap.errors import ImageError, PitmapError
 from pitmap.grid import Window
 from pitmap.legend import MAX_CLASSES, UNLABELLED, LandCoverClass, Legend
 from pitmap.paths import gdal_name, is_gdal
+from pitmap.raster.looks import codes_look
 from pitmap.raster.reading import GDAL_ERRORS, GDAL_OPTIONS, describe, first_line, open_raster, opened, unreadable
 from pitmap.raster.writing import Layout
 
@@ -93,9 +94,12 @@ LEGEND_TAG = "PITMAP_LEGEND"
 
 
 def codes_layout(legend: Legend, tags: Mapping[str, str] | None = None) -> Layout:
-    """The layout of land-cover codes: uint8, nodata 0, colours and names of the legend, mode overviews."""
+    """The layout of land-cover codes: uint8, nodata 0, colours, names and style of the legend, mode overviews."""
     tags = {LEGEND_TAG: json.dumps(legend.to_json(), ensure_ascii=False)} | dict(tags or {})
-    return Layout(1, "uint8", UNLABELLED, ("land cover",), tags=tags, legend=legend, overviews="mode")
+    return Layout(
+        1, "uint8", UNLABELLED, ("land cover",), tags=tags, legend=legend, look=lambda _: codes_look(legend),
+        overviews="mode",
+    )  # fmt: skip
 
 
 def read_legend(path: Path) -> Legend | None:

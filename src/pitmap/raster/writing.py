@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 import rasterio
@@ -17,11 +17,12 @@ import rasterio.features
 import rasterio.shutil
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 
 from pitmap import __version__
 from pitmap.errors import OutputError
-from pitmap.files import replacing
+from pitmap.files import replacing, write_text
 from pitmap.grid import Grid, Window
 from pitmap.legend import Legend
 from pitmap.raster.overviews import build_overviews, reduces, with_overviews
@@ -51,7 +52,9 @@ class Layout:
         scale: Written for all bands; a reader gets ``DN x scale + offset``.
         offset: Written for all bands.
         tags: Metadata of the file.
-        legend: For land-cover codes: writes colour table, class names and a QGIS style.
+        legend: For land-cover codes: writes colour table and class names.
+        interpretation: What GDAL calls the bands, such as red; it decides by itself where empty.
+        look: Gives the QGIS style (QML) of the finished file, which is written beside it; see ``raster.looks``.
         overviews: Resampling of the overviews (``mode`` for codes, ``average`` for quantities, ``nearest``).
     """
 
@@ -63,6 +66,8 @@ class Layout:
     offset: float = 0.0
     tags: Mapping[str, str] = field(default_factory=dict)
     legend: Legend | None = None
+    interpretation: Sequence[ColorInterp] = ()
+    look: Callable[[Path], str] | None = None
     overviews: str = "average"
 
 
@@ -136,6 +141,8 @@ def create_cog(path: Path, grid: Grid, layout: Layout) -> Iterator[RasterWriter]
     stale.unlink(missing_ok=True)
     if layout.legend is not None:
         _write_names(path, layout.legend)
+    if layout.look is not None:
+        write_text(path.with_suffix(".qml"), layout.look(path))
 
 
 def _copy_as_cog(plain: Path, cog: Path, layout: Layout) -> None:
@@ -225,6 +232,8 @@ def _write_metadata(target: rasterio.io.DatasetWriter, layout: Layout) -> None:
     if (layout.scale, layout.offset) != (1.0, 0.0):
         target.scales = (layout.scale,) * layout.bands
         target.offsets = (layout.offset,) * layout.bands
+    if layout.interpretation:
+        target.colorinterp = layout.interpretation
     if layout.legend is not None:
         target.write_colormap(1, layout.legend.colour_table())
 
@@ -242,31 +251,21 @@ def _check(path: Path, written: Mapping[Window, int]) -> None:
 
 
 def _write_names(path: Path, legend: Legend) -> None:
-    """Class names and attribute table for GDAL (``.aux.xml``), and a style for QGIS (``.qml``)."""
-    names = "".join(f"<Category>{escape(n)}</Category>" for n in ["", *(c.name for c in legend)])
+    """Class names and attribute table for GDAL (``.aux.xml``)."""
     columns = [("Value", 0, 5), ("Class_Name", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8)]
-    fields = "".join(
-        f'<FieldDefn index="{i}"><Name>{n}</Name><Type>{t}</Type><Usage>{u}</Usage></FieldDefn>'
-        for i, (n, t, u) in enumerate(columns)
-    )
-    rows = "".join(
-        f'<Row index="{i}">' + "".join(f"<F>{escape(str(v))}</F>" for v in (c.code, c.name, *c.rgb)) + "</Row>"
-        for i, c in enumerate(legend)
-    )
-    aux = (
-        f'<PAMDataset><PAMRasterBand band="1"><CategoryNames>{names}</CategoryNames>'
-        f'<GDALRasterAttributeTable tableType="thematic">{fields}{rows}</GDALRasterAttributeTable>'
-        "</PAMRasterBand></PAMDataset>\n"
-    )
-    entries = "".join(
-        f'<paletteEntry value="{c.code}" color="{c.colour}" alpha="255" label="{escape(c.name, {chr(34): "&quot;"})}"/>'
-        for c in legend
-    )
-    style = (
-        '<!DOCTYPE qgis PUBLIC "http://mrcc.com/qgis.dtd" "SYSTEM">\n<qgis version="3.22" styleCategories="Symbology">'
-        '<pipe><rasterrenderer type="paletted" band="1" opacity="1" alphaBand="-1" nodataColor="">'
-        f"<colorPalette>{entries}</colorPalette></rasterrenderer></pipe></qgis>\n"
-    )
-    for sidecar, text in ((path.with_name(path.name + ".aux.xml"), aux), (path.with_suffix(".qml"), style)):
-        with replacing(sidecar) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    band = Element("PAMRasterBand", band="1")
+    names = SubElement(band, "CategoryNames")
+    for name in ["", *(c.name for c in legend)]:
+        SubElement(names, "Category").text = name
+    table = SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
+    for index, column in enumerate(columns):
+        field = SubElement(table, "FieldDefn", index=str(index))
+        for tag, value in zip(("Name", "Type", "Usage"), column, strict=True):
+            SubElement(field, tag).text = str(value)
+    for index, c in enumerate(legend):
+        row = SubElement(table, "Row", index=str(index))
+        for value in (c.code, c.name, *c.rgb):
+            SubElement(row, "F").text = str(value)
+    root = Element("PAMDataset")
+    root.append(band)
+    write_text(path.with_name(path.name + ".aux.xml"), tostring(root, encoding="unicode") + "\n")

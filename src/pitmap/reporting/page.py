@@ -22,8 +22,8 @@ from pitmap.reporting.language import Language
 from pitmap.reporting.pictures import DISAGREEMENT, curves, reliability
 from pitmap.reporting.scenes import scene_pictures
 from pitmap.reporting.statement import MINES_ON_PAGE, Mine, Statement, describe_mines, state
-from pitmap.samples.build import SPLIT_LEGEND
 from pitmap.samples.dataset import SampleSet
+from pitmap.samples.split import SPLIT_LEGEND
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
 from pitmap.training.curves import read_curves

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from pitmap.grid import blocks
 from pitmap.legend import Legend
+from pitmap.raster.bands import Composite, composite
 from pitmap.raster.reading import open_raster, read_reduced
 from pitmap.reporting.pictures import (
-    Composite,
     Outline,
     ScaleBar,
     coloured,
-    composite,
     confidence_picture,
     disagreement,
     disagreement_picture,
@@ -30,8 +29,8 @@ from pitmap.reporting.pictures import (
     split_overlay,
     stretched,
 )
-from pitmap.samples.build import SPLIT_LEGEND
 from pitmap.samples.dataset import SampleSet
+from pitmap.samples.split import SPLIT_LEGEND
 from pitmap.study.results import Results
 from pitmap.study.scenes import Scene
 

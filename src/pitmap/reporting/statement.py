@@ -20,14 +20,13 @@ from pyproj import CRS, Transformer
 
 from pitmap.grid import Grid, Window, blocks
 from pitmap.legend import LandCoverClass, Legend
+from pitmap.raster.bands import Composite, composite
 from pitmap.raster.codes import WARNINGS_TAG
 from pitmap.raster.reading import RasterInfo, describe, open_raster, read_reduced
 from pitmap.reporting.pictures import (
-    Composite,
     Outline,
     ScaleBar,
     coloured,
-    composite,
     confidence_picture,
     jpeg,
     mine_outlines,

@@ -15,7 +15,7 @@ from pitmap.errors import LabelError, ProjectError
 from pitmap.files import make_folder
 from pitmap.grid import Grid, Window, blocks
 from pitmap.labels import Labels
-from pitmap.legend import LandCoverClass, Legend
+from pitmap.legend import Legend
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import codes_layout
 from pitmap.raster.reading import open_raster
@@ -29,20 +29,11 @@ from pitmap.samples.labels import absent_labels, scene_labels
 from pitmap.samples.leakage import AuditScene, SplitAudit, audit, bit
 from pitmap.samples.patches import PATCH_MULTIPLE, Patch, cover, default_patch, ground_patches
 from pitmap.samples.record import FORMAT, SampleRecord, SampleScene
-from pitmap.samples.split import USED, Split
+from pitmap.samples.split import SPLIT_LEGEND, USED, Split
 from pitmap.study.inputs import site_inputs
 from pitmap.study.problems import require_labels
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
-
-SPLIT_LEGEND = Legend(
-    [
-        LandCoverClass(1, "TRA", "training", "#4c78a8"),
-        LandCoverClass(2, "VAL", "validation", "#f2cf5b"),
-        LandCoverClass(3, "TES", "test", "#e45756"),
-    ]
-)
-"""Colours of split rasters."""
 
 BLOCK = 1024
 """Side of the blocks in which rasters are read and written, in pixels."""

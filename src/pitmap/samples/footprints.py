@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from shapely.geometry import Polygon
 
 from pitmap.geopackage import write_layers
 from pitmap.legend import Legend
+from pitmap.qgis.forms import form, rounded
+from pitmap.qgis.vector import Naming, by_category, outline, vector_style
 from pitmap.samples.patches import Patch
+from pitmap.samples.split import SPLIT_LEGEND
 from pitmap.study.scenes import Scene
 
 
@@ -53,7 +57,19 @@ def write_footprints(
             )
         name = "patches" if number == 1 else f"patches_{number}"
         layers[name] = gpd.GeoDataFrame(rows, geometry="geometry", crs=crs_text or None)
-    write_layers(path, layers)
+    style = patch_style(legend, [c for c in next(iter(layers.values())).columns if c != "geometry"]) if layers else ""
+    write_layers(path, layers, dict.fromkeys(layers, style))
+
+
+def patch_style(legend: Legend, columns: Sequence[str]) -> str:
+    """QGIS style (QML) of patches: outlines in the colours of the splits, so that the image shows."""
+    shares = {f"share_{c.key}": f"{c.name} (share)" for c in legend}
+    names = {"row": "first row", "col": "first column", "labelled": "labelled pixels", **shares}
+    return vector_style(
+        by_category("split", [(c.name, c.name, outline(c.colour, width_mm=0.3)) for c in SPLIT_LEGEND]),
+        form=form(columns, dict.fromkeys(shares, rounded(3)), names=names),
+        naming=Naming('"scene" || \', \' || "row" || \', \' || "col"', '<b>[% "split" %]</b> patch of [% "scene" %]'),
+    )
 
 
 def _footprint(scene: Scene, p: Patch, patch: int) -> Polygon:

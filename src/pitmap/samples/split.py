@@ -17,6 +17,7 @@ from pyproj import CRS, Transformer
 
 from pitmap.errors import ProjectError
 from pitmap.grid import Grid, Window
+from pitmap.legend import LandCoverClass, Legend
 
 CANDIDATE_BLOCKS = 60
 """Number of labelled blocks that the default block size aims at."""
@@ -40,6 +41,15 @@ class Split(IntEnum):
 
 
 USED = (Split.TRAINING, Split.VALIDATION, Split.TEST)
+
+SPLIT_LEGEND = Legend(
+    [
+        LandCoverClass(1, "TRA", "training", "#4c78a8"),
+        LandCoverClass(2, "VAL", "validation", "#f2cf5b"),
+        LandCoverClass(3, "TES", "test", "#e45756"),
+    ]
+)
+"""Names and colours of splits."""
 
 
 def stratify(class_counts: NDArray[Any], shares: Sequence[float], seed: int, minimum: float = 0.0) -> NDArray[np.int64]:

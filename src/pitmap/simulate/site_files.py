@@ -15,7 +15,10 @@ from rasterio.features import shapes
 from pitmap.files import make_folder
 from pitmap.geopackage import write_layers
 from pitmap.legend import DEFAULT_LEGEND
+from pitmap.qgis.forms import form, rounded
+from pitmap.qgis.vector import by_category, filled, labels, outline, single, vector_style
 from pitmap.raster.codes import code_polygons, codes_layout
+from pitmap.raster.looks import image_layout
 from pitmap.raster.reading import describe
 from pitmap.raster.writing import Layout, write_cog
 from pitmap.simulate.landscape import Landscape
@@ -67,7 +70,7 @@ def write_site(folder: Path, landscape: Landscape, name: str) -> SiteFiles:
     grid = landscape.grid
     tags = {"PITMAP_SIMULATION": json.dumps(asdict(landscape.parameters), default=str)}
     dn = np.clip(np.rint(landscape.reflectance / REFLECTANCE_SCALE), 1, 65_535).astype(np.uint16)
-    write_cog(files.image, dn, grid, Layout(len(BANDS), "uint16", 0, BANDS, scale=REFLECTANCE_SCALE, tags=tags))
+    write_cog(files.image, dn, grid, image_layout(BANDS, scale=REFLECTANCE_SCALE, tags=tags))
     write_cog(files.labels, landscape.codes, grid, codes_layout(DEFAULT_LEGEND, tags))
     heights = replace(grid, crs=CRS.from_user_input(f"EPSG:{landscape.parameters.epsg}+{EGM96_HEIGHT}"))
     write_cog(files.elevation, landscape.elevation, heights, Layout(1, "float32", -9999, ("elevation",), tags=tags))
@@ -84,7 +87,9 @@ def _write_landuse(files: SiteFiles) -> None:
     table = {"class": [c.key for c in classes], "name": [c.name for c in classes]}
     geometry = [shapely.geometry.shape(polygon) for _, polygon in polygons]
     crs = describe(files.labels).grid.crs
-    write_layers(files.landuse, {"landuse": gpd.GeoDataFrame(table, geometry=geometry, crs=crs)})
+    style = vector_style(by_category("class", [(c.key, c.name, filled(c.colour)) for c in DEFAULT_LEGEND]))
+    layer = gpd.GeoDataFrame(table, geometry=geometry, crs=crs)
+    write_layers(files.landuse, {"landuse": layer}, {"landuse": style})
 
 
 def _write_mines(files: SiteFiles, landscape: Landscape) -> None:
@@ -98,4 +103,10 @@ def _write_mines(files: SiteFiles, landscape: Landscape) -> None:
     numbers = sorted(pieces)
     table = {"id": numbers, "area_m2": [float(areas[number]) for number in numbers]}
     geometry = [shapely.union_all(pieces[number]) for number in numbers]
-    write_layers(files.mines, {"mines": gpd.GeoDataFrame(table, geometry=geometry, crs=landscape.grid.crs)})
+    style = vector_style(
+        single(outline(DEFAULT_LEGEND["OPM"].colour)),
+        form=form(["id", "area_m2"], {"area_m2": rounded(0)}, names={"id": "No.", "area_m2": "area (m²)"}),
+        labelled=labels("'No. ' || \"id\" || ' · ' || format_number(\"area_m2\" / 10000, 1) || ' ha'"),
+    )
+    layer = gpd.GeoDataFrame(table, geometry=geometry, crs=landscape.grid.crs)
+    write_layers(files.mines, {"mines": layer}, {"mines": style})

@@ -5,6 +5,7 @@ Inside a sample set, ``samples.dataset`` says where its files are.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +93,11 @@ class Results:
     def report(self) -> Path:
         """The page."""
         return self.folder / "report.html"
+
+    def qgis_project(self, study: str) -> Path:
+        """The QGIS project of a study, named as the study is, without what file names cannot have."""
+        name = " ".join(re.sub(r"[^\w .()-]+", " ", study).split()).strip(".")
+        return self.folder / f"{name or 'study'}.qgz"
 
     @property
     def stac(self) -> Path:

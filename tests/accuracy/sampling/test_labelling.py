@@ -1,11 +1,5 @@
-"""Blindness and pictures as QGIS itself shows them. Needs QGIS with its Python (Debian: python3-qgis).
+"""Blindness and pictures as QGIS itself shows them; needs QGIS, see ``qgis_python``."""
 
-``QGIS_PYTHON`` names the interpreter where it is not ``/usr/bin/python3``.
-"""
-
-import json
-import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +8,7 @@ from affine import Affine
 from pyproj import CRS
 from scipy import stats
 
+import qgis_python
 from pitmap.accuracy.sampling.design import DesignOptions, design
 from pitmap.accuracy.sampling.sample_file import read_sample
 from pitmap.grid import Grid
@@ -22,19 +17,11 @@ from pitmap.raster.codes import codes_layout
 from pitmap.raster.writing import Layout, write_cog
 
 GRID = Grid(CRS.from_epsg(32633), Affine(10, 0, 500_000, 0, -10, 5_600_000), 120, 150)
-PYTHON = os.environ.get("QGIS_PYTHON", "/usr/bin/python3")
-
-
-def run(*arguments):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    environment |= {"QT_QPA_PLATFORM": "offscreen"}
-    return subprocess.run([PYTHON, *map(str, arguments)], capture_output=True, text=True, env=environment, timeout=300)
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
-    if not Path(PYTHON).exists() or run("-c", "import qgis.gui").returncode:
-        pytest.skip(f"{PYTHON} has no QGIS")
+    qgis_python.require()
     folder = tmp_path_factory.mktemp("qgis")
     codes = np.full(GRID.shape, 6, np.uint8)
     codes[20:60, 20:80] = 1
@@ -48,10 +35,8 @@ def shown(tmp_path_factory):
     points = folder / "points.gpkg"
     design(folder / "map.tif", points, DesignOptions(points=90, allocation="equal", floor=20, images=images))
     (folder / "elsewhere").mkdir()
-    result = run(Path(__file__).with_name("qgis_form.py"), points, folder / "elsewhere" / "project.qgz")
-    lines = [line for line in result.stdout.splitlines() if line.startswith("SHOWN ")]
-    assert lines, result.stderr
-    return json.loads(lines[0].removeprefix("SHOWN ")), read_sample(points).drawn
+    script = Path(__file__).with_name("qgis_form.py")
+    return qgis_python.shown(script, points, folder / "elsewhere" / "project.qgz"), read_sample(points).drawn
 
 
 @pytest.mark.verify

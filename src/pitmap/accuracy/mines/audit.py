@@ -17,7 +17,6 @@ from pyproj import CRS
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pitmap import qgis
 from pitmap.accuracy.census.resampling import DRAWS, Interval, ratio_intervals, share_intervals
 from pitmap.accuracy.mines.place import (
     SIZE_EDGES_M2,
@@ -37,6 +36,7 @@ from pitmap.accuracy.mines.polygons import (
     to_geographic,
     touching,
 )
+from pitmap.accuracy.mines.verdict_style import MAPPED_COLOURS, REFERENCE_COLOURS, verdict_style
 from pitmap.errors import LabelError
 from pitmap.files import write_json
 from pitmap.geopackage import write_layers
@@ -263,22 +263,18 @@ class Audit:
             OutputError: A file cannot be written.
         """
         if self._reference_layer is not None and self._mapped_layer is not None:
-            write_layers(
-                path.with_suffix(".gpkg"),
-                {"reference": self._reference_layer, "mapped": self._mapped_layer},
-                {"reference": _verdict_style(REFERENCE_COLOURS), "mapped": _verdict_style(MAPPED_COLOURS)},
-            )
+            layers = {"reference": self._reference_layer, "mapped": self._mapped_layer}
+            columns = {name: [c for c in layer.columns if c != "geometry"] for name, layer in layers.items()}
+            styles = {
+                "reference": verdict_style(REFERENCE_COLOURS, columns["reference"], mapped=False),
+                "mapped": verdict_style(MAPPED_COLOURS, columns["mapped"], mapped=True),
+            }
+            write_layers(path.with_suffix(".gpkg"), layers, styles)
         write_json(path, self.to_json())
 
 
 FEW_MINES = 20
 """Intervals over fewer reference mines are rough."""
-
-REFERENCE_COLOURS = {
-    "found": "26,150,65", "split": "166,217,106", "merged": "253,174,97", "split and merged": "254,224,139",
-    "missed": "215,25,28",
-}  # fmt: skip
-MAPPED_COLOURS = {"true": "43,131,186", "false": "123,50,148"}
 
 
 def audit(mines_path: str | Path, reference_path: str | Path, options: AuditOptions | None = None) -> Audit:
@@ -506,17 +502,3 @@ def _totals(reference: Sequence[ReferenceMine], mapped: Sequence[MappedMine], ov
         overlap_m2=overlap,
         area_error_m2=sum(m.area_m2 for m in mapped) - sum(r.area_m2 for r in reference),
     )
-
-
-def _verdict_style(colours: Mapping[str, str]) -> str:
-    """QML: outlines in a colour for each verdict."""
-    symbols = [
-        qgis.symbol(
-            str(index),
-            "fill",
-            "SimpleFill",
-            {"color": f"{rgb},60", "style": "solid", "outline_color": f"{rgb},255", "outline_width": "0.5"},
-        )
-        for index, rgb in enumerate(colours.values())
-    ]
-    return qgis.style(qgis.by_category("verdict", [(v, v) for v in colours], symbols))

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from pitmap import qgis
 from pitmap.errors import ImageError
 from pitmap.files import make_folder, replacing
 from pitmap.grid import Grid, Window
 from pitmap.legend import Legend
+from pitmap.qgis.forms import CHECK_BOX, LONG_TEXT, PICTURE, form, value_list
+from pitmap.qgis.vector import DONE, TO_CHECK, Naming, by_category, by_rule, cross, dot, vector_style
 from pitmap.raster.reading import RasterReader, open_raster
 
 if TYPE_CHECKING:
@@ -37,25 +38,40 @@ def labelling_style(legend: Legend, images: Sequence[str | Path] = (), columns: 
         images: What the pictures were cut from.
         columns: Fields of the layer where it has others than a new one.
     """
-
-    def cross(name: str, colour: str) -> str:
-        options = {"name": "cross2", "outline_color": colour, "outline_width": "0.5", "size": "4"}
-        return qgis.symbol(name, "marker", "SimpleMarker", options)
-
     names = picture_names(images)
     pictures = names if columns is None else [c for c in columns if c.startswith("chip")]
     widgets = {
-        "reference": qgis.value_list((c.name, c.code) for c in legend),
-        "doubtful": qgis.CHECK_BOX,
-        "comment": qgis.LONG_TEXT,
-        **dict.fromkeys(pictures, qgis.PICTURE),
+        "reference": value_list((c.name, c.code) for c in legend),
+        "doubtful": CHECK_BOX,
+        "comment": LONG_TEXT,
+        **dict.fromkeys(pictures, PICTURE),
     }
-    renderer = qgis.by_rule(
-        [("to be labelled", '"reference" IS NULL'), ("labelled", '"reference" IS NOT NULL')],
-        [cross("0", "215,25,28,255"), cross("1", "26,150,65,255")],
+    rules = [
+        ("to be labelled", '"reference" IS NULL', cross(TO_CHECK)),
+        ("labelled", '"reference" IS NOT NULL', cross(DONE)),
+    ]
+    return vector_style(
+        by_rule(rules),
+        form=form(["point_id", *widgets], widgets, locked=["point_id"], names={"point_id": "point", **names}),
+        naming=Naming('"point_id"', '[% "point_id" %]'),
     )
-    form = qgis.form(["point_id", *widgets], widgets, locked=["point_id"], names={"point_id": "point", **names})
-    return qgis.style(renderer, form, display="point_id")
+
+
+def labelled_style(legend: Legend) -> str:
+    """QGIS style (QML) of points that are labelled: dots in the colours of their reference classes."""
+    name = "CASE " + " ".join(f'WHEN "reference" = {c.code} THEN {_quoted(c.name)}' for c in legend) + " END"
+    return vector_style(
+        by_category("reference", [(c.code, c.name, dot(c.colour)) for c in legend]),
+        form=form(
+            ["point_id", "reference"], {"reference": value_list((c.name, c.code) for c in legend)},
+            locked=["point_id", "reference"], names={"point_id": "point", "reference": "land cover on the ground"},
+        ),
+        naming=Naming('"point_id"', f'<b>point [% "point_id" %]</b><br>[% {name} %]'),
+    )  # fmt: skip
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def picture_names(images: Sequence[str | Path]) -> dict[str, str]:
