@@ -57,7 +57,7 @@ def test_results_are_frozen_and_give_plain_values():
     results = [
         getattr(pitmap, name)
         for name in (
-            "PrepareReport", "StudyRun", "StudyAccuracy", "Report", "ComparisonRun", "MapReport", "Mines", "Review",
+            "PrepareReport", "StudyRun", "StudyAccuracy", "Report", "ComparisonRun", "MapReport", "MapRun", "Mines",
             "Assessment", "Design", "SampleEstimate", "Audit", "MapPage",
         )
     ]  # fmt: skip

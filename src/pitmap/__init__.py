@@ -46,6 +46,9 @@ _MODULES = {
     "map_image": "pitmap.mapping.prediction",
     "MapOptions": "pitmap.mapping.prediction",
     "MapReport": "pitmap.mapping.prediction",
+    "map_images": "pitmap.mapping.scenes",
+    "MapRun": "pitmap.mapping.scenes",
+    "cluster_at": "pitmap.cluster",
     "extract_mines": "pitmap.mapping.mines",
     "Mines": "pitmap.mapping.mines",
     "review": "pitmap.mapping.review",
@@ -92,6 +95,7 @@ if TYPE_CHECKING:
     from pitmap.accuracy.sampling.sample import EstimateOptions as EstimateOptions
     from pitmap.accuracy.sampling.sample import SampleEstimate as SampleEstimate
     from pitmap.accuracy.sampling.sample import estimate as estimate
+    from pitmap.cluster import cluster_at as cluster_at
     from pitmap.comparison.comparison import ComparisonRun as ComparisonRun
     from pitmap.comparison.comparison import compare as compare
     from pitmap.deliver.stac import Catalogue as Catalogue
@@ -111,6 +115,8 @@ if TYPE_CHECKING:
     from pitmap.mapping.review import Review as Review
     from pitmap.mapping.review import ReviewOptions as ReviewOptions
     from pitmap.mapping.review import review as review
+    from pitmap.mapping.scenes import MapRun as MapRun
+    from pitmap.mapping.scenes import map_images as map_images
     from pitmap.mapping.study import map_scenes as map_scenes
     from pitmap.networks.model_file import ModelCard as ModelCard
     from pitmap.networks.model_file import load_model as load_model

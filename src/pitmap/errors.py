@@ -7,6 +7,7 @@
     ├── ModelError      a model file, or an image that does not fit it
     ├── ProductError    a satellite product: archive, metadata, RPC, heights
     ├── OutputError     a file or folder that cannot be written
+    ├── ClusterError    workers on other processes or machines
     └── BusyError       a result that another process is working on
 
 Each says what was found, what was expected, and what to do; the command line prints it as one paragraph and exits
@@ -64,6 +65,10 @@ class ProductError(PitmapError):
 
 class OutputError(PitmapError):
     """A result cannot be written."""
+
+
+class ClusterError(PitmapError):
+    """A cluster cannot be reached, or its workers do not do their work."""
 
 
 class BusyError(PitmapError):

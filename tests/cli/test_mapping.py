@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -107,3 +109,52 @@ def test_a_forgotten_offset_is_said_and_noted_in_the_map(capsys, folder):
     assert "Warning: offset.tif: The numbers of this image are unlike those that the model was trained on" in err
     assert "It would fit with an offset that is -0.1 from here" in err
     assert "unlike those that the model was trained on" in describe(folder / "map.tif").tags["PITMAP_WARNINGS"]
+
+
+def test_several_images_are_mapped_into_a_folder(capsys, folder):
+    (folder / "broken.tif").write_text("no raster")
+    model, out = folder / "m.safetensors", folder / "maps"
+    images = (folder / "plain.tif", folder / "broken.tif", folder / "scale.tif")
+    code, text, err = run(capsys, "map", model, *images, f"{out}/", "--also", "mines,confidence", "--json")
+    assert code == 1
+    assert "Warning: " in err
+    content = json.loads(text)
+    assert [scene["status"] for scene in content["scenes"]] == ["made", "failed", "made"]
+    assert [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()] == content["scenes"]
+    assert {path.name for path in out.glob("[a-z]*.[tg]*") if path.suffix != ".xml"} == {
+        "plain.tif", "plain-confidence.tif", "plain.gpkg", "scale.tif", "scale-confidence.tif", "scale.gpkg",
+    }  # fmt: skip
+    (folder / "list.txt").write_text("plain.tif\nscale.tif\n")
+    code, text, _ = run(capsys, "map", model, f"@{folder / 'list.txt'}", out, "--also", "mines,confidence")
+    assert (code, "2 image(s): 2 up to date." in text) == (0, True)
+    code, text, _ = run(capsys, "map", model, folder / "*ain.tif", out)  # in quotes, and one image alone
+    assert (code, "1 image(s): 1 made." in text) == (0, True)
+    code, _, err = run(capsys, "map", model, *images, out, "--mines", folder / "mines.gpkg")
+    assert (code, "--mines: names one file" in err) == (2, True)
+    code, _, err = run(capsys, "map", model, *images, folder / "new", "--also", "mine")
+    assert (code, "'mine' is not made of" in err) == (2, True)
+
+
+def test_several_images_take_what_their_sites_ask_for(capsys, folder):
+    expected = mapped(capsys, folder, "plain.tif")
+    names = ("plain.tif", "offset.tif", "bare.tif")
+    code, _, err = run(
+        capsys, "map", folder / "m.safetensors", *(folder / n for n in names), folder / "maps", "-p", folder
+    )
+    assert code == 0, err
+    for name in names:
+        assert differing(read_codes(folder / "maps" / name), expected) < 0.002
+
+
+def test_a_forgotten_folder_costs_no_image(capsys, folder):
+    before = (folder / "scale.tif").read_bytes()
+    code, _, err = run(capsys, "map", folder / "m.safetensors", folder / "plain.tif", folder / "scale.tif")
+    assert (code, "is no map" in err) == (1, True)
+    images = (folder / "plain.tif", folder / "offset.tif", folder / "scale.tif")
+    assert run(capsys, "map", folder / "m.safetensors", *images)[0] == 1
+    assert (folder / "scale.tif").read_bytes() == before
+
+
+def test_files_beside_one_map_have_its_name(capsys, folder):
+    mapped(capsys, folder, "plain.tif", "--also", "mines,probabilities")
+    assert {path.name for path in folder.glob("map*")} >= {"map.tif", "map.gpkg", "map-probabilities.tif"}

@@ -1,7 +1,8 @@
-"""The command map."""
+"""Commands on maps: map, review."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,10 +20,20 @@ from pitmap.cli.console import (
     show,
 )
 from pitmap.errors import ProjectError
+from pitmap.study.results import MapFiles
 
 if TYPE_CHECKING:
+    from pitmap.mapping.order import MapOrder, MineOptions
     from pitmap.study.schema import SiteSection
     from pitmap.study.study import Study
+
+
+def _beside(text: str) -> frozenset[str]:
+    """``mines,confidence`` as a set."""
+    kinds, known = frozenset(part.strip() for part in text.split(",")), {"mines", "confidence", "probabilities"}
+    if not kinds <= known:
+        raise typer.BadParameter(f"{text!r} is not made of {', '.join(sorted(known))}")
+    return kinds
 
 
 MineClassOption = Annotated[
@@ -32,8 +43,14 @@ MineClassOption = Annotated[
 
 def map_image(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors model of `pitmap train`.")],
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="Any raster that GDAL reads.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The map, a .tif.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE...",
+            help="Rasters that GDAL reads: paths, patterns, addresses, or @list.txt with one of these a line.",
+        ),
+    ],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The map, a .tif; for several images a folder.")],
     project: Annotated[
         Path | None, typer.Option("--project", "-p", help="Project whose site says bands and scale.")
     ] = None,
@@ -55,6 +72,18 @@ def map_image(
     minimum_m2: Annotated[float, typer.Option(help="Leave out smaller mine polygons.")] = 1000.0,
     confidence: Annotated[Path | None, typer.Option(help="Write how sure the network was to this .tif.")] = None,
     probabilities: Annotated[Path | None, typer.Option(help="Write class probabilities to this .tif.")] = None,
+    beside: Annotated[
+        Any,
+        typer.Option(
+            "--also",
+            parser=_beside,
+            metavar="KINDS",
+            help="Write these beside each map: any of mines,confidence,probabilities.",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Map several images on Dask: tcp://HOST:PORT, or local:N for N processes.")
+    ] = None,
     tile: Annotated[int | None, typer.Option(help="Longest side of a tile in pixels.")] = None,
     halo: Annotated[Any, typer.Option(parser=exact_or_pixels, help="'exact', or pixels.")] = "exact",
     test_time_augmentation: Annotated[
@@ -70,22 +99,23 @@ def map_image(
     wait: WaitOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Map a whole image in exact tiles; memory does not grow with the image.
+    """Map whole images in exact tiles; memory does not grow with the image.
+
+    Several images are mapped into a folder, with a line for each in its manifest.jsonl. What is up to date is skipped;
+    a failure is noted, the rest goes on, and the command ends with 1.
 
     Example: pitmap map unetplus-seed0.safetensors scene.tif map.tif --mines mines.gpkg
+    Example: pitmap map unetplus-seed0.safetensors scenes/*.tif maps/ --also mines,confidence
     """
     import dataclasses
 
+    from pitmap.mapping.order import MapOrder, MineOptions
     from pitmap.mapping.prediction import MapOptions
-    from pitmap.mapping.prediction import map_image as map_whole_image
+    from pitmap.mapping.scenes import find_images
 
-    options = MapOptions()
-    if project is not None:
-        from pitmap.mapping.study import map_options
-
-        study = pitmap.load_study(project)
-        options = map_options(study, _site(study, site, image), out)
-        classes = classes or study.mine_classes
+    found = find_images(images)
+    several = len(found) > 1 or found[0].of_many or out.endswith(("/", os.sep)) or Path(out).is_dir()
+    study = None if project is None else pitmap.load_study(project)
     given: dict[str, Any] = {
         "bands": bands,
         "scale": scale,
@@ -102,22 +132,67 @@ def map_image(
         "trusted": tuple(trusted) if trusted else None,
         "device": None if device == "auto" else device,
     }
-    options = dataclasses.replace(options, **{k: v for k, v in given.items() if v is not None})
+    mine_options = MineOptions(tuple(classes or (study.mine_classes if study else ())) or None, minimum_m2)
+
+    def order(image: Path, path: Path) -> MapOrder:
+        options = MapOptions()
+        if study is not None:
+            from pitmap.mapping.study import map_options
+
+            options = map_options(study, _site(study, site, image), path)
+        options = dataclasses.replace(options, **{k: v for k, v in given.items() if v is not None})
+        wanted = MapOrder(image, path, options).with_files(beside or ())
+        return dataclasses.replace(wanted, mines=wanted.mines and mine_options)
+
+    if several:
+        named = {"--mines": mines, "--confidence": confidence, "--probabilities": probabilities}
+        if one := [flag for flag, value in named.items() if value is not None]:
+            raise typer.BadParameter(f"{', '.join(one)}: names one file; for several images write --also instead")
+        orders = [order(image, Path(out) / f"{name}.tif") for image, name, _ in found]
+        _map_several(model, orders, Path(out), cluster, replace, wait, as_json)
+        return
+    if cluster is not None:
+        raise typer.BadParameter("--cluster is for several images")
+    wanted = order(found[0].image, Path(out))
+    polygons = mines or (MapFiles(wanted.out).mines if wanted.mines else None)
+    _map_one(model, wanted, polygons, mine_options, replace, wait, as_json)
+
+
+def _map_one(
+    model: Path, order: MapOrder, mines: Path | None, options: MineOptions, replace: bool, wait: bool, as_json: bool
+) -> None:
+    from pitmap.mapping.prediction import map_image as map_whole_image
+
     with Console() as observer:
-        result = map_whole_image(model, image, out, options, observer, replace=replace, wait=wait)
-    found = None
+        result = map_whole_image(model, order.image, order.out, order.options, observer, replace=replace, wait=wait)
+    text, content = result.summary(), result.to_json() | {"mines": None}
     if mines is not None:
         from pitmap.mapping.mines import extract_mines
 
         found = extract_mines(
-            out,
+            order.out,
             mines,
-            classes=classes,
-            minimum_mapping_unit_m2=minimum_m2,
-            confidence=options.confidence,
+            classes=options.classes,
+            minimum_mapping_unit_m2=options.minimum_mapping_unit_m2,
+            confidence=order.options.confidence,
         )
-    text = result.summary() + (f" {found.summary()}" if found else "")
-    show(Shown(text, result.to_json() | {"mines": found and found.to_json()}), as_json)
+        text, content = f"{text} {found.summary()}", content | {"mines": found.to_json()}
+    show(Shown(text, content), as_json)
+
+
+def _map_several(
+    model: Path, orders: list[MapOrder], folder: Path, cluster: str | None, replace: bool, wait: bool, as_json: bool
+) -> None:
+    from contextlib import nullcontext
+
+    from pitmap.cluster import cluster_at
+    from pitmap.mapping.scenes import map_orders
+
+    with Console() as observer, nullcontext() if cluster is None else cluster_at(cluster) as workers:
+        result = map_orders(model, orders, folder, observer, replace=replace, wait=wait, cluster=workers)
+    show(result, as_json)
+    if result.failed:
+        raise typer.Exit(1)
 
 
 def review(
@@ -145,7 +220,6 @@ def review(
     from pitmap.mapping.review import ReviewOptions
     from pitmap.mapping.review import review as write_review
     from pitmap.mapping.study import split_file
-    from pitmap.study.results import MapFiles
 
     study = None if project is None else pitmap.load_study(project)
     options = ReviewOptions(

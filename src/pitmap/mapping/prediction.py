@@ -28,10 +28,10 @@ from pitmap.mapping.engines import engine_maker
 from pitmap.mapping.engines.choices import choose_batch, choose_device, choose_precision, choose_tile
 from pitmap.mapping.engines.interface import EngineOptions, Precision
 from pitmap.mapping.partial import PartialMap
-from pitmap.mapping.resting import geopackages, refuse_to_replace_under
+from pitmap.mapping.resting import geopackages, refuse_to_replace_image, refuse_to_replace_under
 from pitmap.mapping.suitability import fit_image, spread_of, unlike
 from pitmap.mapping.tiles import TilePlan, batches_of, round_up
-from pitmap.networks.model_file import ModelCard, load_model
+from pitmap.networks.model_file import ModelCard, held_model
 from pitmap.networks.normalise import gain_and_bias
 from pitmap.networks.reach import tile_geometry
 from pitmap.observer import SILENT, Observer
@@ -226,7 +226,7 @@ def _map_image(
     confidence = None if options.confidence is None else Path(options.confidence)
     probabilities = None if options.probabilities is None else Path(options.probabilities)
     device, make_engine = choose_device(options.device), engine_maker(options.engine)
-    network, card = load_model(model_path, device, trusted=tuple(options.trusted))
+    network, card = held_model(model_path, device, trusted=tuple(options.trusted))
     # The checksum of a large image is made beside the preparation of the network.
     thread = ThreadPoolExecutor(1)
     key_made = thread.submit(map_key, card.sha256, image_path, options)
@@ -376,5 +376,6 @@ def _check_outputs(outputs: Sequence[Path], image_path: Path, model_path: Path) 
         raise OutputError(
             "The map, its confidence and its probabilities cannot share a file.", "A name of its own for each."
         )
+    refuse_to_replace_image(outputs[0])
     for out in outputs:
         make_folder(out.parent)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pitmap import review_queue
-from pitmap.errors import OutputError
+from pitmap.errors import OutputError, PitmapError
 from pitmap.files import journals
+from pitmap.raster.codes import read_legend
 
 _KINDS = (
     # layer, table that says what it was made from, field that people fill in, what its rows are
@@ -86,6 +87,26 @@ def refuse_to_replace_under(map_file: Path, files: Iterable[Path]) -> None:
             "A map that nobody's work rests on: points and polygons belong to the very map that they were drawn from.",
             "Keep a copy of the map with the work, or choose another name; it is replaced only when that is asked for.",
             ["replace"],
+        )
+
+
+def refuse_to_replace_image(out: Path) -> None:
+    """Refuse to write a map over a raster that is none: a forgotten argument would cost an image.
+
+    Raises:
+        OutputError: The file holds something else than land-cover codes.
+    """
+    if not out.exists():
+        return
+    try:
+        is_map = read_legend(out) is not None
+    except PitmapError:
+        is_map = False
+    if not is_map:
+        raise OutputError(
+            f"{out} exists and is no map.",
+            "A new name, or that of an earlier map.",
+            "Choose another name, or remove it.",
         )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pitmap.currency import content_key, is_current, mark, unmark
-from pitmap.mapping.mines import extract_mines
-from pitmap.mapping.prediction import MapOptions, map_image, map_key
+from pitmap.currency import is_current
+from pitmap.mapping.order import MapOrder, MineOptions, fulfil
+from pitmap.mapping.prediction import MapOptions, map_key
 from pitmap.mapping.resting import geopackages, refuse_to_replace_under
 from pitmap.networks.model_file import read_card
 from pitmap.observer import SILENT, Observer, Part
@@ -51,22 +51,14 @@ def map_scene(project: Study, model: Path, scene: Scene, observer: Observer = SI
     Raises:
         PitmapError: See ``map_image`` and ``extract_mines``.
     """
-    files = project.results.map(scene.name)
-    options = _scene_options(project, scene)
-    key = _map_key(project, model, scene)
-    if not is_current(files.map, key):
-        map_image(model, scene.image, files.map, options, observer, replace=True)
-    mines_key = _mines_key(project, key)
-    if project.mine_classes and not is_current(files.mines, mines_key):
-        unmark(files.mines)
-        extract_mines(
-            files.map,
-            files.mines,
-            classes=project.mine_classes,
-            minimum_mapping_unit_m2=project.mapping.minimum_mapping_unit_m2,
-            confidence=options.confidence,
-        )
-        mark(files.mines, mines_key)
+    mines = MineOptions(tuple(project.mine_classes), project.mapping.minimum_mapping_unit_m2)
+    order = MapOrder(
+        scene.image,
+        project.results.map(scene.name).map,
+        _scene_options(project, scene),
+        mines if project.mine_classes else None,
+    )
+    fulfil(model, order, observer, replace=True)
 
 
 def map_options(project: Study, site: SiteSection, out: Path) -> MapOptions:
@@ -108,16 +100,6 @@ def _places_of_work(project: Study) -> list[Path]:
     if project.accuracy.reference is not None:
         found.append(project.folder / project.accuracy.reference)
     return [file for file in found if file.resolve() not in used]
-
-
-def _mines_key(project: Study, map_key: str) -> str:
-    state = {
-        "step": "mines",
-        "map": map_key,
-        "classes": project.mine_classes,
-        "minimum_mapping_unit_m2": project.mapping.minimum_mapping_unit_m2,
-    }
-    return content_key(state)
 
 
 def split_file(project: Study, map_file: Path) -> Path | None:

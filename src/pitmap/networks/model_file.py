@@ -243,6 +243,26 @@ def load_model(
     return network.to(device).eval(), card
 
 
+def held_model(
+    path: str | Path, device: str | torch.device = "cpu", *, trusted: Collection[str] = ()
+) -> tuple[nn.Module, ModelCard]:
+    """The same as ``load_model``, for a network that is not changed: one process reads it once for many images.
+
+    The last model is kept as long as its file keeps its size, times and place on the disk.
+    """
+    path = Path(path)
+    try:
+        stat = path.stat()
+    except OSError:
+        return load_model(path, device, trusted=trusted)
+    return _held(path, str(device), tuple(trusted), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+
+
+@lru_cache(1)
+def _held(path: Path, device: str, trusted: tuple[str, ...], *signs: int) -> tuple[nn.Module, ModelCard]:
+    return load_model(path, device, trusted=trusted)
+
+
 def read_card(path: Path) -> ModelCard:
     """Read and check a model file, without building its network.
 

@@ -10,6 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
+import numpy as np
 import rasterio
 import rasterio.features
 import rasterio.shutil
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
 from pitmap.errors import ImageError, PitmapError
-from pitmap.grid import Window
+from pitmap.grid import Window, blocks
 from pitmap.legend import MAX_CLASSES, UNLABELLED, LandCoverClass, Legend
 from pitmap.paths import gdal_name, is_gdal
 from pitmap.raster.looks import codes_look
@@ -78,6 +79,28 @@ def code_polygons(path: Path, codes: Sequence[int]) -> Iterator[tuple[int, dict[
                     yield int(code), geometry
         except GDAL_ERRORS as error:
             raise unreadable(path, error) from error
+
+
+def class_areas(path: Path, classes: int) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
+    """Pixels and areas of each class on a map.
+
+    Args:
+        path: The map.
+        classes: Number of classes.
+
+    Returns:
+        Pixels ``(classes,)``, and square metres on the ellipsoid ``(classes,)``, None without a CRS.
+    """
+    pixels, areas = np.zeros(256, np.int64), np.zeros(256)
+    with open_raster(path, [1]) as reader:
+        georeferenced = reader.grid.crs is not None
+        for window in blocks(reader.grid.shape, 2048):
+            codes = reader.read(window)[0][0].ravel()
+            pixels += np.bincount(codes, minlength=256)
+            if georeferenced:
+                areas += np.bincount(codes, reader.grid.pixel_areas_m2(window).ravel(), minlength=256)
+    known = slice(1, classes + 1)
+    return pixels[known], areas[known] if georeferenced else None
 
 
 TAG_PREFIX = "PITMAP_"

@@ -21,9 +21,8 @@ from pitmap.errors import ProjectError
 from pitmap.grid import Grid
 from pitmap.legend import Legend
 from pitmap.networks.model_file import ModelCard
-from pitmap.raster.codes import LEGEND_TAG, TAG_PREFIX, WARNINGS_TAG
+from pitmap.raster.codes import LEGEND_TAG, TAG_PREFIX, WARNINGS_TAG, class_areas
 from pitmap.raster.reading import describe
-from pitmap.reporting.statement import class_areas
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import USED, overlapping_components
 from pitmap.study.results import Results

@@ -18,10 +18,10 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-from pitmap.grid import Grid, Window, blocks
+from pitmap.grid import Grid, Window
 from pitmap.legend import LandCoverClass, Legend
 from pitmap.raster.bands import Composite, composite
-from pitmap.raster.codes import WARNINGS_TAG
+from pitmap.raster.codes import WARNINGS_TAG, class_areas
 from pitmap.raster.reading import RasterInfo, describe, open_raster, read_reduced
 from pitmap.reporting.pictures import (
     Outline,
@@ -249,28 +249,6 @@ def state(
         unlike=WARNINGS_TAG in info.tags,
         others=others,
     )
-
-
-def class_areas(path: Path, classes: int) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
-    """Pixels and areas of each class on a map.
-
-    Args:
-        path: The map.
-        classes: Number of classes.
-
-    Returns:
-        Pixels ``(classes,)``, and square metres on the ellipsoid ``(classes,)``, None without a CRS.
-    """
-    pixels, areas = np.zeros(256, np.int64), np.zeros(256)
-    with open_raster(path, [1]) as reader:
-        georeferenced = reader.grid.crs is not None
-        for window in blocks(reader.grid.shape, 2048):
-            codes = reader.read(window)[0][0].ravel()
-            pixels += np.bincount(codes, minlength=256)
-            if georeferenced:
-                areas += np.bincount(codes, reader.grid.pixel_areas_m2(window).ravel(), minlength=256)
-    known = slice(1, classes + 1)
-    return pixels[known], areas[known] if georeferenced else None
 
 
 def _areas(map_path: Path, legend: Legend, estimate: Mapping[str, Any] | None) -> tuple[Area, ...]:

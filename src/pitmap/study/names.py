@@ -46,7 +46,7 @@ def scene_names(images: Sequence[Unnamed]) -> list[str]:
 
     Sites of one image by name keep theirs; ``clashes`` finds what cannot be told apart then.
     """
-    plain = [image.site if image.path is None else f"{image.site}-{_part(image.path)}" for image in images]
+    plain = [image.site if image.path is None else f"{image.site}-{name_from_path(image.path)}" for image in images]
     taken = Counter(file for name in plain for file in _files(name))
     names = []
     for image, name in zip(images, plain, strict=True):
@@ -77,8 +77,8 @@ def _files(name: str) -> set[str]:
     return {unicodedata.normalize("NFKC", path.name).casefold() for path in paths}
 
 
-def _part(path: str) -> str:
-    """A path as a part of a file name: letters, digits, dots, underscores and hyphens."""
+def name_from_path(path: str) -> str:
+    """A path as a part of a file name: letters, digits, dots, underscores and hyphens, without an ending ``.tif``."""
     whole = Path(unicodedata.normalize("NFC", path))
     if whole.suffix.lower() in PLAIN_SUFFIXES:
         whole = whole.with_suffix("")

@@ -1,0 +1,124 @@
+"""One image, its map and its mines: the piece of work that is the same here, in a row of many, and on another machine.
+
+What is up to date is left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from pitmap.currency import content_key, is_current, mark, unmark
+from pitmap.exclusive import exclusive
+from pitmap.mapping.prediction import MapOptions, MapReport, map_image, map_key
+from pitmap.networks.model_file import read_card
+from pitmap.observer import SILENT, Observer
+from pitmap.study.results import MapFiles
+
+Beside = Literal["mines", "confidence", "probabilities"]
+"""What may be written beside a map, under the names of ``MapFiles``."""
+
+
+@dataclass(frozen=True)
+class MineOptions:
+    """Which mines are written beside a map.
+
+    Attributes:
+        classes: Keys of the classes that are mines, by default those of the legend.
+        minimum_mapping_unit_m2: Smaller polygons are left out.
+    """
+
+    classes: tuple[str, ...] | None = None
+    minimum_mapping_unit_m2: float = 1000.0
+
+
+@dataclass(frozen=True)
+class MapOrder:
+    """An image that is to be mapped.
+
+    Attributes:
+        image: The image.
+        out: The map.
+        options: How it is mapped; ``confidence`` and ``probabilities`` say where these go.
+        mines: Which mines are written to ``MapFiles(out).mines``, None for none.
+    """
+
+    image: Path
+    out: Path
+    options: MapOptions
+    mines: MineOptions | None = None
+
+    def with_files(self, beside: Collection[Beside]) -> MapOrder:
+        """The same order with some of the files of ``MapFiles``; what it says of them itself stays."""
+        files, options = MapFiles(self.out), self.options
+        confidence = files.confidence if "confidence" in beside else None
+        probabilities = files.probabilities if "probabilities" in beside else None
+        options = replace(
+            options,
+            confidence=options.confidence or confidence,
+            probabilities=options.probabilities or probabilities,
+        )
+        mines = self.mines or (MineOptions() if "mines" in beside else None)
+        return replace(self, options=options, mines=mines)
+
+
+@dataclass(frozen=True)
+class Fulfilled:
+    """A map and its mines that are there and up to date.
+
+    Attributes:
+        key: Of the map, see ``map_key``.
+        report: Of the map; None where it was up to date before.
+    """
+
+    key: str
+    report: MapReport | None
+
+
+def fulfil(
+    model: Path, order: MapOrder, observer: Observer = SILENT, *, replace: bool = False, wait: bool = False
+) -> Fulfilled:
+    """Make the map of an order and its mines, as far as they are not up to date.
+
+    Args:
+        model: The model file. A process that fulfils several orders with it reads it once.
+        order: What is to be made.
+        observer: Told of the progress.
+        replace: See ``map_image``.
+        wait: Likewise.
+
+    Raises:
+        PitmapError: See ``map_image`` and ``extract_mines``.
+    """
+    with exclusive(order.out, wait=wait, observer=observer):
+        key, report = map_key(read_card(model).sha256, order.image, order.options), None
+        if not is_current(order.out, key):
+            report = map_image(model, order.image, order.out, order.options, observer, replace=replace)
+        if order.mines is not None:
+            _extract(order, order.mines, key)
+    return Fulfilled(key, report)
+
+
+def _extract(order: MapOrder, options: MineOptions, map_key: str) -> None:
+    path = MapFiles(order.out).mines
+    state = {
+        "step": "mines",
+        "map": map_key,
+        "classes": None if options.classes is None else list(options.classes),
+        "minimum_mapping_unit_m2": options.minimum_mapping_unit_m2,
+    }
+    if is_current(path, key := content_key(state)):
+        return
+    from pitmap.mapping.mines import extract_mines
+
+    unmark(path)
+    extract_mines(
+        order.out,
+        path,
+        classes=options.classes,
+        minimum_mapping_unit_m2=options.minimum_mapping_unit_m2,
+        confidence=order.options.confidence,
+    )
+    mark(path, key)
