@@ -1,11 +1,15 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import rasterio
 
+from cluster_work import cluster_in_this_process
 from observers import Heard
+from pitmap.cluster import Cluster, cluster_at
 from pitmap.errors import ImageError, ModelError, OutputError
 from pitmap.mapping import order
 from pitmap.mapping.prediction import MapOptions, map_image
@@ -150,3 +154,43 @@ def test_a_model_that_is_none_is_refused_before_any_work(tmp_path: Path, scenes:
     with pytest.raises(ModelError):
         map_images(tmp_path / "none.safetensors", [folder / "a.tif"], tmp_path / "maps")
     assert not (tmp_path / "maps").exists()
+
+
+def contents(path: Path) -> tuple[dict, bytes]:
+    """Metadata and pixels of a raster."""
+    with rasterio.open(path) as source:
+        return source.tags(), source.read().tobytes()
+
+
+def assert_same_on(cluster: Cluster, tmp_path: Path, model: Path, folder: Path, options: MapOptions = SMALL) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    images = [folder / name for name in ("a.tif", "b.tif", "c.tif")]
+    kinds = ("mines", "confidence", "probabilities")
+    heard = Heard()
+    one = map_images(model, images, here, options, beside=kinds)
+    two = map_images(model, images, there, options, heard, beside=kinds, cluster=cluster)
+    for line, other in zip(one.lines, two.lines, strict=True):
+        # An error names a relative path here and an absolute one there.
+        assert replace(line, seconds=None, error=None) == replace(other, seconds=None, error=None)
+    assert [line.status for line in two.lines] == ["made", "failed", "made"]
+    rasters = sorted(path.name for path in here.glob("[a-z]*.tif"))
+    assert len(rasters) == 6
+    for name in rasters:
+        assert contents(here / name) == contents(there / name)
+    assert heard.shares[-1] == 1
+    again = map_images(model, images, there, options, beside=kinds, cluster=cluster)
+    assert [line.status for line in again.lines] == ["current", "failed", "current"]
+
+
+def test_workers_make_the_same_maps(tmp_path: Path, scenes: tuple[Path, Path], monkeypatch):
+    model, folder = scenes
+    monkeypatch.chdir(tmp_path)
+    with cluster_in_this_process() as cluster:
+        assert_same_on(cluster, tmp_path, model.relative_to(tmp_path), folder.relative_to(tmp_path))
+
+
+@pytest.mark.verify
+def test_processes_make_the_same_maps(tmp_path: Path, model_file: Callable, scenes: tuple[Path, Path]):
+    model = model_file("unet")
+    with cluster_at("local:2") as cluster:
+        assert_same_on(cluster, tmp_path, model, scenes[1], MapOptions(device="cpu"))

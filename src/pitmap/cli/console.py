@@ -6,7 +6,8 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
+    from pitmap.cluster import Cluster
+
 ProjectArgument = Annotated[Path, typer.Argument(metavar="PROJECT", help="A pitmap.toml, or the folder it lies in.")]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
@@ -31,6 +34,10 @@ WaitOption = Annotated[
 
 ReplaceOption = Annotated[
     bool, typer.Option("--replace", help="Replace maps on which labelled points or reviewed polygons rest.")
+]
+
+ClusterOption = Annotated[
+    str | None, typer.Option("--cluster", help="Work on Dask: tcp://HOST:PORT, or local:N for N processes here.")
 ]
 
 SECONDS_BETWEEN_LINES = 60.0
@@ -144,6 +151,18 @@ class Console(Observer):
         elif anew:
             self._bar.reset(self._task)
         self._bar.update(self._task, description=self._text(), completed=self._share)
+
+
+@contextmanager
+def workers_of(address: str | None) -> Iterator[Cluster | None]:
+    """The cluster that an option names; None where it names none."""
+    if address is None:
+        yield None
+        return
+    from pitmap.cluster import cluster_at
+
+    with cluster_at(address) as cluster:
+        yield cluster
 
 
 def say(text: str) -> None:

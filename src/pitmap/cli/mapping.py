@@ -10,6 +10,7 @@ import typer
 
 import pitmap
 from pitmap.cli.console import (
+    ClusterOption,
     Console,
     JsonOption,
     ReplaceOption,
@@ -18,6 +19,7 @@ from pitmap.cli.console import (
     band_list,
     exact_or_pixels,
     show,
+    workers_of,
 )
 from pitmap.errors import ProjectError
 from pitmap.study.results import MapFiles
@@ -81,9 +83,7 @@ def map_image(
             help="Write these beside each map: any of mines,confidence,probabilities.",
         ),
     ] = None,
-    cluster: Annotated[
-        str | None, typer.Option(help="Map several images on Dask: tcp://HOST:PORT, or local:N for N processes.")
-    ] = None,
+    cluster: ClusterOption = None,
     tile: Annotated[int | None, typer.Option(help="Longest side of a tile in pixels.")] = None,
     halo: Annotated[Any, typer.Option(parser=exact_or_pixels, help="'exact', or pixels.")] = "exact",
     test_time_augmentation: Annotated[
@@ -183,12 +183,9 @@ def _map_one(
 def _map_several(
     model: Path, orders: list[MapOrder], folder: Path, cluster: str | None, replace: bool, wait: bool, as_json: bool
 ) -> None:
-    from contextlib import nullcontext
-
-    from pitmap.cluster import cluster_at
     from pitmap.mapping.scenes import map_orders
 
-    with Console() as observer, nullcontext() if cluster is None else cluster_at(cluster) as workers:
+    with Console() as observer, workers_of(cluster) as workers:
         result = map_orders(model, orders, folder, observer, replace=replace, wait=wait, cluster=workers)
     show(result, as_json)
     if result.failed:

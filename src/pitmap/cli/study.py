@@ -9,6 +9,7 @@ import typer
 
 import pitmap
 from pitmap.cli.console import (
+    ClusterOption,
     Console,
     JsonOption,
     ProjectArgument,
@@ -18,6 +19,7 @@ from pitmap.cli.console import (
     band_list,
     show,
     word_list,
+    workers_of,
 )
 from pitmap.errors import OutputError
 
@@ -134,6 +136,7 @@ def compare(
         str | None, typer.Option(help="Every n-th run from the k-th on, K/N, to share the plan out.")
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show the plan with its estimated hours, and stop.")] = False,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare networks with seeds, intervals and verdicts: the paper's tables and figures on your own data.
@@ -143,8 +146,8 @@ def compare(
     from pitmap.comparison import compare
 
     study = pitmap.load_study(project)
-    with Console() as observer:
-        result = compare(study, part, observer, plan)
+    with Console() as observer, workers_of(None if plan else cluster) as workers:
+        result = compare(study, part, observer, plan, workers)
     show(result, as_json)
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pitmap.accuracy.census.resampling import Interval
+from pitmap.cluster import Cluster
 from pitmap.comparison.costs import Trial, counted, describe_plan, run_seconds, trial_of
 from pitmap.comparison.figures import draw_bars, draw_maps, scene_maps, write_picture
 from pitmap.comparison.page import Comparison, comparison_page
 from pitmap.comparison.plan import Plan
 from pitmap.comparison.runs import Keys, Samples, check_alike, execute, read_result
+from pitmap.comparison.spread import execute_on
 from pitmap.comparison.tables import Rows, site_table, summarise, table1, table2, table3, to_csv
 from pitmap.comparison.verdicts import FIGURES, cut, differences, optimism, single_intervals
 from pitmap.files import make_folder, write_text
@@ -57,6 +59,7 @@ def compare(
     part: str | None = None,
     observer: Observer = SILENT,
     plan_only: bool = False,
+    cluster: Cluster | None = None,
 ) -> ComparisonRun:
     """Compare networks on a study: do the runs that are not done, then write tables, figures and a page.
 
@@ -68,6 +71,7 @@ def compare(
         part: ``k/n`` for every n-th run from the k-th on; None for all.
         observer: Told first the plan with its estimated hours, then each run and its progress.
         plan_only: Show the plan and stop.
+        cluster: Where the runs are done, each on one worker, see ``cluster_at``; by default here, one by one.
 
     Returns:
         What was done, and the page once all runs are there.
@@ -89,16 +93,17 @@ def compare(
         observer.say(describe_plan(plan, seconds, done, part, trials))
     if plan_only:
         return ComparisonRun(plan.folder, None, len(plan.runs), len(done))
-    for number, run in enumerate(runs, start=1):
-        if run in done:
-            continue
-        observer.say(f"Run {number} of {len(runs)}: {run.name}")
-        execute(plan, run, samples, keys.key(run), observer)
-        done.add(run)
+    missing = [run for run in runs if run not in done]
+    if cluster is not None:
+        execute_on(cluster, plan, {run: keys.key(run) for run in missing}, observer)
+    else:
+        for run in missing:
+            observer.say(f"Run {runs.index(run) + 1} of {len(runs)}: {run.name}")
+            execute(plan, run, samples, keys.key(run), observer)
     done |= {run for run in plan.runs if keys.is_done(run)}
-    if missing := [run for run in plan.runs if run not in done]:
+    if still := [run for run in plan.runs if run not in done]:
         observer.say(
-            f"{len(missing)} of {len(plan.runs)} runs are still to be done by other parts, {missing[0].name} first."
+            f"{len(still)} of {len(plan.runs)} runs are still to be done by other parts, {still[0].name} first."
         )
         return ComparisonRun(plan.folder, None, len(plan.runs), len(done))
     return ComparisonRun(plan.folder, write_comparison(plan, trials, costs), len(plan.runs), len(done))
