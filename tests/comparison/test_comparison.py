@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from observers import Heard
 from pitmap import workflow
 from pitmap.accuracy.census.confusion import figures
+from pitmap.cluster import cluster_at
 from pitmap.comparison import compare
 from pitmap.comparison.comparison import collect
 from pitmap.comparison.costs import counted, trial_of
@@ -22,7 +24,7 @@ from pitmap.comparison.identities import deviations
 from pitmap.comparison.plan import Plan
 from pitmap.comparison.runs import Keys, Samples, read_result
 from pitmap.comparison.tables import top_two
-from pitmap.errors import ProjectError
+from pitmap.errors import ClusterError, ProjectError
 from pitmap.samples.batches import PatchDataset
 from pitmap.samples.split import Split
 from pitmap.study.study import Study, load_study
@@ -216,6 +218,7 @@ def test_what_is_done_is_skipped_and_what_was_changed_is_done_again(finished, mo
 
 COMPARE = """
 import sys
+from pitmap.cluster import cluster_at
 from pitmap.comparison import compare
 from pitmap.study.study import load_study
 compare(load_study(sys.argv[1]))
@@ -278,3 +281,31 @@ def test_parts_on_two_machines_make_the_same_tables(finished, tmp_path):
     assert compare(project, "4/4", heard).page == project.results.folder / "comparison.html"
     assert sum(line.startswith("Run ") for line in heard.said) == 1
     assert tables(project) == tables(whole)
+
+
+@pytest.mark.verify
+def test_runs_on_workers_come_to_the_same(tmp_path):
+    settings = SETTINGS.replace('"outside:dilated"]', '"unet"]\nsplits = ["blocks"]').replace("seeds = 2", "seeds = 1")
+    settings = "\n".join(line for line in settings.splitlines() if not line.startswith("options"))
+    studies = []
+    for name in ("here", "there"):
+        (folder := tmp_path / name).mkdir()
+        write_site(folder, "a", quilt(128, 128, 3, cell=8), grid(128, 128))
+        studies.append(load_study(write_project(folder, ["a"], settings, samples="block_m = 64.0")))
+    here, there = studies
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before // 2))  # sums of a training depend on it in their last bit
+    compare(here)
+    torch.set_num_threads(before)
+    heard = Heard()
+    with cluster_at("local:2") as cluster:
+        made = compare(there, observer=heard, cluster=cluster)
+    assert (made.runs, made.done) == (2, 2)
+    assert sum("is done: blocks/" in sentence for sentence in heard.said) == 2
+    costs = {"table1.csv"}
+    assert {k: v for k, v in tables(here).items() if k not in costs} == {
+        k: v for k, v in tables(there).items() if k not in costs
+    }
+    broken = there.model_copy(update={"project": there.project.model_copy(update={"seed": 5})})
+    with cluster_at("local:1") as cluster, pytest.raises(ClusterError, match="is not the one of the comparison"):
+        compare(broken, cluster=cluster)
