@@ -151,20 +151,27 @@ def map_image(
         orders = [order(image, Path(out) / f"{name}.tif") for image, name, _ in found]
         _map_several(model, orders, Path(out), cluster, replace, wait, as_json)
         return
-    if cluster is not None:
-        raise typer.BadParameter("--cluster is for several images")
     wanted = order(found[0].image, Path(out))
     polygons = mines or (MapFiles(wanted.out).mines if wanted.mines else None)
-    _map_one(model, wanted, polygons, mine_options, replace, wait, as_json)
+    _map_one(model, wanted, polygons, mine_options, cluster, replace, wait, as_json)
 
 
 def _map_one(
-    model: Path, order: MapOrder, mines: Path | None, options: MineOptions, replace: bool, wait: bool, as_json: bool
+    model: Path,
+    order: MapOrder,
+    mines: Path | None,
+    options: MineOptions,
+    cluster: str | None,
+    replace: bool,
+    wait: bool,
+    as_json: bool,
 ) -> None:
     from pitmap.mapping.prediction import map_image as map_whole_image
 
-    with Console() as observer:
-        result = map_whole_image(model, order.image, order.out, order.options, observer, replace=replace, wait=wait)
+    with Console() as observer, workers_of(cluster) as workers:
+        result = map_whole_image(
+            model, order.image, order.out, order.options, observer, replace=replace, wait=wait, cluster=workers
+        )
     text, content = result.summary(), result.to_json() | {"mines": None}
     if mines is not None:
         from pitmap.mapping.mines import extract_mines

@@ -7,7 +7,7 @@ few batches: the memory depends on the size of a tile, not on that of the scene.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, NamedTuple, TypeVar
@@ -83,11 +83,12 @@ def map_batches(
     wanted: Cover,
     batches: Sequence[Sequence[Tile]],
     partial: PartialMap,
-    rasters: MapRasters,
+    rasters: MapRasters | None,
     *,
     confidence: bool,
     probabilities: bool,
     observer: Observer = SILENT,
+    only: Collection[int] | None = None,
 ) -> int:
     """Map the batches that are not finished yet, keep each as a part, and put all of them together.
 
@@ -98,10 +99,11 @@ def map_batches(
         batches: All batches, see ``tiles.batches_of``. A batch is always mapped as a whole: its size may change the
             last bit of a logit.
         partial: Where the parts are kept.
-        rasters: Where they are put together.
+        rasters: Where they are put together; None not to.
         confidence: Whether to give the confidence.
         probabilities: Whether to give probabilities.
         observer: Told of the finished share of the tiles.
+        only: Numbers of the batches that count, by default all.
 
     Returns:
         How many tiles were finished before.
@@ -110,8 +112,9 @@ def map_batches(
         ImageError: The image cannot be read.
         OutputError: The disk is full or not writable, or a part of an earlier run is damaged.
     """
-    tiles = sum(len(batch) for batch in batches)
-    missing = [index for index in range(len(batches)) if not partial.has(index)]
+    chosen = sorted(range(len(batches)) if only is None else only)
+    tiles = sum(len(batches[index]) for index in chosen)
+    missing = [index for index in chosen if not partial.has(index)]
     done = resumed = tiles - sum(len(batches[index]) for index in missing)
     step = f"mapping {reader.info.path.name}"
     observer.progress(step, done / tiles)
@@ -119,18 +122,20 @@ def map_batches(
     def keep(index: int, pixels: _Pixels | None, prediction: Prediction | None) -> None:
         part = {} if pixels is None or prediction is None else _part(prediction, pixels.mapped)
         partial.save(index, part)
-        rasters.add(batches[index], part)
+        if rasters is not None:
+            rasters.add(batches[index], part)
 
     def put_in_place(indices: Iterable[int]) -> None:
         for index in indices:
-            rasters.add(batches[index], partial.load(index))
+            if rasters is not None:
+                rasters.add(batches[index], partial.load(index))
 
     def read(index: int) -> _Pixels | None:
         return _read_batch(reader, wanted, batches[index])
 
     # Both threads end whatever happens: they must be done with image and rasters before the caller closes them.
     with ThreadPoolExecutor(1) as thread, closing(_ahead(read, missing)) as reads:
-        finished = thread.submit(put_in_place, sorted(set(range(len(batches))) - set(missing)))
+        finished = thread.submit(put_in_place, sorted(set(chosen) - set(missing)))
         behind: deque[tuple[int, Future[None]]] = deque()
         for index, pixels in zip(missing, reads, strict=True):
             prediction = None

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pitmap.currency import content_key, is_current, mark, unmark
 from pitmap.exclusive import exclusive
-from pitmap.mapping.prediction import MapOptions, MapReport, map_image, map_key
+from pitmap.mapping.prediction import Choice, MapOptions, MapReport, map_image, map_key
 from pitmap.networks.model_file import read_card
 from pitmap.observer import SILENT, Observer
 from pitmap.study.results import MapFiles
@@ -78,7 +78,13 @@ class Fulfilled:
 
 
 def fulfil(
-    model: Path, order: MapOrder, observer: Observer = SILENT, *, replace: bool = False, wait: bool = False
+    model: Path,
+    order: MapOrder,
+    observer: Observer = SILENT,
+    *,
+    replace: bool = False,
+    wait: bool = False,
+    choice: Choice | None = None,
 ) -> Fulfilled:
     """Make the map of an order and its mines, as far as they are not up to date.
 
@@ -88,6 +94,7 @@ def fulfil(
         observer: Told of the progress.
         replace: See ``map_image``.
         wait: Likewise.
+        choice: Likewise.
 
     Raises:
         PitmapError: See ``map_image`` and ``extract_mines``.
@@ -95,7 +102,7 @@ def fulfil(
     with exclusive(order.out, wait=wait, observer=observer):
         key, report = map_key(read_card(model).sha256, order.image, order.options), None
         if not is_current(order.out, key):
-            report = map_image(model, order.image, order.out, order.options, observer, replace=replace)
+            report = map_image(model, order.image, order.out, order.options, observer, replace=replace, choice=choice)
         if order.mines is not None:
             _extract(order, order.mines, key)
     return Fulfilled(key, report)

@@ -42,6 +42,13 @@ class PartialMap:
             make_folder(self.folder)
             mark(parts, key)
 
+    @classmethod
+    def opened(cls, out: Path, key: str) -> PartialMap | None:
+        """The parts that another process has begun to keep; None where this one sees none of these inputs."""
+        partial = cls.__new__(cls)
+        partial.folder = out.with_name(f".{out.name}.partial")
+        return partial if is_current(partial.folder / "parts", key) else None
+
     def has(self, index: int) -> bool:
         """Whether a part is finished."""
         return self._path(index).exists()

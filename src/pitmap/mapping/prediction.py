@@ -16,6 +16,7 @@ import torch
 
 from pitmap import __version__
 from pitmap.acquisition import ACQUIRED_TAG, acquisition
+from pitmap.cluster import Cluster
 from pitmap.currency import content_key, digest, is_current, mark
 from pitmap.errors import OutputError, PitmapError, ProjectError
 from pitmap.exclusive import exclusive
@@ -23,20 +24,19 @@ from pitmap.files import make_folder
 from pitmap.labels import usable_ground
 from pitmap.legend import UNLABELLED
 from pitmap.mapping.assembly import map_rasters
-from pitmap.mapping.batches import map_batches
 from pitmap.mapping.engines import engine_maker
 from pitmap.mapping.engines.choices import choose_batch, choose_device, choose_precision, choose_tile
 from pitmap.mapping.engines.interface import EngineOptions, Precision
 from pitmap.mapping.partial import PartialMap
+from pitmap.mapping.parts import MapParts
 from pitmap.mapping.resting import geopackages, refuse_to_replace_image, refuse_to_replace_under
 from pitmap.mapping.suitability import fit_image, spread_of, unlike
-from pitmap.mapping.tiles import TilePlan, batches_of, round_up
+from pitmap.mapping.tiles import TilePlan, round_up
 from pitmap.networks.model_file import ModelCard, held_model
-from pitmap.networks.normalise import gain_and_bias
 from pitmap.networks.reach import tile_geometry
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import IMAGE_TAG, WARNINGS_TAG
-from pitmap.raster.reading import cache_bytes, open_raster
+from pitmap.raster.reading import open_raster
 from pitmap.study.asked import Asked
 
 FORMAT = 1
@@ -103,6 +103,29 @@ class MapOptions:
             raise ProjectError(f"The halo is {self.halo!r}.", "'exact', or a number of pixels from 0 on.")
         if self.precision not in ("auto", "float32", "bf16"):
             raise ProjectError(f"The precision is {self.precision!r}.", "One of auto, float32, bf16.")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What decides about the digits of a map and follows from the machine, chosen once for several machines.
+
+    Attributes:
+        device: ``cpu``, ``cuda`` or another name that PyTorch knows.
+        precision: Of the network.
+    """
+
+    device: str
+    precision: Precision
+
+    @classmethod
+    def of(cls, card: ModelCard, options: MapOptions) -> Choice:
+        """What this machine would choose.
+
+        Raises:
+            ModelError: The device or the precision cannot be used.
+        """
+        device = choose_device(options.device)
+        return cls(str(device), choose_precision(options.precision, card.bf16_agreement, device))
 
 
 @dataclass(frozen=True)
@@ -184,6 +207,8 @@ def map_image(
     *,
     replace: bool = False,
     wait: bool = False,
+    choice: Choice | None = None,
+    cluster: Cluster | None = None,
 ) -> MapReport:
     """Map an image with a model.
 
@@ -200,12 +225,15 @@ def map_image(
         replace: Whether another map may take the place of one on which labelled points or reviewed polygons rest. They
             are looked for beside the map.
         wait: Whether to wait for another process that makes the same map, instead of raising.
+        choice: Device and precision, where they have been chosen for several machines.
+        cluster: Where the tiles are mapped, see ``cluster_at``; by default in this process.
 
     Returns:
         What was made.
 
     Raises:
         BusyError: Another process makes the same map.
+        ClusterError: Workers see other files, or are lost.
         ModelError: The model file is damaged, or image, options and model do not fit together.
         ImageError: The image cannot be read.
         LabelError: A mask layer or the extent cannot be used.
@@ -217,15 +245,23 @@ def map_image(
     probabilities = None if options.probabilities is None else Path(options.probabilities)
     _check_outputs([p for p in (out, confidence, probabilities) if p is not None], image_path, model_path)
     with exclusive(out, wait=wait, observer=observer):
-        return _map_image(model_path, image_path, out, options, observer, replace)
+        return _map_image(model_path, image_path, out, options, observer, replace, choice, cluster)
 
 
 def _map_image(
-    model_path: Path, image_path: Path, out: Path, options: MapOptions, observer: Observer, replace: bool
+    model_path: Path,
+    image_path: Path,
+    out: Path,
+    options: MapOptions,
+    observer: Observer,
+    replace: bool,
+    choice: Choice | None,
+    cluster: Cluster | None,
 ) -> MapReport:
     confidence = None if options.confidence is None else Path(options.confidence)
     probabilities = None if options.probabilities is None else Path(options.probabilities)
-    device, make_engine = choose_device(options.device), engine_maker(options.engine)
+    device = choose_device(options.device if choice is None else choice.device)
+    engine_maker(options.engine)  # which is refused before anything is read
     network, card = held_model(model_path, device, trusted=tuple(options.trusted))
     # The checksum of a large image is made beside the preparation of the network.
     thread = ThreadPoolExecutor(1)
@@ -246,27 +282,39 @@ def _map_image(
         warnings = tuple(w for w in [None if spread is None else unlike(card, spread)] if w is not None)
         for warning in warnings:
             observer.warn(f"{image_path.name}: {warning}")
-    precision = choose_precision(options.precision, card.bf16_agreement, device)
+    precision = choose_precision(options.precision, card.bf16_agreement, device) if choice is None else choice.precision
     tile = options.tile or choose_tile(network, bands, stride, halo, device)
     batch = options.batch or choose_batch(device)
-    engine = make_engine(
-        network,
-        *gain_and_bias(reading.scales, reading.offsets, card.mean, card.std),
-        EngineOptions(device, precision, card.temperature or 1.0, options.test_time_augmentation),
-    )
     key = key_made.result()
     if not replace and not is_current(out, key):
         refuse_to_replace_under(out, geopackages(out.parent))
-    parts = {
+    depends = {
         "map": key,
         "versions": [__version__, torch.__version__],
         "engine": [device.type, precision],
         "tiles": [tile, batch, stride, halo],
     }
-    partial = PartialMap(out, content_key(parts))
+    parts = MapParts(
+        model=model_path,
+        model_sha256=card.sha256,
+        trusted=tuple(options.trusted),
+        engine=options.engine,
+        engine_options=EngineOptions(device, precision, card.temperature or 1.0, options.test_time_augmentation),
+        image=image_path,
+        reading=reading,
+        nodata=options.nodata,
+        extent=None if options.extent is None else Path(options.extent),
+        masks=tuple(map(Path, options.masks)),
+        plan=TilePlan(info.grid.shape, stride, halo, tile),
+        batch=batch,
+        out=out,
+        key=content_key(depends),
+        confidence=confidence is not None,
+        probabilities=probabilities is not None,
+    )
+    partial = PartialMap(out, parts.key)
     try:
-        tiles = TilePlan(info.grid.shape, stride, halo, tile).tiles()
-        batches = batches_of(tiles, batch)
+        tiles = parts.plan.tiles()
         tile_shape = tiles[0].read.height, tiles[0].read.width
         taken = acquisition(image_path, info.tags)
         tags = {
@@ -286,12 +334,10 @@ def _map_image(
             **({WARNINGS_TAG: " ".join(warnings)} if warnings else {}),
         }
         with map_rasters(partial, info.grid, card.legend, tags, out, confidence, probabilities) as rasters:
-            cache = cache_bytes(info, tile_shape[0])
-            with open_raster(image_path, reading.indices, options.nodata, cache=cache) as reader:
-                resumed = map_batches(
-                    reader, engine, wanted, batches, partial, rasters,
-                    confidence=confidence is not None, probabilities=probabilities is not None, observer=observer,
-                )  # fmt: skip
+            if cluster is None:
+                resumed = parts.make(partial, rasters, observer, wanted=wanted)
+            else:
+                resumed = parts.make_on(cluster, partial, rasters, observer)
         totals = rasters.totals
     except PitmapError as error:
         if not (finished := partial.finished):

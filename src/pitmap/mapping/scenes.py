@@ -15,7 +15,8 @@ from pitmap.exclusive import exclusive
 from pitmap.files import make_folder
 from pitmap.mapping.manifest import MANIFEST, Line, Status, count_mines, read_manifest, read_map, write_manifest
 from pitmap.mapping.order import Beside, MapOrder, fulfil
-from pitmap.mapping.prediction import MapOptions
+from pitmap.mapping.parts import engines_kept, forget_engine
+from pitmap.mapping.prediction import Choice, MapOptions
 from pitmap.networks.model_file import read_card
 from pitmap.observer import SILENT, Observer, Part, logger
 from pitmap.paths import is_gdal, matching
@@ -181,12 +182,20 @@ def map_orders(
     cluster: Cluster | None = None,
 ) -> MapRun:
     """Fulfil many orders whose maps lie in one folder. Arguments and errors as of ``map_images``."""
-    read_card(model)
+    card = read_card(model)
     make_folder(folder)
     with exclusive(folder / MANIFEST, wait=wait, observer=observer):
         earlier = read_manifest(folder)
         pieces = [
-            _Piece(model.absolute(), order, folder, earlier.get(order.out.name), replace, wait) for order in orders
+            _Piece(
+                model.absolute(),
+                order,
+                earlier.get(order.out.name),
+                replace,
+                wait,
+                None if cluster is None else Choice.of(card, order.options),
+            )
+            for order in orders
         ]
         lines: dict[int, Line] = {}
         done = _here(pieces, observer) if cluster is None else _there(pieces, cluster, observer)
@@ -204,21 +213,24 @@ class _Piece:
 
     model: Path
     order: MapOrder
-    folder: Path
     earlier: Line | None
     replace: bool
     wait: bool
+    choice: Choice | None
 
 
 def _here(pieces: Sequence[_Piece], observer: Observer) -> Iterator[tuple[int, Line]]:
-    for index, piece in enumerate(pieces):
-        step = f"mapping {index + 1} of {len(pieces)}, {piece.order.image.name}"
-        yield index, attempt(piece, Part(observer, index / len(pieces), (index + 1) / len(pieces), step))
+    try:
+        for index, piece in enumerate(pieces):
+            step = f"mapping {index + 1} of {len(pieces)}, {piece.order.image.name}"
+            yield index, attempt(piece, Part(observer, index / len(pieces), (index + 1) / len(pieces), step))
+    finally:
+        forget_engine()
 
 
 def _there(pieces: Sequence[_Piece], cluster: Cluster, observer: Observer) -> Iterator[tuple[int, Line]]:
     step = f"mapping {len(pieces)} images on {cluster.name}"
-    absolute = [replace(p, order=_absolute(p.order), folder=p.folder.absolute()) for p in pieces]
+    absolute = [replace(piece, order=_absolute(piece.order)) for piece in pieces]
     observer.progress(step, 0)
     for number, (index, result) in enumerate(cluster.each(attempt, absolute), start=1):
         piece = pieces[index]
@@ -253,7 +265,10 @@ def attempt(piece: _Piece, observer: Observer = SILENT) -> Line:
     """Fulfil an order, or say why it cannot be fulfilled."""
     order, start = piece.order, time.monotonic()
     try:
-        fulfilled = fulfil(piece.model, order, observer, replace=piece.replace, wait=piece.wait)
+        with engines_kept():
+            fulfilled = fulfil(
+                piece.model, order, observer, replace=piece.replace, wait=piece.wait, choice=piece.choice
+            )
         mines = None if order.mines is None else count_mines(order.out)
         report, key, earlier = fulfilled.report, fulfilled.key, piece.earlier
         line = Line(str(order.image), order.out.name, "made", mines=mines, key=key)
