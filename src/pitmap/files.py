@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +22,9 @@ def make_folder(folder: Path) -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".pitmap-{os.getpid()}"
+        probe = folder / f".pitmap-{os.getpid()}-{threading.get_ident()}"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # by a machine with whom the folder is shared
     except OSError as error:
         raise OutputError(
             f"The folder {folder} cannot be written to ({error.strerror or error}).",
