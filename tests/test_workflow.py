@@ -19,6 +19,7 @@ from pitmap.raster.reading import describe
 from pitmap.raster.writing import Layout, write_cog
 from pitmap.reporting import write_report
 from pitmap.samples.split import Split
+from pitmap.state import study_state
 from pitmap.study.results import MapFiles
 from pitmap.study.study import load_study
 from studies import grid, quilt, reflectance_of, write_project, write_site
@@ -269,3 +270,23 @@ def test_a_network_is_not_trained_on_samples_of_another_state_of_the_project(stu
     path.write_text(path.read_text().replace("block_m = 80", "block_m = 120"))
     with pytest.raises(ProjectError, match="not those of"):
         workflow.train(load_study(path))
+
+
+def test_what_is_up_to_date_is_known_before_a_run(study, tmp_path):
+    project, _, _ = study
+    shutil.copytree(project.folder, tmp_path / "s")
+    own = load_study(tmp_path / "s")
+    workflow.run(own, replace=True)
+    assert [step.text for step in study_state(own)] == ["up to date"] * 8
+    text = (tmp_path / "s" / "pitmap.toml").read_text()
+    (tmp_path / "s" / "pitmap.toml").write_text(
+        text.replace("minimum_mapping_unit_m2 = 0", "minimum_mapping_unit_m2 = 9")
+    )
+    changed = load_study(tmp_path / "s")
+    stale = [step.name for step in study_state(changed) if not step.current]
+    assert stale == ["map of may", "map of june", "map of far", "accuracy", "report", "QGIS project study.qgz"]
+    workflow.run(changed)
+    assert all(step.current for step in study_state(changed))
+    changed.results.map("june").mines.unlink()
+    assert "map of june" in [step.name for step in study_state(changed) if not step.current]
+    assert not changed.results.map("june").mines.exists()  # looking makes nothing

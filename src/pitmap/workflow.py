@@ -259,7 +259,7 @@ def run(
             raise ModelError(f"{model} changed while it was being used.", remedy="Run the command again.")
         map_scenes(project, model, observer, replace=replace)
         results = project.results
-        key = _figures_key(project, samples, card)
+        key = figures_key(project, samples, card)
         accuracy = None
         if is_current(results.accuracy, key):
             observer.say(f"{results.accuracy.name} is up to date.")
@@ -269,7 +269,7 @@ def run(
             observer.say(accuracy.summary())
             mark(results.accuracy, key, [results.confusion])
         estimate = estimate_reference(project, observer)
-        key = _report_key(project, key)
+        key = report_key(project, key)
         if not is_current(results.report, key):
             unmark(results.report)
             write_report(project, model)
@@ -296,7 +296,7 @@ def report(project: Study, network: str | None = None, seed: int | None = None) 
     return Report(write_report(project, model_path(project, network, seed)))
 
 
-def _figures_key(project: Study, samples: SampleSet, card: ModelCard) -> str:
+def figures_key(project: Study, samples: SampleSet, card: ModelCard) -> str:
     """The key of the accuracy: of the ground, of the model, and of the maps as they lie there."""
     maps = [project.results.map(scene.name) for scene in project.scenes]
     return content_key(
@@ -311,7 +311,7 @@ def _figures_key(project: Study, samples: SampleSet, card: ModelCard) -> str:
     )
 
 
-def _report_key(project: Study, figures: str) -> str:
+def report_key(project: Study, figures: str) -> str:
     """The key of the report: of the figures, of the project file that it prints, and of what else it shows."""
     results = project.results
     shown = [results.accuracy, results.estimate, results.audit, *(results.map(s.name).mines for s in project.scenes)]

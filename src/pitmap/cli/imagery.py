@@ -3,77 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from pitmap.cli.console import Console, JsonOption, Shown, show
+from pitmap.cli.console import Console, JsonOption, show
 from pitmap.imagery.options import Coefficients, Correction, Kernel, PrepareOptions, Voids
-
-if TYPE_CHECKING:
-    from pitmap.grid import Grid
 
 
 def info(
-    path: Annotated[Path, typer.Argument(metavar="PRODUCT|IMAGE|MODEL", help="What to look at.")],
+    path: Annotated[Path, typer.Argument(metavar="PRODUCT|IMAGE|MODEL|LAYER|POINTS|PROJECT", help="What to look at.")],
     as_json: JsonOption = False,
 ) -> None:
     """Print what a file is and what would be done with it.
 
+    Of a vector layer its fields, values and a block for the project file; of a sample how much is labelled; of a
+    project what is up to date and what `pitmap run` would make.
+
     Example: pitmap info GF2_PMS1_E113.2_N34.4_20171030_L1A0002714385.tar.gz
+    Example: pitmap info landuse.gpkg
     """
-    import yaml
+    from pitmap.information import look_at
 
-    if path.suffix == ".safetensors":
-        from pitmap.networks.model_file import read_card
-
-        content: dict[str, Any] = read_card(path).model_dump(mode="json")
-    else:
-        from pitmap.imagery.sensors import recognise
-
-        delivery = recognise(path)
-        content = _describe_image(path) if delivery is None else delivery.to_json()
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120).rstrip()
-    show(Shown(text, content), as_json)
-
-
-def _describe_image(path: Path) -> dict[str, Any]:
-    from pitmap.raster.codes import read_legend
-    from pitmap.raster.reading import describe
-
-    header = describe(path)
-    grid, legend = header.grid, read_legend(path)
-    return {
-        "image": str(path),
-        "rows": grid.height,
-        "cols": grid.width,
-        "bands": [
-            {
-                "band": i + 1,
-                "name": name,
-                "scale": header.scales[i],
-                "offset": header.offsets[i],
-                "dtype": header.dtypes[i],
-                "nodata": header.nodatas[i],
-                "unit": header.units[i],
-                "alpha": i + 1 in header.alpha,
-            }
-            for i, name in enumerate(header.descriptions)
-        ],
-        "crs": _crs(grid),
-        "pixel_size_m": grid.pixel_size_m,
-        "reflectance": "DN x scale + offset, from the file's tags" if header.has_scale else "scale not stated",
-        "classes": None if legend is None else {c.code: f"{c.key} {c.name}" for c in legend},
-        "tags": dict(header.tags),
-    }
-
-
-def _crs(grid: Grid) -> str | None:
-    from pitmap.grid import lack_of_place
-
-    if grid.crs is not None:
-        return grid.crs.to_string()
-    return None if grid.local_crs is None else f"The image {lack_of_place(grid.local_crs)}."
+    show(look_at(path), as_json)
 
 
 def _extent(text: str) -> tuple[float, ...]:

@@ -84,10 +84,7 @@ def write_study_project(study: Study, observer: Observer = SILENT) -> Path:
     """
     path = study.results.qgis_project(study.project.name)
     root = _contents(study, observer)
-    state = [
-        [place(e.layer, path.parent), e.layer.name, e.layer.visible, digest(e.layer.source)] for e in root.entries()
-    ]
-    key = content_key({"step": "qgis project", "format": FORMAT, "version": __version__, "layers": state})
+    key = _key(root, path.parent)
     if (comment := _comment(path)) is not None:
         if not comment.startswith(_SIGNATURE):
             observer.say(f"{path.name} was saved in QGIS and is left as it is; once removed it is written anew.")
@@ -99,6 +96,23 @@ def write_study_project(study: Study, observer: Observer = SILENT) -> Path:
     with replacing(path) as temporary:
         temporary.write_bytes(project.archive(path.parent, _SIGNATURE + key))
     return path
+
+
+def is_shown(study: Study) -> bool:
+    """Whether the QGIS project is up to date; one that somebody has saved is theirs."""
+    path = study.results.qgis_project(study.project.name)
+    comment = _comment(path)
+    if comment is None or not comment.startswith(_SIGNATURE):
+        return comment is not None
+    return comment == _SIGNATURE + _key(_contents(study, SILENT), path.parent)
+
+
+def _key(root: _Folder, folder: Path) -> str:
+    layers = [
+        [place(e.layer, folder), e.layer.name, e.layer.visible, e.layer.opacity, digest(e.layer.source)]
+        for e in root.entries()
+    ]
+    return content_key({"step": "qgis project", "format": FORMAT, "version": __version__, "layers": layers})
 
 
 def _comment(path: Path) -> str | None:

@@ -108,15 +108,32 @@ def fulfil(
     return Fulfilled(key, report)
 
 
+def is_fulfilled(model: Path, order: MapOrder) -> bool:
+    """Whether the map of an order and its mines are up to date.
+
+    Raises:
+        ModelError: The model cannot be read.
+    """
+    key = map_key(read_card(model).sha256, order.image, order.options)
+    if not is_current(order.out, key):
+        return False
+    return order.mines is None or is_current(MapFiles(order.out).mines, _mines_key(order.mines, key))
+
+
+def _mines_key(options: MineOptions, map_key: str) -> str:
+    return content_key(
+        {
+            "step": "mines",
+            "map": map_key,
+            "classes": None if options.classes is None else list(options.classes),
+            "minimum_mapping_unit_m2": options.minimum_mapping_unit_m2,
+        }
+    )
+
+
 def _extract(order: MapOrder, options: MineOptions, map_key: str) -> None:
     path = MapFiles(order.out).mines
-    state = {
-        "step": "mines",
-        "map": map_key,
-        "classes": None if options.classes is None else list(options.classes),
-        "minimum_mapping_unit_m2": options.minimum_mapping_unit_m2,
-    }
-    if is_current(path, key := content_key(state)):
+    if is_current(path, key := _mines_key(options, map_key)):
         return
     from pitmap.mapping.mines import extract_mines
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pitmap.currency import is_current
-from pitmap.mapping.order import MapOrder, MineOptions, fulfil
+from pitmap.mapping.order import MapOrder, MineOptions, fulfil, is_fulfilled
 from pitmap.mapping.prediction import MapOptions, map_key
 from pitmap.mapping.resting import geopackages, refuse_to_replace_under
 from pitmap.networks.model_file import read_card
@@ -51,14 +51,23 @@ def map_scene(project: Study, model: Path, scene: Scene, observer: Observer = SI
     Raises:
         PitmapError: See ``map_image`` and ``extract_mines``.
     """
+    fulfil(model, scene_order(project, scene), observer, replace=True)
+
+
+def is_mapped(project: Study, model: Path, scene: Scene) -> bool:
+    """Whether map and mines of a scene are up to date.
+
+    Raises:
+        ModelError: The model cannot be read.
+    """
+    return is_fulfilled(model, scene_order(project, scene))
+
+
+def scene_order(project: Study, scene: Scene) -> MapOrder:
+    """What is to be made of a scene of a study: its map and its mines."""
     mines = MineOptions(tuple(project.mine_classes), project.mapping.minimum_mapping_unit_m2)
-    order = MapOrder(
-        scene.image,
-        project.results.map(scene.name).map,
-        _scene_options(project, scene),
-        mines if project.mine_classes else None,
-    )
-    fulfil(model, order, observer, replace=True)
+    out, options = project.results.map(scene.name).map, _scene_options(project, scene)
+    return MapOrder(scene.image, out, options, mines if project.mine_classes else None)
 
 
 def map_options(project: Study, site: SiteSection, out: Path) -> MapOptions:
