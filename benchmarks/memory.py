@@ -136,9 +136,9 @@ def run(step: str, folder: Path) -> None:
             draw(map_file, DesignOptions(points=500))
         else:
             import numpy as np
+            from pitmap.mapping.zonal import code_counts, zonal_confidence
             from shapely.geometry import box
 
-            from pitmap.mapping.zonal import code_counts, zonal_confidence
             from pitmap.raster.reading import describe
 
             info = describe(map_file)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pitmap.errors import OutputError
 
@@ -56,6 +57,24 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         _remove(temporary)
         raise
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[IO[bytes]]:
+    """A file without a name on the disk of a folder, for what memory is too small for; gone when the block ends.
+
+    Raises:
+        OutputError: The folder cannot be written to, or has no room.
+    """
+    make_folder(folder)
+    try:
+        with tempfile.TemporaryFile(dir=folder, prefix=".pitmap-") as file:
+            yield file
+    except OSError as error:
+        raise OutputError(
+            f"The folder {folder} cannot hold what is put there for a while ({error.strerror or error}).",
+            remedy="Make room on the disk or choose another place; nothing was left behind.",
+        ) from error
 
 
 def _remove(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ _FIXED_TIME = "2000-01-01T00:00:00.000Z"
 
 def write_layers(
     path: Path,
-    layers: Mapping[str, pd.DataFrame],
+    layers: Mapping[str, pd.DataFrame | Iterable[pd.DataFrame]],
     styles: Mapping[str, str] | None = None,
     geometry_types: Mapping[str, str] | None = None,
 ) -> None:
@@ -29,7 +29,8 @@ def write_layers(
 
     Args:
         path: The file.
-        layers: Name to table; a GeoDataFrame becomes a layer, a DataFrame a table without geometry.
+        layers: Name to table; a GeoDataFrame becomes a layer, a DataFrame a table without geometry. Batches of a
+            table, one at least, are written one after the other.
         styles: QML text by layer name, stored as the default style of the layer.
         geometry_types: Type by layer name, such as ``Polygon``; needed where a layer may be empty.
 
@@ -37,6 +38,7 @@ def write_layers(
         OutputError: The file cannot be written, or another program has changes to it that are not in it yet.
     """
     import geopandas as gpd
+    import pandas as pd
     import pyogrio
 
     if any(journal.stat().st_size for journal in journals(path)):
@@ -50,13 +52,14 @@ def write_layers(
     with replacing(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="'crs' was not provided", category=UserWarning)
         try:
-            for name, frame in layers.items():
-                spatial = isinstance(frame, gpd.GeoDataFrame)
-                # An empty layer has no geometry to take its type from.
-                kind = (geometry_types or {}).get(name, "Unknown" if spatial and frame.empty else None)
-                pyogrio.write_dataframe(
-                    frame, temporary, layer=name, driver="GPKG", append=temporary.exists(), geometry_type=kind
-                )
+            for name, table in layers.items():
+                for frame in [table] if isinstance(table, pd.DataFrame) else table:
+                    spatial = isinstance(frame, gpd.GeoDataFrame)
+                    # An empty layer has no geometry to take its type from.
+                    kind = (geometry_types or {}).get(name, "Unknown" if spatial and frame.empty else None)
+                    pyogrio.write_dataframe(
+                        frame, temporary, layer=name, driver="GPKG", append=temporary.exists(), geometry_type=kind
+                    )
             _add_styles(temporary, styles or {})
         except (pyogrio.errors.DataSourceError, pyogrio.errors.GeometryError, sqlite3.Error) as error:
             raise OSError(str(error).splitlines()[0].rstrip(".")) from error

@@ -14,7 +14,8 @@ from shapely.geometry import Polygon
 from pitmap.errors import ImageError, LabelError, OutputError
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND, LandCoverClass, Legend
-from pitmap.mapping.mines import extract_mines, measure
+from pitmap.mapping.measures import measure
+from pitmap.mapping.mines import extract_mines
 from pitmap.raster.codes import codes_layout
 from pitmap.raster.writing import Layout, write_cog
 

@@ -18,8 +18,8 @@ from pitmap.errors import ImageError, LabelError, OutputError, ProjectError
 from pitmap.geopackage import write_layers
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND, LandCoverClass, Legend
-from pitmap.mapping import review as module
 from pitmap.mapping.review import ReviewOptions, review
+from pitmap.raster import regions
 from pitmap.raster.codes import codes_layout
 from pitmap.raster.writing import Layout, write_cog
 
@@ -95,7 +95,7 @@ def test_strips_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     sure = np.kron(rng.integers(100, 256, (10, 15)), np.ones((4, 4))).astype(np.uint8)
     sources = write(tmp_path, codes, sure)
     first = review(*sources, tmp_path / "one.gpkg", ReviewOptions(minimum_m2=0))
-    monkeypatch.setattr(module, "STRIP_ROWS", 7)
+    monkeypatch.setattr(regions, "STRIP_PIXELS", 7 * GRID.width)
     second = review(*sources, tmp_path / "two.gpkg", ReviewOptions(minimum_m2=0))
     one, two = (gpd.read_file(tmp_path / f"{name}.gpkg", layer="review") for name in ("one", "two"))
     assert len(one) > 50

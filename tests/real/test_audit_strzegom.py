@@ -10,7 +10,6 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pytest
-import shapely.geometry
 from sklearn.ensemble import RandomForestClassifier
 
 from labelled_samples import label
@@ -19,8 +18,9 @@ from pitmap.accuracy.mines.audit import AuditOptions, audit
 from pitmap.accuracy.sampling.design import DesignOptions, design
 from pitmap.accuracy.sampling.sample import estimate
 from pitmap.legend import LandCoverClass, Legend
-from pitmap.raster.codes import code_polygons, codes_layout, read_codes
+from pitmap.raster.codes import codes_layout, read_codes
 from pitmap.raster.reading import describe, open_raster
+from pitmap.raster.regions import code_regions
 from pitmap.raster.writing import write_cog
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared/data/strzegom_west"
@@ -98,7 +98,7 @@ def test_sample_labelled_from_the_mask_agrees_with_the_census(map_path, legend, 
 
 
 def test_audit_of_the_pits(map_path, tmp_path):
-    polygons = [shapely.geometry.shape(p) for code, p in code_polygons(map_path, [PIT]) if code == PIT]
+    polygons = [polygon for found in code_regions(map_path, [PIT]) for polygon in found.polygons]
     mines = tmp_path / "mines.gpkg"
     gpd.GeoDataFrame(geometry=polygons, crs=describe(map_path).grid.crs.to_wkt()).to_file(mines)
     options = AuditOptions(

@@ -172,18 +172,20 @@ def _map_one(
         result = map_whole_image(
             model, order.image, order.out, order.options, observer, replace=replace, wait=wait, cluster=workers
         )
-    text, content = result.summary(), result.to_json() | {"mines": None}
-    if mines is not None:
-        from pitmap.mapping.mines import extract_mines
+        found = None
+        if mines is not None:
+            from pitmap.mapping.mines import extract_mines
 
-        found = extract_mines(
-            order.out,
-            mines,
-            classes=options.classes,
-            minimum_mapping_unit_m2=options.minimum_mapping_unit_m2,
-            confidence=order.options.confidence,
-        )
-        text, content = f"{text} {found.summary()}", content | {"mines": found.to_json()}
+            found = extract_mines(
+                order.out,
+                mines,
+                classes=options.classes,
+                minimum_mapping_unit_m2=options.minimum_mapping_unit_m2,
+                confidence=order.options.confidence,
+                observer=observer,
+            )
+    text = result.summary() + (f" {found.summary()}" if found else "")
+    content = result.to_json() | {"mines": found and found.to_json()}
     show(Shown(text, content), as_json)
 
 

@@ -2,47 +2,42 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import shapely
-import shapely.geometry
 from numpy.typing import NDArray
-from pyproj import CRS, Geod, Transformer
 
-from pitmap.errors import LabelError
+from pitmap.errors import ImageError, LabelError
+from pitmap.files import scratch
 from pitmap.geopackage import write_layers
+from pitmap.grid import Grid, Window
 from pitmap.legend import LandCoverClass, Legend
+from pitmap.mapping.confidence import check_confidence
+from pitmap.mapping.measures import at_least
 from pitmap.mapping.mine_style import mine_style
-from pitmap.mapping.zonal import zonal_confidence
-from pitmap.raster.codes import IMAGE_TAG, code_polygons, read_legend
-from pitmap.raster.reading import describe
+from pitmap.mapping.shelf import Shelf
+from pitmap.observer import SILENT, Observer
+from pitmap.raster.codes import IMAGE_TAG, read_legend
+from pitmap.raster.reading import RasterInfo, describe, open_raster
+from pitmap.raster.regions import Regions, Strip, regions, strips
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
 LAYER = "mines"
 
-LONGEST_EDGE = 32
-"""Edges are cut to this many pixels before they are taken to the ellipsoid: a long straight edge of a map projection, a
-parallel above all, is no geodesic."""
+STEP = "mine polygons"
 
+WRITING = 0.8
+"""Share of the work that is done when the polygons are known and only to be written."""
 
-@dataclass(frozen=True)
-class Measures:
-    """Size of polygons.
-
-    Attributes:
-        area_m2: Area on the WGS 84 ellipsoid, float64 ``(polygon,)``.
-        perimeter_m: Length of all rings on the ellipsoid, along pixel edges, float64 ``(polygon,)``.
-    """
-
-    area_m2: NDArray[np.float64]
-    perimeter_m: NDArray[np.float64]
+BATCH = 5000
+"""Polygons written at once."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +49,19 @@ class Mines:
         count: Number of polygons.
         area_ha: Their area on the ellipsoid, None without a CRS.
         pixels: Their pixels.
-        table: The layer, in the order of ``id``.
     """
 
     path: Path
     count: int
     area_ha: float | None
     pixels: int
-    table: gpd.GeoDataFrame = field(repr=False, compare=False)
+
+    @cached_property
+    def table(self) -> gpd.GeoDataFrame:
+        """The layer, in the order of ``id``, read from the file when it is first asked for."""
+        import pyogrio
+
+        return pyogrio.read_dataframe(self.path, layer=LAYER)
 
     def summary(self) -> str:
         """One line for the screen."""
@@ -70,35 +70,19 @@ class Mines:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: the file, its totals, and a row a mine without its outline."""
-        rows = self.table.drop(columns="geometry").to_dict("records")
+        import pyogrio
+
+        rows = pyogrio.read_dataframe(self.path, layer=LAYER, read_geometry=False).to_dict("records")
         return {
             "path": str(self.path),
             "count": self.count,
             "area_ha": self.area_ha,
             "pixels": self.pixels,
-            "mines": json.loads(json.dumps(rows, default=lambda number: number.item())),
+            "mines": [
+                {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in row.items()}
+                for row in rows
+            ],
         }
-
-
-def measure(polygons: NDArray[np.object_], crs: CRS, longest_edge: float) -> Measures:
-    """Areas and perimeters of polygons on the WGS 84 ellipsoid, holes taken out.
-
-    Args:
-        polygons: shapely polygons in map coordinates ``x, y``.
-        crs: Their coordinate reference system, projected or geographic.
-        longest_edge: Edges are cut to this length, in units of the CRS, before they are taken to the ellipsoid.
-    """
-    to_geographic = Transformer.from_crs(crs, CRS.from_epsg(4326), always_xy=True)
-    geod = Geod(ellps="WGS84")
-    areas, perimeters = np.zeros(len(polygons)), np.zeros(len(polygons))
-    for index, polygon in enumerate(polygons):
-        rings = [polygon.exterior, *polygon.interiors]
-        for ring in rings:
-            x, y = shapely.get_coordinates(shapely.segmentize(ring, longest_edge)).T
-            area, perimeter = geod.polygon_area_perimeter(*to_geographic.transform(x, y))
-            areas[index] += abs(area) if ring is rings[0] else -abs(area)
-            perimeters[index] += perimeter
-    return Measures(areas, perimeters)
 
 
 def extract_mines(
@@ -111,13 +95,15 @@ def extract_mines(
     confidence: str | Path | None = None,
     legend: Legend | None = None,
     attributes: Mapping[str, str] | None = None,
+    observer: Observer = SILENT,
 ) -> Mines:
     """Write the polygons of the mine classes of a map to the layer ``mines`` of a GeoPackage.
 
     A polygon is a region of pixels of one class that share edges; two regions that touch at a corner are two mines.
     Edges follow the pixels, so that the polygons hold exactly the map's pixels. Holes are kept whatever their size: the
     minimum mapping unit applies to the area of whole polygons, without their holes. The layer carries a style that QGIS
-    applies on opening, see ``mine_style``.
+    applies on opening, see ``mine_style``. The map is read strip by strip and the polygons wait on the disk, so that
+    memory does not grow with the map; of each mine only its numbers are kept, and its outline while it is read.
 
     Columns: ``id`` (1 is the largest), ``class``, ``name``, ``pixels``; for maps with a CRS ``area_m2``, ``area_ha``
     and ``perimeter_m`` on the WGS 84 ellipsoid; ``confidence``, the mean over the pixels, where it is given;
@@ -133,6 +119,7 @@ def extract_mines(
         confidence: The confidence that was written together with the map.
         legend: The map's classes, by default those stored in it.
         attributes: Further columns, each with one value for all polygons; by default ``image``, where the map names it.
+        observer: Told of the progress.
 
     Returns:
         The file and what is in it.
@@ -142,8 +129,6 @@ def extract_mines(
         LabelError: The map's classes are not known, or lack one of ``classes``.
         OutputError: The file cannot be written.
     """
-    import geopandas as gpd
-
     map_path, out_gpkg = Path(map_path), Path(out_gpkg)
     legend = map_legend(map_path, legend)
     chosen = {c.code: c for c in mine_classes(map_path, legend, classes)}
@@ -153,50 +138,108 @@ def extract_mines(
             remedy="Name the classes that are mines by their keys.",
         )
     info = describe(map_path)
-    grid = info.grid
+    if info.dtype != "uint8":
+        raise ImageError(f"{map_path} holds {info.dtype} pixels.", "Class codes of type uint8, as a map has them.")
+    if confidence is not None:
+        check_confidence(Path(confidence), info)
     if attributes is None:
         attributes = {"image": info.tags[IMAGE_TAG]} if IMAGE_TAG in info.tags else {}
-    found = [(code, shapely.geometry.shape(polygon)) for code, polygon in code_polygons(map_path, sorted(chosen))]
-    codes = np.array([code for code, _ in found], np.int64)
-    polygons = np.array([polygon for _, polygon in found], dtype=object)
-    pixels = np.rint(shapely.area(polygons) / abs(grid.transform.determinant)).astype(np.int64)
+    sure = None if confidence is None else Path(confidence)
+    scale = None if sure is None else describe(sure).scales[0]
+    with scratch(out_gpkg.parent) as file:
+        shelf = Shelf(file)
+        found = _regions(info, sorted(chosen), sure, observer)
+        known = _shelved(found, shelf, info.grid, minimum_mapping_unit_m2, minimum_mapping_unit_pixels)
+        layer = _batches(known, shelf, chosen, attributes, info.grid, scale, observer)
+        style = mine_style(list(chosen.values()), _fields(info.grid, confidence is not None, attributes))
+        write_layers(out_gpkg, {LAYER: layer}, {LAYER: style}, {LAYER: "Polygon"})
+    observer.progress(STEP, 1.0)
+    area_ha = None if info.grid.crs is None else float(known["area_m2"].sum()) / 10_000
+    return Mines(out_gpkg, len(shelf), area_ha, int(known["pixels"].sum()))
 
-    keep = pixels >= minimum_mapping_unit_pixels
-    codes, polygons, pixels = codes[keep], polygons[keep], pixels[keep]
-    columns: dict[str, Any] = {"pixels": pixels}
-    if grid.crs is not None:
-        pixel = abs(grid.transform.determinant) ** 0.5
-        measures = measure(polygons, grid.crs, LONGEST_EDGE * pixel)
-        keep = measures.area_m2 >= minimum_mapping_unit_m2
-        codes, polygons = codes[keep], polygons[keep]
-        columns = {
-            "pixels": pixels[keep],
-            "area_m2": measures.area_m2[keep],
-            "area_ha": measures.area_m2[keep] / 10_000,
-            "perimeter_m": measures.perimeter_m[keep],
+
+def _regions(info: RasterInfo, codes: Sequence[int], confidence: Path | None, observer: Observer) -> Iterator[Regions]:
+    """Regions of some codes, the first batch empty.
+
+    Where there is a confidence they have two amounts: the sum of its steps, and the pixels that have one.
+    """
+    wanted = np.zeros(256, np.uint8)
+    wanted[codes] = codes
+    yield Regions.none(0 if confidence is None else 2)
+    with (
+        open_raster(info.path, [1], zero_is_void=False) as reader,
+        contextlib.nullcontext() if confidence is None else open_raster(confidence) as sure_reader,
+    ):
+
+        def strip(window: Window) -> Strip:
+            pixels, valid = reader.read(window)
+            observer.progress(STEP, WRITING * window.row / info.grid.height)
+            if sure_reader is None:
+                return Strip(wanted[pixels[0]] * valid)
+            sure = sure_reader.read(window)[0][0]
+            return Strip(wanted[pixels[0]] * valid, (sure, sure > 0))
+
+        yield from regions(map(strip, strips(info.grid.shape)), info.grid.transform)
+
+
+def _shelved(
+    found: Iterable[Regions], shelf: Shelf, grid: Grid, minimum_m2: float, minimum_pixels: int
+) -> dict[str, NDArray[Any]]:
+    """Put the polygons of mines on the shelf; give back all else that is known of them, in the same order."""
+    rows: list[dict[str, NDArray[Any]]] = []
+    for batch in found:
+        kept = batch.where(batch.pixels >= minimum_pixels)
+        sizes = {}
+        if grid.crs is not None:
+            kept, measures = at_least(kept, grid, minimum_m2)
+            sizes = {"area_m2": measures.area_m2, "perimeter_m": measures.perimeter_m}
+        shelf.put(kept.polygons)
+        rows.append({"code": kept.codes, "pixels": kept.pixels, "first": kept.first, "sums": kept.sums, **sizes})
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+def _fields(grid: Grid, with_confidence: bool, attributes: Iterable[str]) -> list[str]:
+    """Columns of the layer, in their order."""
+    sizes = [] if grid.crs is None else ["area_m2", "area_ha", "perimeter_m"]
+    return ["id", "class", "name", "pixels", *sizes, *(["confidence"] if with_confidence else []), *attributes]
+
+
+def _batches(
+    known: Mapping[str, NDArray[Any]],
+    shelf: Shelf,
+    classes: Mapping[int, LandCoverClass],
+    attributes: Mapping[str, str],
+    grid: Grid,
+    confidence_scale: float | None,
+    observer: Observer,
+) -> Iterator[gpd.GeoDataFrame]:
+    """The layer, the largest mine first; among equals from north to south and west to east by their first pixels."""
+    import geopandas as gpd
+
+    size = known.get("area_m2", known["pixels"])
+    order = np.lexsort((known["first"][:, 1], known["first"][:, 0], -size))
+    for start in range(0, max(len(order), 1), BATCH):
+        rows = order[start : start + BATCH]
+        described: dict[str, Any] = {
+            "id": np.arange(start + 1, start + 1 + len(rows)),
+            "class": [classes[int(code)].key for code in known["code"][rows]],
+            "name": [classes[int(code)].name for code in known["code"][rows]],
+            "pixels": known["pixels"][rows],
         }
-    if confidence is not None:
-        columns["confidence"] = zonal_confidence(polygons, Path(confidence), info).confidence
-
-    # Largest first; among equals from north to south and west to east, so that an id does not depend on the machine.
-    size = columns.get("area_m2", columns["pixels"])
-    bounds = shapely.bounds(polygons).reshape(-1, 4)
-    order = np.lexsort((bounds[:, 0], -bounds[:, 3], -size))
-    described = {
-        "id": np.arange(1, len(order) + 1),
-        "class": [chosen[int(code)].key for code in codes[order]],
-        "name": [chosen[int(code)].name for code in codes[order]],
-        **{name: values[order] for name, values in columns.items()},
-        **{name: [value] * len(order) for name, value in attributes.items()},
-    }
-    mines = gpd.GeoDataFrame(described, geometry=polygons[order], crs=None if grid.crs is None else grid.crs.to_wkt())
-    for name in ("class", "name", *attributes):
-        mines[name] = mines[name].astype(object)  # an empty list would become a column of numbers
-
-    style = mine_style(list(chosen.values()), [c for c in mines.columns if c != "geometry"])
-    write_layers(out_gpkg, {LAYER: mines}, {LAYER: style}, {LAYER: "Polygon"})
-    area_ha = float(mines["area_ha"].sum()) if grid.crs is not None else None
-    return Mines(out_gpkg, len(mines), area_ha, int(mines["pixels"].sum()), mines)
+        if grid.crs is not None:
+            area_m2 = known["area_m2"][rows]
+            described |= {"area_m2": area_m2, "area_ha": area_m2 / 10_000, "perimeter_m": known["perimeter_m"][rows]}
+        if confidence_scale is not None:
+            total, stated = known["sums"][rows].T
+            mean = np.divide(total, stated, out=np.full(len(rows), np.nan), where=stated > 0)
+            described["confidence"] = mean * confidence_scale
+        described |= {name: [value] * len(rows) for name, value in attributes.items()}
+        crs = None if grid.crs is None else grid.crs.to_wkt()
+        frame = gpd.GeoDataFrame(described, geometry=shelf.take(rows), crs=crs)
+        for name in ("class", "name", *attributes):
+            frame[name] = frame[name].astype(object)  # an empty list would become a column of numbers
+        yield frame
+        observer.progress(STEP, WRITING + (1 - WRITING) * (start + len(rows)) / max(len(order), 1))
 
 
 def map_legend(map_path: Path, legend: Legend | None = None) -> Legend:

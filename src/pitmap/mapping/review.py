@@ -6,17 +6,14 @@ What an analyst fills in goes back as labels of the next training (``corrections
 
 from __future__ import annotations
 
+import contextlib
 import json
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import shapely
-import shapely.geometry
-from numpy.typing import NDArray
 from scipy.ndimage import binary_opening
 
 from pitmap import __version__, review_queue
@@ -24,24 +21,23 @@ from pitmap.accuracy.sampling.strata import map_checksum
 from pitmap.errors import ImageError, ProjectError
 from pitmap.files import refuse_to_replace
 from pitmap.geopackage import write_layers
-from pitmap.grid import Grid, Window
+from pitmap.grid import Window
 from pitmap.legend import Legend
-from pitmap.mapping.mines import LONGEST_EDGE, map_legend, measure, mine_classes
-from pitmap.mapping.zonal import check_confidence, code_counts, zonal_confidence
+from pitmap.mapping.confidence import check_confidence
+from pitmap.mapping.measures import at_least
+from pitmap.mapping.mines import map_legend, mine_classes
 from pitmap.observer import SILENT, Observer
 from pitmap.qgis.forms import LONG_TEXT, form, rounded, value_list
 from pitmap.qgis.vector import DONE, TO_CHECK, Naming, by_rule, labels, outline, vector_style
-from pitmap.raster.codes import IMAGE_TAG, code_polygons
+from pitmap.raster.codes import IMAGE_TAG
 from pitmap.raster.reading import RasterInfo, describe, open_raster
-from pitmap.raster.writing import Layout, create_plain
+from pitmap.raster.regions import Regions, Strip, regions, strips
 from pitmap.samples.split import Split
 
 MINE, GROUND = 1, 2
-"""Kinds of polygons, as codes of the raster that they are drawn from."""
+"""Kinds of polygons, as codes of their regions."""
 
 KINDS = {MINE: "mine", GROUND: "doubtful ground"}
-
-STRIP_ROWS = 512
 
 STEP = "looking for doubtful ground"
 
@@ -166,17 +162,11 @@ def review(
     check_confidence(confidence, info)
     if options.split is not None and not describe(Path(options.split)).grid.same_as(info.grid):
         raise ImageError(f"The split {options.split} has another grid than the map {map_path}.")
-    scale = describe(confidence).scales[0]
-    with tempfile.TemporaryDirectory(prefix="pitmap-review-") as folder:
-        kinds_file, doubtful_file = Path(folder) / "kinds.tif", Path(folder) / "doubtful.tif"
-        codes = [c.code for c in mines]
-        _draw(map_path, confidence, kinds_file, doubtful_file, info.grid, codes, options.below / scale, observer)
-        found = [(kind, shapely.geometry.shape(p)) for kind, p in code_polygons(kinds_file, sorted(KINDS))]
-        kinds = np.array([kind for kind, _ in found], np.int64)
-        polygons = np.array([polygon for _, polygon in found], dtype=object)
-        table = _table(info, confidence, doubtful_file, legend, kinds, polygons, options)
+    queue = _Queue(info, legend, describe(confidence).scales[0], options)
+    for found in _regions(info, confidence, [c.code for c in mines], legend, options, observer):
+        queue.add(found)
+    kept = queue.table()
     observer.progress(STEP, 1.0)
-    kept = table[: options.most]
     unit = "px" if info.grid.crs is None else "ha"
     settings = {
         "pitmap": __version__,
@@ -191,104 +181,117 @@ def review(
     return Review(
         out_gpkg,
         {name: int((kept["kind"] == name).sum()) for name in KINDS.values()},
-        len(table) - len(kept),
+        queue.left_out,
         float(kept[f"area_{unit}"].sum()),
         float(kept[f"doubt_{unit}"].sum()),
         "pixels" if unit == "px" else "ha",
     )
 
 
-def _draw(
-    map_path: Path,
+CONFIDENCE, DOUBTFUL, DOUBTFUL_CONFIDENCE, HELD_BACK, CLASSES = range(5)
+"""Amounts of a region: sum of the confidence, pixels that are doubtful, sum of the confidence over them, pixels of
+validation and test ground; from ``CLASSES`` on pixels of each class of the map. Confidence counts in its own steps.
+"""
+
+
+def _regions(
+    info: RasterInfo,
     confidence: Path,
-    kinds_file: Path,
-    doubtful_file: Path,
-    grid: Grid,
     mines: Sequence[int],
-    limit: float,
+    legend: Legend,
+    options: ReviewOptions,
     observer: Observer,
-) -> None:
-    """Write the kind of each pixel and whether it is doubtful, strip by strip."""
+) -> Iterator[Regions]:
+    """Mines and doubtful ground, strip by strip; the first batch is empty."""
+    grid = info.grid
+    limit = options.below / describe(confidence).scales[0]
+    square = np.ones((NARROWEST, NARROWEST), np.bool_)
+    yield Regions.none(CLASSES + len(legend))
     with (
-        open_raster(map_path, [1]) as codes_reader,
+        open_raster(info.path, [1]) as codes_reader,
         open_raster(confidence) as confidence_reader,
-        create_plain(kinds_file, grid, Layout(1, "uint8", 0)) as kinds_writer,
-        create_plain(doubtful_file, grid, Layout(1, "uint8", 0)) as doubtful_writer,
+        contextlib.nullcontext() if options.split is None else open_raster(Path(options.split), [1]) as split_reader,
     ):
-        for row in range(0, grid.height, STRIP_ROWS):
-            strip = Window(row, 0, min(STRIP_ROWS, grid.height - row), grid.width)
+
+        def strip(window: Window) -> Strip:
             # Whether a pixel survives the opening depends on its neighbours up to two pixels away.
-            top, bottom = min(NARROWEST, row), min(NARROWEST, grid.height - row - strip.height)
-            wider = Window(row - top, 0, top + strip.height + bottom, grid.width)
+            top, bottom = min(NARROWEST, window.row), min(NARROWEST, grid.height - window.row - window.height)
+            wider = Window(window.row - top, 0, top + window.height + bottom, grid.width)
+            inner = slice(top, top + window.height)
             codes, sure = codes_reader.read(wider)[0][0], confidence_reader.read(wider)[0][0]
             known = (codes > 0) & (sure > 0)
             is_mine = known & np.isin(codes, mines)
             # Apart, so that the border of a mine is no wider than it is on either side.
-            square = np.ones((NARROWEST, NARROWEST), np.bool_)
             unsure = known & (sure < limit)
             doubtful = binary_opening(unsure & ~is_mine, square) | binary_opening(unsure & is_mine, square)
-            kinds = np.where(is_mine, MINE, np.where(doubtful, GROUND, 0)).astype(np.uint8)
-            inner = slice(top, top + strip.height)
-            kinds_writer.write(kinds[inner], strip)
-            doubtful_writer.write(doubtful[inner].astype(np.uint8), strip)
-            observer.progress(STEP, 0.7 * (row + strip.height) / grid.height)
+            kinds = np.where(is_mine, np.uint8(MINE), doubtful * np.uint8(GROUND))[inner]
+            codes, sure, doubtful = codes[inner], sure[inner], doubtful[inner]
+            split = np.zeros_like(codes) if split_reader is None else split_reader.read(window)[0][0]
+            held_back = (split == Split.VALIDATION) | (split == Split.TEST)
+            observer.progress(STEP, (window.row + window.height) / grid.height)
+            by_class = [codes == c.code for c in legend]
+            return Strip(kinds, (sure, doubtful, sure * doubtful, held_back, *by_class))
+
+        yield from regions(map(strip, strips(grid.shape)), grid.transform)
 
 
-def _table(
-    info: RasterInfo,
-    confidence: Path,
-    doubtful_file: Path,
-    legend: Legend,
-    kinds: NDArray[np.int64],
-    polygons: NDArray[np.object_],
-    options: ReviewOptions,
-) -> Any:
-    """The queue in its order, as a GeoDataFrame."""
-    import geopandas as gpd
-    import pandas as pd
+class _Queue:
+    """The first polygons of the queue among those seen so far.
 
-    grid = info.grid
-    pixels = np.rint(shapely.area(polygons) / abs(grid.transform.determinant))
-    if grid.crs is None:
-        area, unit, suffix = pixels, 1.0, "px"
-    else:
-        # Twice the least area by the pixel's nominal size is too much to be left out for a map far from true to scale.
-        nominal = pixels * (grid.pixel_size_m or 1.0) ** 2
-        near = nominal >= 0.5 * options.minimum_m2
-        kinds, polygons, pixels = kinds[near], polygons[near], pixels[near]
-        edge = LONGEST_EDGE * abs(grid.transform.determinant) ** 0.5
-        area, unit, suffix = measure(polygons, grid.crs, edge).area_m2, 10_000.0, "ha"
-    large = area >= options.minimum_m2
-    kinds, polygons, pixels, area = kinds[large], polygons[large], pixels[large], area[large]
-    codes = code_counts(polygons, info.path, grid)
-    sure, doubt = zonal_confidence(polygons, confidence, info, doubtful_file)
-    doubt = doubt * area / pixels
-    bounds = shapely.bounds(polygons).reshape(-1, 4)
-    order = np.lexsort((bounds[:, 0], -bounds[:, 3], -area, -doubt))
-    most = codes[order, 1 : len(legend) + 1].argmax(axis=1)
-    keys, names = np.array(legend.keys, dtype=object), np.array([c.name for c in legend], dtype=object)
-    number = len(order)
-    held_back = {}
-    if options.split is not None:
-        ground = code_counts(polygons, Path(options.split), grid)[order]
-        held_back["held_back"] = ground[:, [Split.VALIDATION, Split.TEST]].sum(axis=1) / pixels[order]
-    return gpd.GeoDataFrame(
-        {
-            "rank": np.arange(1, number + 1),
-            "kind": np.array([KINDS[int(k)] for k in kinds[order]], dtype=object),
-            "class": keys[most],
-            "name": names[most],
-            **held_back,
-            "confidence": sure[order],
-            f"area_{suffix}": area[order] / unit,
-            f"doubt_{suffix}": doubt[order] / unit,
-            "pixels": pixels[order].astype(np.int64),
-            review_queue.FIELD: pd.array([None] * number, dtype=object),
-            "comment": pd.array([""] * number, dtype=object),
-        },
-        geometry=polygons[order],
-        crs=None if grid.crs is None else grid.crs.to_wkt(),
-    )
+    Attributes:
+        left_out: Number of polygons that are large enough, but beyond the most that are kept.
+    """
+
+    def __init__(self, info: RasterInfo, legend: Legend, scale: float, options: ReviewOptions) -> None:
+        self._grid, self._legend, self._scale, self._options = info.grid, legend, scale, options
+        self._found = Regions.none(CLASSES + len(legend))
+        self._area = self._doubt = np.zeros(0)
+        self.left_out = 0
+
+    def add(self, found: Regions) -> None:
+        """Take in regions, and drop those that are beyond the most."""
+        if self._grid.crs is None:
+            found = found.where(found.pixels >= self._options.minimum_m2)
+            area = found.pixels.astype(np.float64)
+        else:
+            found, measures = at_least(found, self._grid, self._options.minimum_m2)
+            area = measures.area_m2
+        wrong = found.sums[:, DOUBTFUL] - self._scale * found.sums[:, DOUBTFUL_CONFIDENCE]
+        everything = Regions.together([self._found, found])
+        areas = np.concatenate([self._area, area])
+        doubts = np.concatenate([self._doubt, wrong * area / found.pixels])
+        order = np.lexsort((everything.first[:, 1], everything.first[:, 0], -areas, -doubts))[: self._options.most]
+        self.left_out += len(everything) - len(order)
+        self._found, self._area, self._doubt = everything.where(order), areas[order], doubts[order]
+
+    def table(self) -> Any:
+        """The queue in its order, as a GeoDataFrame."""
+        import geopandas as gpd
+        import pandas as pd
+
+        found, grid, legend = self._found, self._grid, self._legend
+        unit, suffix = (1.0, "px") if grid.crs is None else (10_000.0, "ha")
+        most = found.sums[:, CLASSES:].argmax(axis=1)
+        keys, names = np.array(legend.keys, dtype=object), np.array([c.name for c in legend], dtype=object)
+        number = len(found)
+        held_back = {} if self._options.split is None else {"held_back": found.sums[:, HELD_BACK] / found.pixels}
+        return gpd.GeoDataFrame(
+            {
+                "rank": np.arange(1, number + 1),
+                "kind": np.array([KINDS[int(k)] for k in found.codes], dtype=object),
+                "class": keys[most],
+                "name": names[most],
+                **held_back,
+                "confidence": self._scale * found.sums[:, CONFIDENCE] / found.pixels,
+                f"area_{suffix}": self._area / unit,
+                f"doubt_{suffix}": self._doubt / unit,
+                "pixels": found.pixels,
+                review_queue.FIELD: pd.array([None] * number, dtype=object),
+                "comment": pd.array([""] * number, dtype=object),
+            },
+            geometry=found.polygons,
+            crs=None if grid.crs is None else grid.crs.to_wkt(),
+        )
 
 
 def write_queue(path: Path, table: Any, legend: Legend, settings: dict[str, Any]) -> None:

@@ -1,28 +1,21 @@
-"""Rasters of land-cover codes: their layout, their legend, their regions as polygons."""
+"""Rasters of land-cover codes: their layout and their legend."""
 
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 import numpy as np
-import rasterio
-import rasterio.features
-import rasterio.shutil
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning
 
 from pitmap.errors import ImageError, PitmapError
 from pitmap.grid import Window, blocks
 from pitmap.legend import MAX_CLASSES, UNLABELLED, LandCoverClass, Legend
-from pitmap.paths import gdal_name, is_gdal
 from pitmap.raster.looks import codes_look
-from pitmap.raster.reading import GDAL_ERRORS, GDAL_OPTIONS, describe, first_line, open_raster, opened, unreadable
+from pitmap.raster.reading import first_line, open_raster, opened
 from pitmap.raster.writing import Layout
 
 
@@ -37,48 +30,6 @@ def read_codes(path: Path, window: Window | None = None) -> NDArray[Any]:
         codes: NDArray[Any] = pixels[0]
         codes[~valid] = UNLABELLED
         return codes
-
-
-def code_polygons(path: Path, codes: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Polygons of the regions of equal code in band 1, along pixel edges, with their holes.
-
-    Pixels belong to one region where they share an edge (4-connectivity): that keeps every polygon valid, while regions
-    joined at corners would touch themselves. The raster is read line by line; memory grows with the number of polygons
-    of the codes asked for, not with the raster.
-
-    Args:
-        path: A raster of codes 0..255.
-        codes: The codes wanted, 1..255.
-
-    Yields:
-        Code, and a GeoJSON polygon in map coordinates ``x, y`` (``col, row`` for a raster without georeference).
-
-    Raises:
-        ImageError: The file cannot be read, or is not of type uint8.
-    """
-    info = describe(path)
-    if info.dtype != "uint8":
-        raise ImageError(f"{path} holds {info.dtype} pixels.", "Class codes of type uint8, as a map has them.")
-    # A virtual raster that turns all other codes into 0 keeps their polygons from being built at all.
-    table = ",".join(f"{value}:{value if value in codes else 0}" for value in range(256))
-    geotransform = ", ".join(repr(float(value)) for value in info.grid.transform.to_gdal())
-    name = escape(gdal_name(path if is_gdal(path) else Path(path).absolute()))
-    virtual = (
-        f'<VRTDataset rasterXSize="{info.grid.width}" rasterYSize="{info.grid.height}">'
-        f"<GeoTransform>{geotransform}</GeoTransform>"
-        f'<VRTRasterBand dataType="Byte" band="1"><ComplexSource><SourceFilename relativeToVRT="0">'
-        f"{name}</SourceFilename><SourceBand>1</SourceBand><LUT>{table}</LUT>"
-        "</ComplexSource></VRTRasterBand></VRTDataset>"
-    )
-    with rasterio.Env(**GDAL_OPTIONS), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        try:
-            with rasterio.open(virtual) as source:
-                band = rasterio.band(source, 1)
-                for geometry, code in rasterio.features.shapes(band, band, connectivity=4):
-                    yield int(code), geometry
-        except GDAL_ERRORS as error:
-            raise unreadable(path, error) from error
 
 
 def class_areas(path: Path, classes: int) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:

@@ -17,9 +17,10 @@ from pitmap.geopackage import write_layers
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.qgis.forms import form, rounded
 from pitmap.qgis.vector import by_category, filled, labels, outline, single, vector_style
-from pitmap.raster.codes import code_polygons, codes_layout
+from pitmap.raster.codes import codes_layout
 from pitmap.raster.looks import image_layout
 from pitmap.raster.reading import describe
+from pitmap.raster.regions import Regions, code_regions
 from pitmap.raster.writing import Layout, write_cog
 from pitmap.simulate.landscape import Landscape
 from pitmap.simulate.spectra import BANDS
@@ -82,13 +83,13 @@ def write_site(folder: Path, landscape: Landscape, name: str) -> SiteFiles:
 def _write_landuse(files: SiteFiles) -> None:
     import geopandas as gpd
 
-    polygons = list(code_polygons(files.labels, range(1, len(DEFAULT_LEGEND) + 1)))
-    classes = [DEFAULT_LEGEND[code] for code, _ in polygons]
+    found = Regions.together(list(code_regions(files.labels, range(1, len(DEFAULT_LEGEND) + 1))))
+    found = found.where(np.lexsort(found.first.T[::-1]))
+    classes = [DEFAULT_LEGEND[int(code)] for code in found.codes]
     table = {"class": [c.key for c in classes], "name": [c.name for c in classes]}
-    geometry = [shapely.geometry.shape(polygon) for _, polygon in polygons]
     crs = describe(files.labels).grid.crs
     style = vector_style(by_category("class", [(c.key, c.name, filled(c.colour)) for c in DEFAULT_LEGEND]))
-    layer = gpd.GeoDataFrame(table, geometry=geometry, crs=crs)
+    layer = gpd.GeoDataFrame(table, geometry=found.polygons, crs=crs)
     write_layers(files.landuse, {"landuse": layer}, {"landuse": style})
 
 

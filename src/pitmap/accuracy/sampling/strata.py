@@ -347,7 +347,7 @@ def _levels(sureness: Sureness, window: Window, codes: NDArray[np.uint8]) -> NDA
 
 def _check_sureness(sureness: Sureness, info: RasterInfo, classes: int) -> None:
     if sureness.kind == "confidence":
-        from pitmap.mapping.zonal import check_confidence
+        from pitmap.mapping.confidence import check_confidence
 
         check_confidence(sureness.path, info)
         return
