@@ -168,6 +168,10 @@ class RasterReader:
         w = window or self.grid.window
         return self._read(w, (w.height, w.width))
 
+    def read_at(self, window: Window, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """A window with another number of rows and columns, as ``read``; by nearest neighbour."""
+        return self._read(window, shape)
+
     def read_reduced(self, longest_side: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """The whole raster with neither side above ``longest_side``, as ``read``; by nearest neighbour."""
         height, width = self.grid.shape

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +23,12 @@ from pitmap.legend import Legend
 from pitmap.networks.model_file import ModelCard
 from pitmap.raster.codes import LEGEND_TAG, TAG_PREFIX, WARNINGS_TAG, class_areas
 from pitmap.raster.reading import describe
+from pitmap.reporting.mine_table import MineTable, read_mine_table
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import USED, overlapping_components
 from pitmap.study.results import Results
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
-
-if TYPE_CHECKING:
-    import geopandas as gpd
 
 MINES_LISTED = 50
 """Mines that get a line of their own; the rest are added up."""
@@ -270,22 +268,18 @@ def intervals(content: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def read_mines(results: Results, scene: str) -> gpd.GeoDataFrame | None:
-    """The mines of a scene in the order of their ids, None where there is no such file."""
-    from pyogrio import read_dataframe
-
+def read_mines(results: Results, scene: str) -> MineTable | None:
+    """The mines of a scene, None where there is no such file."""
     path = results.map(scene).mines
-    if not path.exists():
-        return None
-    return read_dataframe(path, layer="mines").sort_values("id")
+    return read_mine_table(path) if path.exists() else None
 
 
-def mines(tables: Mapping[str, gpd.GeoDataFrame]) -> dict[str, Any]:
+def mines(tables: Mapping[str, MineTable]) -> dict[str, Any]:
     """Mines of all scenes: the largest, grouped by scene with the rest of the scene added up, and totals."""
     rows: list[dict[str, Any]] = []
     for scene, table in tables.items():
-        columns = [c for c in table.columns if c != table.geometry.name]
-        for record in table[columns].to_dict("records"):
+        listed = table.largest.head(MINES_LISTED)
+        for record in listed.drop(columns=listed.geometry.name).to_dict("records"):
             area, confidence = record.get("area_ha"), record.get("confidence")
             rows.append(
                 {
@@ -300,30 +294,34 @@ def mines(tables: Mapping[str, gpd.GeoDataFrame]) -> dict[str, Any]:
                 }
             )
     by_size = sorted(rows, key=lambda r: -(r["area_ha"] if r["area_ha"] is not None else r["pixels"]))
-    largest = {(r["scene"], r["id"]) for r in by_size[:MINES_LISTED]}
+    largest = by_size[:MINES_LISTED]
     groups = []
-    for scene in tables:
-        own = [r for r in rows if r["scene"] == scene]
-        listed = [r for r in own if (scene, r["id"]) in largest]
-        rest = [r for r in own if (scene, r["id"]) not in largest]
-        if listed:
-            groups.append({"scene": scene, "listed": listed, "rest": _summed(rest) if rest else None})
+    for scene, table in tables.items():
+        own = sorted((r for r in largest if r["scene"] == scene), key=lambda r: r["id"])
+        rest = ~np.isin(table.ids, [r["id"] for r in own])
+        if own:
+            groups.append({"scene": scene, "listed": own, "rest": _summed(table, rest) if rest.any() else None})
+    scenes = {scene: _summed(table, np.ones(len(table), np.bool_)) for scene, table in tables.items()}
+    sizes = [row["area_ha"] for row in scenes.values()]
     return {
         "groups": groups,
         "listed": len(largest),
-        "total": _summed(rows),
-        "scenes": {scene: _summed([r for r in rows if r["scene"] == scene]) for scene in tables},
+        "total": {
+            "number": sum(row["number"] for row in scenes.values()),
+            "pixels": sum(row["pixels"] for row in scenes.values()),
+            "area_ha": None if None in sizes else float(sum(sizes)),
+        },
+        "scenes": scenes,
         "with_confidence": any(r["confidence"] is not None for r in rows),
-        "in_hectares": all("area_ha" in table.columns for table in tables.values()),
+        "in_hectares": all(table.area_ha is not None for table in tables.values()),
     }
 
 
-def _summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    areas = [r["area_ha"] for r in rows]
+def _summed(table: MineTable, chosen: NDArray[np.bool_]) -> dict[str, Any]:
     return {
-        "number": len(rows),
-        "pixels": sum(r["pixels"] for r in rows),
-        "area_ha": None if any(a is None for a in areas) else float(sum(areas)),
+        "number": int(chosen.sum()),
+        "pixels": int(table.pixels[chosen].sum()),
+        "area_ha": None if table.area_ha is None else float(table.area_ha[chosen].sum()),
     }
 
 

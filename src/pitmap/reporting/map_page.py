@@ -22,6 +22,7 @@ from pitmap.raster.codes import LEGEND_TAG, TAG_PREFIX, WARNINGS_TAG
 from pitmap.raster.reading import describe
 from pitmap.reporting.content import acquisition_date, few_points
 from pitmap.reporting.language import Code, Language
+from pitmap.reporting.mine_table import MineTable, read_mine_table
 from pitmap.reporting.page import render
 from pitmap.reporting.statement import MINES_ON_PAGE, Statement, state
 from pitmap.study.results import MapFiles
@@ -135,7 +136,7 @@ def report_map(
             "s": statement,
             "estimate": None if result is None else result.to_json(),
             "few_points": None if result is None else few_points(result.to_json()),
-            "galleries": [(statement.name, statement.mines)] if statement.mines else [],
+            "galleries": [(statement.name, statement.mines, statement.number_of_mines)] if statement.mines else [],
             "method": "" if result is None else METHODS[result.estimates.method],
             "made": made,
             "warnings": [info.tags[WARNINGS_TAG]] if WARNINGS_TAG in info.tags else [],
@@ -153,12 +154,8 @@ def _warnings(result: SampleEstimate) -> tuple[str, ...]:
     return (*result.estimates.warnings, *result.warnings)
 
 
-def _mines(path: Path, required: bool) -> Any:
-    from pyogrio import read_dataframe
-
-    if not required and not path.exists():
-        return None
-    return read_dataframe(path, layer="mines").sort_values("id")
+def _mines(path: Path, required: bool) -> MineTable | None:
+    return read_mine_table(path) if required or path.exists() else None
 
 
 def _provenance(tags: Mapping[str, str], model: Path | None) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -19,6 +19,7 @@ from pitmap.files import write_text
 from pitmap.networks.model_file import ModelCard, read_card
 from pitmap.reporting import content, formats
 from pitmap.reporting.language import Language
+from pitmap.reporting.mine_table import MineTable
 from pitmap.reporting.pictures import DISAGREEMENT, curves, reliability
 from pitmap.reporting.scenes import scene_pictures
 from pitmap.reporting.statement import MINES_ON_PAGE, Mine, Statement, describe_mines, state
@@ -27,9 +28,6 @@ from pitmap.samples.split import SPLIT_LEGEND
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
 from pitmap.training.curves import read_curves
-
-if TYPE_CHECKING:
-    import geopandas as gpd
 
 SCENES_IN_FULL = 6
 """Up to this many scenes are all drawn large; of more a sheet shows some, evenly spaced in their order."""
@@ -189,9 +187,7 @@ def _context(project: Study, model_path: Path) -> dict[str, Any]:
     }
 
 
-def _statement(
-    project: Study, mines: Mapping[str, gpd.GeoDataFrame], estimate: Mapping[str, Any] | None
-) -> Statement | None:
+def _statement(project: Study, mines: Mapping[str, MineTable], estimate: Mapping[str, Any] | None) -> Statement | None:
     """The first page: of the scene that the points were drawn from, else of the first with a map."""
     mapped = [s for s in project.scenes if project.results.map(s.name).map.exists()]
     if not mapped:
@@ -208,14 +204,14 @@ def _statement(
 
 
 def _galleries(
-    statement: Statement | None, scenes: Sequence[Scene], mines: Mapping[str, gpd.GeoDataFrame]
-) -> list[tuple[str, Sequence[Mine]]]:
-    """Mines with their pictures, of the scene of the first page and of other scenes."""
-    galleries: list[tuple[str, Sequence[Mine]]] = []
+    statement: Statement | None, scenes: Sequence[Scene], mines: Mapping[str, MineTable]
+) -> list[tuple[str, Sequence[Mine], int]]:
+    """Mines with their pictures, and the number of all mines, of the scene of the first page and of other scenes."""
+    galleries: list[tuple[str, Sequence[Mine], int]] = []
     if statement is not None and statement.mines:
-        galleries.append((statement.name, statement.mines))
+        galleries.append((statement.name, statement.mines, statement.number_of_mines))
     return galleries + [
-        (s.name, describe_mines(mines[s.name], s.info.grid, s.image, s.band_indices, s.site.nodata))
+        (s.name, describe_mines(mines[s.name], s.info.grid, s.image, s.band_indices, s.site.nodata), len(mines[s.name]))
         for s in scenes
         if s.name in mines and len(mines[s.name]) and (statement is None or s.name != statement.name)
     ]

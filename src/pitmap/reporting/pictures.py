@@ -32,9 +32,6 @@ NO_DATA_GREY = 238
 BLUE, ORANGE, GREY = "#2f5d8c", "#c8642b", "#6b7280"
 """Colours of diagrams: training or mapped, validation or reference, marks."""
 
-OUTLINES_DRAWN = 1000
-"""Mines outlined on a picture at most: the largest."""
-
 MINES_NUMBERED = 8
 """Mines that carry their number on a picture: the largest."""
 
@@ -184,18 +181,19 @@ def scale_bar(width_m: float) -> ScaleBar:
 def mine_outlines(
     mines: gpd.GeoDataFrame, transform: Affine, legend: Legend, factor: tuple[float, float]
 ) -> list[Outline]:
-    """Outlines of the largest mines on a picture.
+    """Outlines of mines on a picture.
 
     Args:
-        mines: The layer of ``extract_mines``.
+        mines: The mines to draw, of the layer of ``extract_mines``.
         transform: Of the map, from ``(col, row)`` to ``(x, y)``.
         legend: The classes.
         factor: Pixels of the picture for each pixel of the map, rows and columns.
     """
-    drawn = mines.head(OUTLINES_DRAWN)
-    polygons = to_picture(np.asarray(drawn.geometry.array, dtype=object), transform, factor)
+    polygons = to_picture(np.asarray(mines.geometry.array, dtype=object), transform, factor)
     outlines = []
-    for n, (polygon, row) in enumerate(zip(polygons, drawn.to_dict("records"), strict=True)):
+    for n, (polygon, row) in enumerate(
+        zip(polygons, mines.drop(columns=mines.geometry.name).to_dict("records"), strict=True)
+    ):
         hectares = row.get("area_ha")
         spot = shapely.point_on_surface(polygon) if n < MINES_NUMBERED and not polygon.is_empty else None
         outlines.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from pitmap.grid import blocks
 from pitmap.legend import Legend
 from pitmap.raster.bands import Composite, composite
 from pitmap.raster.reading import open_raster, read_reduced
+from pitmap.reporting.mine_table import MineTable
 from pitmap.reporting.pictures import (
     Outline,
     ScaleBar,
@@ -33,9 +34,6 @@ from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import SPLIT_LEGEND
 from pitmap.study.results import Results
 from pitmap.study.scenes import Scene
-
-if TYPE_CHECKING:
-    import geopandas as gpd
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def scene_pictures(
     results: Results,
     samples: SampleSet,
     legend: Legend,
-    mines: gpd.GeoDataFrame | None,
+    mines: MineTable | None,
     mine_codes: Sequence[int],
     longest_side: int,
     with_split: bool,
@@ -133,7 +131,7 @@ def scene_pictures(
         disagreement=differing,
         confidence=sure,
         split="" if split_codes is None else png(split_overlay(split_codes, labels > 0, image, SPLIT_LEGEND)),
-        outlines=[] if mines is None else mine_outlines(mines, scene.info.grid.transform, legend, factor),
+        outlines=[] if mines is None else mine_outlines(mines.largest, scene.info.grid.transform, legend, factor),
         mines=None if mines is None else len(mines),
         scale_bar=None if grid.pixel_size_m is None else scale_bar(grid.width * grid.pixel_size_m),
         north_up=grid.crs is not None and transform.b == transform.d == 0 and transform.e < 0 < transform.a,

@@ -23,6 +23,7 @@ from pitmap.legend import LandCoverClass, Legend
 from pitmap.raster.bands import Composite, composite
 from pitmap.raster.codes import WARNINGS_TAG, class_areas
 from pitmap.raster.reading import RasterInfo, describe, open_raster, read_reduced
+from pitmap.reporting.mine_table import MineTable
 from pitmap.reporting.pictures import (
     Outline,
     ScaleBar,
@@ -137,7 +138,8 @@ class Statement:
         width: Columns of the map.
         areas: Of all classes.
         signed: Those of the mine classes.
-        mines: All mines, the largest first; None where they were not extracted.
+        mines: The largest mines, in their order; None where they were not extracted.
+        number_of_mines: Of all, 0 where they were not extracted.
         map: Data URI.
         image: Data URI, empty without an image.
         shows: What the image shows, None without an image.
@@ -162,6 +164,7 @@ class Statement:
     areas: tuple[Area, ...]
     signed: tuple[Area, ...]
     mines: tuple[Mine, ...] | None
+    number_of_mines: int
     map: str
     image: str
     shows: Composite | None
@@ -186,7 +189,7 @@ def state(
     bands: Sequence[int | str] | None = None,
     nodata: float | None = None,
     confidence: Path | None = None,
-    mines: gpd.GeoDataFrame | None = None,
+    mines: MineTable | None = None,
     estimate: Mapping[str, Any] | None = None,
     date: str | None = None,
     others: int = 0,
@@ -202,7 +205,7 @@ def state(
         bands: Bands of the image, counted from 1, or their names; None for all.
         nodata: Overrides the image's own.
         confidence: The map's confidence.
-        mines: The layer of ``extract_mines``.
+        mines: The map's mines.
         estimate: Content of ``SampleEstimate.to_json`` for this very map.
         date: Acquisition date.
         others: Maps of the same report that the page does not speak of.
@@ -236,13 +239,14 @@ def state(
         areas=areas,
         signed=tuple(a for a in areas if a.of.key in mine_keys),
         mines=None if mines is None else describe_mines(mines, grid, image, bands, nodata),
+        number_of_mines=0 if mines is None else len(mines),
         map=png(coloured(codes, legend)),
         image=picture,
         shows=shown,
         confidence=sure,
         picture_height=shape[0],
         picture_width=shape[1],
-        outlines=() if mines is None else tuple(mine_outlines(mines, transform, legend, factor)),
+        outlines=() if mines is None else tuple(mine_outlines(mines.largest, transform, legend, factor)),
         scale_bar=None if grid.pixel_size_m is None else scale_bar(grid.width * grid.pixel_size_m),
         north_up=grid.crs is not None and transform.b == transform.d == 0 and transform.e < 0 < transform.a,
         points=None if estimate is None else int(estimate["overall_accuracy"]["points"]),
@@ -307,17 +311,18 @@ def _land() -> str:
 
 
 def describe_mines(
-    table: gpd.GeoDataFrame, grid: Grid, image: Path | None, bands: Sequence[int | str] | None, nodata: float | None
+    mines: MineTable, grid: Grid, image: Path | None, bands: Sequence[int | str] | None, nodata: float | None
 ) -> tuple[Mine, ...]:
-    """Mines with their places and, of the largest, their pictures.
+    """The largest mines with their places and, of the largest, their pictures.
 
     Args:
-        table: The layer of ``extract_mines``, in the order of its ids.
+        mines: The map's mines.
         grid: Of the map.
         image: The image that was mapped, None for no pictures.
         bands: Its bands that are mapped, None for all.
         nodata: Overrides the image's own.
     """
+    table = mines.largest
     inside = shapely.point_on_surface(np.asarray(table.geometry.array, dtype=object))
     x, y = shapely.get_x(inside), shapely.get_y(inside)
     lon: Sequence[float | None] = [None] * len(table)
@@ -367,19 +372,29 @@ def _thumbnails(
 
 
 def _read_square(reader: Any, window: Window, order: Sequence[int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Bands and validity of a window that may reach beyond the image, thinned to what a thumbnail shows."""
+    """Bands and validity of a window that may reach beyond the image, thinned to what a thumbnail shows.
+
+    Only what is shown is read: a mine may reach across the whole scene.
+    """
     step = max(1, round(window.height / THUMBNAIL_SIDE))
-    pixels = np.zeros((3, window.height, window.width), np.float64)
-    valid = np.zeros((window.height, window.width), np.bool_)
+    height, width = -(-window.height // step), -(-window.width // step)
+    pixels, valid = np.zeros((3, height, width), np.float64), np.zeros((height, width), np.bool_)
     row, col = max(window.row, 0), max(window.col, 0)
     end_row = min(window.row + window.height, reader.grid.height)
     end_col = min(window.col + window.width, reader.grid.width)
     if end_row > row and end_col > col:
-        part, part_valid = reader.read(Window(row, col, end_row - row, end_col - col))
-        where = slice(row - window.row, end_row - window.row), slice(col - window.col, end_col - window.col)
+        where = _thinned(row, end_row, window.row, step), _thinned(col, end_col, window.col, step)
+        shape = where[0].stop - where[0].start, where[1].stop - where[1].start
+        part, part_valid = reader.read_at(Window(row, col, end_row - row, end_col - col), shape)
         pixels[:, where[0], where[1]] = part[list(order)]
         valid[where] = part_valid
-    return pixels[:, ::step, ::step], valid[::step, ::step]
+    return pixels, valid
+
+
+def _thinned(start: int, end: int, first: int, step: int) -> slice:
+    """Where pixels ``start`` to ``end`` lie if one in ``step`` is shown from ``first`` on; one at least."""
+    begin = (start - first) // step
+    return slice(begin, max(begin + 1, -(-(end - first) // step)))
 
 
 def _thumbnail(grid: Grid, window: Window, polygon: Any, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> str:
