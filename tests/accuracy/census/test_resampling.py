@@ -285,3 +285,13 @@ def test_a_figure_that_no_draw_moves_has_no_interval_and_a_reason():
     oa = result.figures["overall_accuracy"]
     assert (oa.value, oa.lower, oa.upper) == (1, None, None)
     assert any("the same in every block" in w and "overall accuracy" in w for w in result.warnings)
+
+
+def test_draws_come_in_parts_where_units_are_many(monkeypatch: pytest.MonkeyPatch):
+    rng = np.random.default_rng(0)
+    numerators, denominators = rng.random((30, 2)), 1 + rng.random((30, 2))
+    whole = resampling.ratio_intervals(numerators, denominators, 50)
+    monkeypatch.setattr(resampling, "DRAWN_AT_ONCE", 7 * 30)
+    parts = resampling.ratio_intervals(numerators, denominators, 50)
+    for one, other in zip(whole, parts, strict=True):
+        assert (other.value, other.lower, other.upper) == pytest.approx((one.value, one.lower, one.upper), rel=1e-12)

@@ -260,12 +260,12 @@ def ratio_intervals(
         one of a binomial share over the units.
     """
     y, x = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
-    weights = _weights(len(x), draws, seed) if len(x) >= 2 else np.zeros((0, len(x)))
+    drawn_y, drawn_x = _drawn_sums([y, x], draws if len(x) >= 2 else 0, seed)
     made = []
     for k in range(x.shape[1]):
         with np.errstate(invalid="ignore", divide="ignore"):
             value = y[:, k].sum() / x[:, k].sum() if x[:, k].sum() > 0 else np.nan
-            drawn = (weights @ y[:, k]) / (weights @ x[:, k])
+            drawn = drawn_y[:, k] / drawn_x[:, k]
         informative = int(((x[:, k] != 0) | (y[:, k] != 0)).sum())
         error = _standard_errors(drawn[:, None], informative)[0] if informative >= 2 else np.nan
         interval = _interval(value, error, informative, level, (0.0, 1.0))
@@ -484,6 +484,25 @@ def _weights(blocks: int, draws: int, seed: int) -> NDArray[np.float64]:
     """How often each block is drawn, ``(draws, blocks)``."""
     generator = np.random.default_rng(seed)
     return generator.multinomial(blocks, np.full(blocks, 1 / blocks), draws).astype(np.float64)
+
+
+DRAWN_AT_ONCE = 2**22
+"""Weights held at once: those of 100,000 units by 2,000 draws would be gigabytes."""
+
+
+def _drawn_sums(tables: Sequence[NDArray[np.float64]], draws: int, seed: int) -> list[NDArray[np.float64]]:
+    """Sums over units drawn with replacement: of tables ``(units, columns)`` as many of ``(draws, columns)``."""
+    units = len(tables[0])
+    generator = np.random.default_rng(seed)
+    sums = [np.zeros((draws, table.shape[1])) for table in tables]
+    at_once = max(1, DRAWN_AT_ONCE // max(units, 1))
+    for start in range(0, draws, at_once):
+        number = min(at_once, draws - start)
+        weights = generator.multinomial(units, np.full(units, 1 / units), number).astype(np.float64)
+        for table, into in zip(tables, sums, strict=True):
+            for k in range(table.shape[1]):
+                into[start : start + number, k] = weights @ table[:, k]
+    return sums
 
 
 def _draw_figures(weights: NDArray[Any], matrices: NDArray[Any]) -> NDArray[np.float64]:

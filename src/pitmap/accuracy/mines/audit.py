@@ -30,10 +30,10 @@ from pitmap.accuracy.mines.polygons import (
     MineFilter,
     brought_to,
     cut,
+    geographic_of,
     planes_of,
     read_extent,
     read_mines,
-    to_geographic,
     touching,
 )
 from pitmap.accuracy.mines.verdict_style import MAPPED_COLOURS, REFERENCE_COLOURS, verdict_style
@@ -369,10 +369,16 @@ def audit_polygons(
     Raises:
         LabelError: No reference mine is left.
     """
-    plane_of = planes_of(crs)
-    everything = to_geographic(np.concatenate([reference, mapped]), crs)
-    areas = np.array([plane_of(everything[i : i + 1])[0].area for i in range(len(everything))])
-    keep = areas >= options.minimum_m2
+    to_degrees, plane_of = geographic_of(crs), planes_of(crs)
+
+    def in_plane(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
+        return plane_of(to_degrees(polygons))
+
+    everything = np.concatenate([reference, mapped])
+    keep = np.ones(len(everything), np.bool_)
+    if options.minimum_m2 > 0:
+        areas = [in_plane(everything[i : i + 1])[0].area for i in range(len(everything))]
+        keep = np.array(areas) >= options.minimum_m2
     number = int(keep[: len(reference)].sum())
     if number == 0:
         raise LabelError(
@@ -383,7 +389,7 @@ def audit_polygons(
     kept_reference, kept_mapped = reference[keep[: len(reference)]], mapped[keep[len(reference) :]]
     groups = [*(reference_groups or [None] * len(reference)), *(mapped_groups or [None] * len(mapped))]
     groups = [g for g, k in zip(groups, keep, strict=True) if k]
-    everything, areas = everything[keep], areas[keep]
+    everything = everything[keep]
 
     pairs = touching(everything[:number], everything[number:], groups[:number], groups[number:])
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1] + number)), shape=(len(everything),) * 2)
@@ -399,7 +405,7 @@ def audit_polygons(
     order = np.argsort(place_of, kind="stable")
     for members in np.split(order, np.cumsum(np.bincount(place_of, minlength=places))[:-1]):
         r, m = members[members < number], members[members >= number]
-        plane = plane_of(everything[members])
+        plane = in_plane(everything[members])  # one place after the other, so that only one is held twice
         place = Place(plane[members < number], plane[members >= number], r + 1, m - number + 1, criteria)
         verdicts.update(zip(r.tolist(), place.reference_mines(), strict=True))
         mapped_verdicts.update(zip((m - number).tolist(), place.mapped_mines(), strict=True))

@@ -28,7 +28,7 @@ EDGE_M = 100.0
 """Longest edge before reprojection."""
 
 Plane = Callable[[NDArray[np.object_]], NDArray[np.object_]]
-"""Takes geometries in longitude and latitude to a plane in metres."""
+"""Takes geometries to other coordinates, such as longitude and latitude to a plane in metres."""
 
 
 @dataclass(frozen=True)
@@ -256,17 +256,19 @@ def _mended(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
     return geometries
 
 
-def to_geographic(polygons: NDArray[np.object_], crs: CRS | None) -> NDArray[np.object_]:
-    """Polygons in longitude and latitude, long edges cut; as they are without a CRS."""
+def geographic_of(crs: CRS | None) -> Plane:
+    """A function that takes polygons to longitude and latitude, long edges cut; without a CRS they stay as they are."""
     if crs is None:
-        return polygons
+        return lambda polygons: polygons
+    edge = _edge(crs)
     if crs.equals(CRS.from_epsg(4326), ignore_axis_order=True):
-        return _moved(polygons, lambda x, y: (x, y), _edge(crs))
-    return _moved(polygons, Transformer.from_crs(crs, CRS.from_epsg(4326), always_xy=True).transform, _edge(crs))
+        return lambda polygons: _moved(polygons, lambda x, y: (x, y), edge)
+    transform = Transformer.from_crs(crs, CRS.from_epsg(4326), always_xy=True).transform
+    return lambda polygons: _moved(polygons, transform, edge)
 
 
 def _areas_m2(polygons: NDArray[np.object_], crs: CRS | None) -> NDArray[np.float64]:
-    plane_of, moved = planes_of(crs), to_geographic(polygons, crs)
+    plane_of, moved = planes_of(crs), geographic_of(crs)(polygons)
     # A sliver may vanish on the way.
     return np.array(
         [0.0 if shapely.is_empty(moved[i]) else plane_of(moved[i : i + 1])[0].area for i in range(len(moved))]
