@@ -193,9 +193,6 @@ def label_points(points: Path) -> None:
     """Fill in the field ``reference`` of a sample, as an interpreter would: the map's class, one in twenty another."""
     import sqlite3
 
-    from pitmap.legend import DEFAULT_LEGEND
-
-    keys = {c.code: c.key for c in DEFAULT_LEGEND}
     with sqlite3.connect(points) as database:
         # The triggers of the spatial index call functions that only GDAL brings along; no outline changes.
         triggers = database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'points'")
@@ -204,7 +201,7 @@ def label_points(points: Path) -> None:
         drawn = dict(database.execute("SELECT point_id, map_code FROM drawn").fetchall())
         database.executemany(
             "UPDATE points SET reference = ? WHERE point_id = ?",
-            [(keys[code if i % 20 else code % 7 + 1], i) for i, code in drawn.items()],
+            [(code if i % 20 else code % 7 + 1, i) for i, code in drawn.items()],
         )
 
 
