@@ -135,17 +135,9 @@ def run(step: str, folder: Path) -> None:
 
             draw(map_file, DesignOptions(points=500))
         else:
-            import numpy as np
-            from pitmap.mapping.zonal import code_counts, zonal_confidence
-            from shapely.geometry import box
+            from pitmap.mapping.mines import extract_mines
 
-            from pitmap.raster.reading import describe
-
-            info = describe(map_file)
-            x_min, y_min, x_max, y_max = info.grid.bounds
-            polygons = np.array([box(x_min, y_min, x_max, y_max)], dtype=object)
-            code_counts(polygons, map_file, info.grid)
-            zonal_confidence(polygons, map_file.with_name("a-confidence.tif"), info)
+            extract_mines(map_file, folder / "mines.gpkg", confidence=map_file.with_name("a-confidence.tif"))
     print(f"{time.perf_counter() - start:.1f} {peak_mb():.0f}")
 
 

@@ -14,7 +14,7 @@ from pitmap.currency import content_key, is_current, mark, unmark
 from pitmap.exclusive import exclusive
 from pitmap.mapping.prediction import Choice, MapOptions, MapReport, map_image, map_key
 from pitmap.networks.model_file import read_card
-from pitmap.observer import SILENT, Observer
+from pitmap.observer import SILENT, Observer, Part
 from pitmap.study.results import MapFiles
 
 Beside = Literal["mines", "confidence", "probabilities"]
@@ -102,9 +102,10 @@ def fulfil(
     with exclusive(order.out, wait=wait, observer=observer):
         key, report = map_key(read_card(model).sha256, order.image, order.options), None
         if not is_current(order.out, key):
-            report = map_image(model, order.image, order.out, order.options, observer, replace=replace, choice=choice)
+            part = observer if order.mines is None else Part(observer, 0.0, MAPPING)
+            report = map_image(model, order.image, order.out, order.options, part, replace=replace, choice=choice)
         if order.mines is not None:
-            _extract(order, order.mines, key)
+            _extract(order, order.mines, key, Part(observer, MAPPING, 1.0))
     return Fulfilled(key, report)
 
 
@@ -131,7 +132,11 @@ def _mines_key(options: MineOptions, map_key: str) -> str:
     )
 
 
-def _extract(order: MapOrder, options: MineOptions, map_key: str) -> None:
+MAPPING = 0.9
+"""Share of the work on an image that is done when it is mapped; then follow its mines."""
+
+
+def _extract(order: MapOrder, options: MineOptions, map_key: str, observer: Observer) -> None:
     path = MapFiles(order.out).mines
     if is_current(path, key := _mines_key(options, map_key)):
         return
@@ -144,5 +149,6 @@ def _extract(order: MapOrder, options: MineOptions, map_key: str) -> None:
         classes=options.classes,
         minimum_mapping_unit_m2=options.minimum_mapping_unit_m2,
         confidence=order.options.confidence,
+        observer=observer,
     )
     mark(path, key)

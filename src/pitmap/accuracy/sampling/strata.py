@@ -29,6 +29,9 @@ from pitmap.raster.reading import RasterInfo, RasterReader, describe, open_raste
 STRIP_ROWS = 128
 """Rows of the strips in which a map is read; GDAL's block cache keeps the row of tiles that they cut."""
 
+STRIP_PIXELS = 2**21
+"""Pixels of a strip at most, one row at least: a strip is held in numbers of eight bytes, several times."""
+
 LEVELS = 256
 """Levels of a probability: level k is k / 255."""
 
@@ -237,8 +240,7 @@ class Strips:
             LabelError: The map holds a code that the legend lacks.
         """
         with open_raster(self.path, [1]) as reader:
-            for row in range(0, self.grid.height, STRIP_ROWS):
-                window = Window(row, 0, min(STRIP_ROWS, self.grid.height - row), self.grid.width)
+            for window in _strip_windows(self.grid):
                 codes = read_codes(reader, window)
                 if (wrong := int(codes.max(initial=0))) > len(self.legend):
                     raise LabelError(
@@ -274,15 +276,20 @@ class Strips:
         return Ground(area.reshape(shape), pixels.reshape(shape), digest.hexdigest(), sure)
 
 
+def _strip_windows(grid: Grid) -> Iterator[Window]:
+    rows = min(STRIP_ROWS, max(1, STRIP_PIXELS // grid.width))
+    for row in range(0, grid.height, rows):
+        yield Window(row, 0, min(rows, grid.height - row), grid.width)
+
+
 def map_checksum(map_path: Path, observer: Observer = SILENT) -> str:
     """SHA-256 over the size of a map and its codes as uint8, row by row; compression and metadata do not matter."""
     grid = describe(map_path).grid
     digest = hashlib.sha256(_shape_text(grid))
     with open_raster(map_path, [1]) as reader:
-        for row in range(0, grid.height, STRIP_ROWS):
-            window = Window(row, 0, min(STRIP_ROWS, grid.height - row), grid.width)
+        for window in _strip_windows(grid):
             digest.update(read_codes(reader, window).tobytes())
-            observer.progress("checking the map", (row + window.height) / grid.height)
+            observer.progress("checking the map", (window.row + window.height) / grid.height)
     return digest.hexdigest()
 
 
