@@ -10,7 +10,7 @@ that goes with 1 / b; comparing it with that of half blocks takes the part out: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil
 from typing import Any
@@ -260,7 +260,12 @@ def ratio_intervals(
         one of a binomial share over the units.
     """
     y, x = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
-    drawn_y, drawn_x = _drawn_sums([y, x], draws if len(x) >= 2 else 0, seed)
+    ratios = range(x.shape[1])
+    parts = [
+        (np.stack([w @ y[:, k] for k in ratios], axis=1), np.stack([w @ x[:, k] for k in ratios], axis=1))
+        for w in (_weights(len(x), draws, seed) if len(x) >= 2 else ())
+    ]
+    drawn_y, drawn_x = (np.concatenate([p[i] for p in parts]) if parts else np.zeros((0, len(ratios))) for i in (0, 1))
     made = []
     for k in range(x.shape[1]):
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -438,8 +443,9 @@ def _ground_errors(
         number = int(used.sum())
         if number < 2:
             return np.full(figure_table(blocks[0].sum(axis=0)).shape, np.nan), number
-        weights = _weights(number, draws, seed)
-        drawn = [_draw_figures(weights, x[used]) for x in blocks]
+        kept = [x[used] for x in blocks]
+        parts = [[_draw_figures(weights, x) for x in kept] for weights in _weights(number, draws, seed)]
+        drawn = [np.concatenate(of_map) for of_map in zip(*parts, strict=True)]
         return _standard_errors(drawn[0] if len(drawn) == 1 else drawn[0] - drawn[1], number), number
 
     fine, number = errors(maps)
@@ -480,29 +486,17 @@ def _warnings(blocks: int) -> tuple[str, ...]:
     return ()
 
 
-def _weights(blocks: int, draws: int, seed: int) -> NDArray[np.float64]:
-    """How often each block is drawn, ``(draws, blocks)``."""
-    generator = np.random.default_rng(seed)
-    return generator.multinomial(blocks, np.full(blocks, 1 / blocks), draws).astype(np.float64)
-
-
-DRAWN_AT_ONCE = 2**22
+DRAWN_AT_ONCE = 2**21
 """Weights held at once: those of 100,000 units by 2,000 draws would be gigabytes."""
 
 
-def _drawn_sums(tables: Sequence[NDArray[np.float64]], draws: int, seed: int) -> list[NDArray[np.float64]]:
-    """Sums over units drawn with replacement: of tables ``(units, columns)`` as many of ``(draws, columns)``."""
-    units = len(tables[0])
+def _weights(units: int, draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """How often each unit is drawn, in parts of ``(draws, units)``."""
     generator = np.random.default_rng(seed)
-    sums = [np.zeros((draws, table.shape[1])) for table in tables]
     at_once = max(1, DRAWN_AT_ONCE // max(units, 1))
     for start in range(0, draws, at_once):
-        number = min(at_once, draws - start)
-        weights = generator.multinomial(units, np.full(units, 1 / units), number).astype(np.float64)
-        for table, into in zip(tables, sums, strict=True):
-            for k in range(table.shape[1]):
-                into[start : start + number, k] = weights @ table[:, k]
-    return sums
+        drawn = generator.multinomial(units, np.full(units, 1 / units), min(at_once, draws - start))
+        yield drawn.astype(np.float64)
 
 
 def _draw_figures(weights: NDArray[Any], matrices: NDArray[Any]) -> NDArray[np.float64]:
