@@ -1,4 +1,4 @@
-"""Commands on a study: demo, init, sample, networks, train, compare, report, run, stac."""
+"""Commands on a study: demo, init, sample, networks, train, compare, report, run, stac, view."""
 
 from __future__ import annotations
 
@@ -251,3 +251,31 @@ def stac(
     with Console() as observer:
         catalogue = write_stac(study, out, observer)
     show(catalogue, as_json)
+
+
+def view(
+    results: Annotated[
+        Path, typer.Argument(metavar="RESULTS", help="A results folder, or a study (its pitmap.toml or folder).")
+    ],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of this machine; 0 takes a free one.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Show images, maps and mines in a browser, to this machine only; Ctrl-C stops. Needs pitmap[view].
+
+    Example: pitmap view my-study/results
+    """
+    import webbrowser
+
+    from pitmap.view.scenes import find_scenes
+    from pitmap.view.server import ViewServer, serve
+
+    viewed = find_scenes(results)
+    with Console() as observer:
+        for name in viewed.left_out:
+            observer.warn(f"{name} has no place on the Earth and is left out.")
+    server = ViewServer(viewed, port)
+    show(server, as_json)
+    if browser:
+        webbrowser.open(server.address)
+    serve(server)

@@ -1,0 +1,150 @@
+"""Pictures of rasters: tiles in Web Mercator from COGs of any size, thumbnails, mines as GeoJSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pitmap.errors import ImageError
+from pitmap.legend import Legend
+from pitmap.paths import gdal_name
+from pitmap.view.scenes import ViewedLayer, ViewedScene
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rio_tiler.models import ImageData
+
+PERCENTILES = (2, 98)
+"""Between which an image is stretched, over the whole scene, so that tiles have one look."""
+
+OVERVIEW = 1024
+"""Longest side of the reduced image from which the stretch is taken."""
+
+THUMBNAIL = 320
+"""Side of a mine's picture, pixels."""
+
+
+def tile(layer: ViewedLayer, legend: Legend, z: int, x: int, y: int) -> bytes | None:
+    """A tile of 256 x 256 pixels as PNG; None where the raster does not reach it.
+
+    Raises:
+        ImageError: The raster cannot be read.
+    """
+    from rio_tiler.errors import TileOutsideBounds
+
+    smooth = "nearest" if layer.kind == "codes" else "bilinear"
+    try:
+        with _reader(layer) as reader:
+            found = reader.tile(
+                x, y, z, indexes=layer.bands, nodata=layer.nodata, resampling_method=smooth, reproject_method=smooth
+            )
+    except TileOutsideBounds:
+        return None
+    return _painted(found, layer, legend)
+
+
+def thumbnail(scene: ViewedScene, layer: ViewedLayer, legend: Legend, mine: int) -> bytes | None:
+    """A mine with its surroundings as PNG, None where there is no such mine.
+
+    Raises:
+        ImageError: The raster cannot be read.
+    """
+    outlines = {} if scene.mines is None else _boxes(scene.mines, scene.mines.stat().st_mtime_ns)
+    if (box := outlines.get(mine)) is None:
+        return None
+    west, south, east, north = box
+    margin = 0.3 * max(east - west, north - south)
+    with _reader(layer) as reader:
+        found = reader.part(
+            (west - margin, south - margin, east + margin, north + margin), max_size=THUMBNAIL, indexes=layer.bands,
+            nodata=layer.nodata,
+        )  # fmt: skip
+    return _painted(found, layer, legend)
+
+
+def mines_geojson(path: Path) -> bytes:
+    """The mines of a GeoPackage as GeoJSON in longitude and latitude, made once for each state of the file."""
+    return _geojson(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _geojson(path: Path, _changed: int) -> bytes:
+    import pyogrio
+
+    table = pyogrio.read_dataframe(path, layer="mines").to_crs(4326)
+    numbers = table.select_dtypes("number").columns
+    table[numbers] = table[numbers].round(2)
+    return bytes(table.to_json(drop_id=True, to_wgs84=False).encode())
+
+
+@lru_cache(maxsize=16)
+def _boxes(path: Path, changed: int) -> dict[int, tuple[float, float, float, float]]:
+    import shapely
+    from shapely.geometry import shape
+
+    features = json.loads(_geojson(path, changed))["features"]
+    return {int(f["properties"]["id"]): shapely.bounds(shape(f["geometry"])).tolist() for f in features}
+
+
+@contextmanager
+def _reader(layer: ViewedLayer) -> Iterator[Any]:
+    """A raster opened by rio-tiler; what GDAL says against it becomes an ``ImageError``."""
+    from rasterio.errors import RasterioError
+    from rio_tiler.io import Reader
+
+    try:
+        with Reader(gdal_name(layer.path)) as reader:
+            yield reader
+    except RasterioError as error:
+        raise ImageError(f"{layer.path} cannot be read ({error}).") from error
+
+
+def _painted(found: ImageData, layer: ViewedLayer, legend: Legend) -> bytes:
+    """A picture of what was read; transparent where there is no data."""
+    values = np.ma.getdata(found.array)
+    shown = np.asarray(found.mask) > 0
+    if layer.kind == "codes":
+        table = np.zeros((256, 4), np.uint8)
+        for code, colour in legend.colour_table().items():
+            table[code] = colour
+        rgba = table[np.where(shown, values[0], 0).astype(np.uint8)]
+    elif layer.kind == "confidence":
+        rgba = _ramp()[np.where(shown, values[0], 0).astype(np.uint8)]
+        rgba[~shown] = 0
+    else:
+        low, high = _stretch(layer)
+        scaled = np.clip((values - low[:, None, None]) / (high - low)[:, None, None], 0, 1) * 255 + 0.5
+        rgba = np.dstack([*np.nan_to_num(scaled).astype(np.uint8), np.where(shown, 255, 0).astype(np.uint8)])
+    return _png(rgba)
+
+
+@lru_cache(maxsize=64)
+def _stretch(layer: ViewedLayer) -> tuple[Any, Any]:
+    """Lowest and highest shown value of each band of an image, from its overview."""
+    with _reader(layer) as reader:
+        found = reader.preview(indexes=layer.bands, max_size=OVERVIEW, nodata=layer.nodata)
+    shown = np.asarray(found.mask) > 0
+    bands = [np.ma.getdata(band)[shown] for band in found.array]
+    ends = [np.percentile(band, PERCENTILES) if band.size else np.array([0.0, 1.0]) for band in bands]
+    low, high = np.array(ends, np.float64).T
+    return low, np.maximum(high, low + 1e-9)
+
+
+@lru_cache(maxsize=1)
+def _ramp() -> Any:
+    """Confidence from doubtful to sure: dark violet to yellow, told apart by all eyes."""
+    from matplotlib import colormaps
+
+    return (colormaps["viridis"](np.arange(256)) * 255).astype(np.uint8)
+
+
+def _png(rgba: Any) -> bytes:
+    from rio_tiler.utils import render
+
+    return bytes(render(np.moveaxis(rgba[..., :3], 2, 0), mask=rgba[..., 3], img_format="PNG", zlevel=1))
