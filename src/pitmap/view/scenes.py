@@ -11,9 +11,9 @@ from pitmap.acquisition import acquisition
 from pitmap.deliver.footprint import bounds, footprint
 from pitmap.errors import ProjectError
 from pitmap.legend import DEFAULT_LEGEND, Legend
+from pitmap.raster.bands import composite
 from pitmap.raster.codes import read_legend
 from pitmap.raster.reading import RasterInfo, describe
-from pitmap.reporting.pictures import composite
 from pitmap.samples.dataset import SampleFiles
 from pitmap.study.results import MapFiles, Results
 from pitmap.study.scenes import Scene
