@@ -263,10 +263,6 @@ def _map_image(
     device = choose_device(options.device if choice is None else choice.device)
     engine_maker(options.engine)  # which is refused before anything is read
     network, card = held_model(model_path, device, trusted=tuple(options.trusted))
-    # The checksum of a large image is made beside the preparation of the network.
-    thread = ThreadPoolExecutor(1)
-    key_made = thread.submit(map_key, card.sha256, image_path, options)
-    thread.shutdown(wait=False)
     bands = len(card.bands)
     stride, _, sufficient = tile_geometry(network, bands)
     halo = sufficient if options.halo == "exact" else round_up(options.halo, stride)
@@ -274,6 +270,10 @@ def _map_image(
     with open_raster(image_path) as reader:
         info, all_bands = reader.info, reader.indices
     reading = fit_image(card, info, all_bands, options.asked, options.pixel_size_m)
+    # The checksum of a large image is made beside what follows, once the image is known to fit.
+    thread = ThreadPoolExecutor(1)
+    key_made = thread.submit(map_key, card.sha256, image_path, options)
+    thread.shutdown(wait=False)
     wanted = usable_ground(info.grid, options.extent, options.masks)
     warnings: tuple[str, ...] = ()
     if options.compare_numbers:
