@@ -1,79 +1,82 @@
-"""Reading patches for training against copying the same bytes in memory.
+"""Patches a second for training, against a copy of the same bytes in memory and TorchGeo's RandomGeoSampler.
 
-    python -m benchmarks.patches
+    python -m benchmarks.patches [--peers PYTHON]
 
-A sample set of one scene (4 bands, uint16) is built; every patch of the training split is read through the data set
-and the same windows are copied out of an array in memory. The ratio of the two is what counts.
+A study of one compressed GeoTIFF (4 bands, uint16) and its labels is sampled; then batches of 8 patches of 512 x 512
+with pixels, validity and labels are read, as training reads them. The copy is one ``numpy.copyto`` of as many bytes
+from one array to another. ``--peers`` names a Python with TorchGeo, which reads the same files.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
+import statistics
+import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from affine import Affine
-from pyproj import CRS
+import torch
 
-from pitmap.grid import Grid
-from pitmap.legend import DEFAULT_LEGEND
-from pitmap.raster.codes import codes_layout
-from pitmap.raster.writing import Layout, write_cog
-from pitmap.samples.build import build
-from pitmap.samples.dataset import PatchDataset
+from benchmarks.ground import BANDS, sample_set
+from pitmap.samples.batches import PatchDataset
 from pitmap.samples.split import Split
-from pitmap.study.study import load_study
+from pitmap.training.batches import BatchReader, EpochOrder
 
-SIDE = 3000
+SIDE, PATCH, BATCH, ROUNDS = 6144, 512, 8, 7
 
 
 def main() -> None:
-    rng = np.random.default_rng(0)
-    grid = Grid(CRS.from_epsg(32649), Affine(4, 0, 500_000, 0, -4, 3_800_000), SIDE, SIDE)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", default=os.environ.get("PITMAP_PEERS"), help="a Python with TorchGeo")
+    parser.add_argument("--side", type=int, default=SIDE, help="rows and columns of the scene")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        image = rng.integers(1, 5000, (4, SIDE, SIDE)).astype(np.uint16)
-        codes = np.kron(rng.integers(1, 8, (SIDE // 50, SIDE // 50)), np.ones((50, 50), np.int64)).astype(np.uint8)
-        write_cog(folder / "a.tif", image, grid, Layout(4, "uint16", 0, scale=1e-4))
-        write_cog(folder / "labels.tif", codes, grid, codes_layout(DEFAULT_LEGEND))
-        (folder / "pitmap.toml").write_text('[[sites]]\nname = "a"\nimage = "a.tif"\nlabels = "labels.tif"\n')
-        samples = build(load_study(folder / "pitmap.toml"))
-        patches = PatchDataset(samples, Split.TRAINING)
-        side = samples.patch
+        patches = PatchDataset(sample_set(Path(name), arguments.side, PATCH), Split.TRAINING)
+        number, bytes_a_patch = len(patches), PATCH**2 * (BANDS * 2 + 2)
+        print(f"{number} patches of {PATCH} x {PATCH} x {BANDS} uint16 with validity and labels, batches of {BATCH}")
+        print("| | patches/s, median of rounds | least | most | GB/s |\n|---|---|---|---|---|")
 
-        def read() -> None:
-            for i in range(len(patches)):
-                patches[i]
+        def report(label: str, rates: list[float]) -> None:
+            middle = statistics.median(rates)
+            gigabytes = middle * bytes_a_patch / 1e9
+            print(f"| {label} | {middle:.0f} | {min(rates):.0f} | {max(rates):.0f} | {gigabytes:.2f} |", flush=True)
 
-        def pixels_alone() -> None:
-            for p in patches.patches:
-                np.array(samples.pixels[p.scene][:, p.row : p.row + side, p.col : p.col + side])
+        source = np.ones(BATCH * bytes_a_patch, np.uint8)
+        target = np.zeros_like(source)
 
         def copy() -> None:
-            for p in patches.patches:
-                np.array(image[:, p.row : p.row + side, p.col : p.col + side])
+            for _ in range(0, number, BATCH):
+                np.copyto(target, source)
 
-        seconds = {}
-        for function in (copy, pixels_alone, read):
-            function()
-            times = []
-            for _ in range(5):
-                start = time.perf_counter()
-                function()
-                times.append(time.perf_counter() - start)
-            seconds[function.__name__] = min(times)
-        megabytes = len(patches) * 4 * side * side * 2 / 1e6
-        print(f"{len(patches)} patches of {side} x {side} x 4, uint16, {megabytes:.0f} MB; least of 5 rounds")
-        for label, key in (
-            ("copy out of an array in memory", "copy"),
-            ("pixels of the sample set", "pixels_alone"),
-            ("patch with validity and labels of its split", "read"),
-        ):
-            ratio = seconds[key] / seconds["copy"]
-            print(
-                f"| {label} | {seconds[key] * 1e3:.0f} ms | {megabytes / seconds[key] / 1e3:.2f} GB/s | {ratio:.2f} |"
-            )
+        report("copy of the bytes of a batch in memory, one thread", rates_of(copy, -(-number // BATCH) * BATCH))
+        for threads in (0, 1, 2):
+            order = EpochOrder(number, BATCH, 0)
+            reader = BatchReader(patches, order, BATCH, torch.device("cpu"), threads)
+            report(f"pitmap, {threads} threads ahead", rates_of(lambda r=reader: deplete(r), number))
+        for workers in (0, 2) if arguments.peers else ():
+            command = [arguments.peers, "-W", "ignore", str(Path(__file__).parent / "peers" / "torchgeo_patches.py")]
+            command += [name, str(PATCH), str(BATCH), str(workers)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            report(f"TorchGeo RandomGeoSampler, {workers} workers", [float(r) for r in done.stdout.split()])
+
+
+def deplete(reader: BatchReader) -> None:
+    for _ in reader:
+        pass
+
+
+def rates_of(work: Callable[[], None], patches: int) -> list[float]:
+    """Patches a second in each of some rounds, after one that does not count."""
+    rates = []
+    for _ in range(ROUNDS + 1):
+        start = time.perf_counter()
+        work()
+        rates.append(patches / (time.perf_counter() - start))
+    return rates[1:]
 
 
 if __name__ == "__main__":

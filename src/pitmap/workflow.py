@@ -22,6 +22,7 @@ from pitmap.study.study import Study
 if TYPE_CHECKING:
     from pitmap.accuracy.census.study import StudyAccuracy
     from pitmap.accuracy.sampling.sample import SampleEstimate
+    from pitmap.company import Company
     from pitmap.networks.model_file import ModelCard
     from pitmap.samples.dataset import SampleSet
 
@@ -134,6 +135,7 @@ def train(
     steps: int | None = None,
     *,
     wait: bool = False,
+    company: Company | None = None,
 ) -> ModelCard:
     """Train a network on the samples of a study; an interrupted training goes on where it was.
 
@@ -145,6 +147,8 @@ def train(
         samples: Another sample set than the study's own.
         steps: Another number of steps than the recipe's.
         wait: Whether to wait for another process that works on the same results, instead of raising.
+        company: The processes of torchrun or Slurm that train together and each call this, of
+            ``Company.of_environment()``; by default this process does the work, or starts others itself.
 
     Returns:
         The card of the model at ``model_path(project, network, seed)``.
@@ -170,8 +174,10 @@ def train(
     training = Training.of(project.training, project.project.seed if seed is None else seed, network)
     if steps is not None:
         training = replace(training, recipe=replace(training.recipe, steps=steps))
+    if company is not None and not company.speaks:
+        return train_network(samples, training, model_path(project, network, seed), SILENT, company)
     with exclusive(project.results.folder, wait=wait, observer=observer):
-        return train_network(samples, training, model_path(project, network, seed), observer)
+        return train_network(samples, training, model_path(project, network, seed), observer, company)
 
 
 def assess_study(

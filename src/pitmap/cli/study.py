@@ -121,12 +121,18 @@ def train(
     """Train a network on the samples; an interrupted training goes on where it was.
 
     Example: pitmap train my-study/pitmap.toml --network unet
+
+    Over several GPUs or machines: torchrun --nproc-per-node 4 -m pitmap train my-study/pitmap.toml
     """
     from pitmap import workflow
+    from pitmap.company import Company
 
-    study = pitmap.load_study(project)
+    study, company = pitmap.load_study(project), Company.of_environment()
+    if company is not None and not company.speaks:
+        workflow.train(study, network, seed, company=company)
+        return
     with Console() as observer:
-        card = workflow.train(study, network, seed, observer, wait=wait)
+        card = workflow.train(study, network, seed, observer, wait=wait, company=company)
     show(card, as_json, f"{card.summary()} Written to {workflow.model_path(study, network, seed)}.")
 
 

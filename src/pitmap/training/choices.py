@@ -88,8 +88,8 @@ class Training:
             }
         )
 
-    def check_device(self) -> None:
-        """Check that the devices are there.
+    def check_device(self, devices: int) -> None:
+        """Check that so many devices are there.
 
         Raises:
             ProjectError: They are not.
@@ -99,9 +99,9 @@ class Training:
             "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
             "mps": int(torch.backends.mps.is_available()),
         }[self.device]
-        if there < self.devices:
+        if there < devices:
             raise ProjectError(
-                f"[training] asks for {self.devices} device(s) {self.device!r}, and PyTorch finds {there} here.",
+                f"The training wants {devices} device(s) {self.device!r}, and PyTorch finds {there} here.",
                 "Devices that this machine has.",
                 'Set device = "auto", or fewer devices.',
             )

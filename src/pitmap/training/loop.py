@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from pitmap.company import Company
 from pitmap.currency import is_current, mark
 from pitmap.errors import LabelError, ModelError, PitmapError
 from pitmap.files import make_folder
@@ -30,10 +32,16 @@ from pitmap.training.checkpoint import Standing
 from pitmap.training.choices import Course, Pace, Precision, Training
 from pitmap.training.curves import draw_curves, write_curves
 from pitmap.training.learner import Learner, fresh_network, seed_of
-from pitmap.training.processes import launch
+from pitmap.training.processes import from_the_first, launch
 
 
-def train(samples: SampleSet, training: Training, model_path: Path, observer: Observer = SILENT) -> ModelCard:
+def train(
+    samples: SampleSet,
+    training: Training,
+    model_path: Path,
+    observer: Observer = SILENT,
+    company: Company | None = None,
+) -> ModelCard:
     """Train a network and write the best epoch's model, with its curves (CSV, PNG) and times (JSON) beside it.
 
     A training that was interrupted goes on at the last validated epoch and ends with the same tensors as one that was
@@ -44,6 +52,7 @@ def train(samples: SampleSet, training: Training, model_path: Path, observer: Ob
         training: What to train.
         model_path: Ends in ``.safetensors``.
         observer: Hears of choices, the time it will take, steps and epochs.
+        company: The processes that train together, each of which calls this; the first one writes and is heard.
 
     Returns:
         The card of the model.
@@ -61,16 +70,20 @@ def train(samples: SampleSet, training: Training, model_path: Path, observer: Ob
     for split in (Split.TRAINING, Split.VALIDATION):
         if not samples.patch_count(split):
             raise LabelError(f"The sample set has no patch for {split.label}.", remedy="Sample again.")
-    training.check_device()
-    make_folder(model_path.parent)
+    training.check_device(training.devices if company is None else company.local_size)
     work = model_path.parent / f".{model_path.stem}.training"
-    if not is_current(work / "key", key):
+    checkpoint, going_on = work / "last.ckpt", is_current(work / "key", key)
+    precision = (Standing.read(checkpoint).precision if going_on else None) or training.precision
+    if company is not None:
+        training = replace(training, devices=company.size)
+        if not company.speaks:
+            launch(fit, training, precision, SILENT, (samples, training, precision, checkpoint), company)
+            return from_the_first(None)
+    if not going_on:
+        make_folder(model_path.parent)
         shutil.rmtree(work, ignore_errors=True)
         mark(make_folder(work) / "key", key)
-
-    checkpoint = work / "last.ckpt"
-    precision = Standing.read(checkpoint).precision or training.precision
-    launch(fit, training, precision, observer, (samples, training, precision, checkpoint))
+    launch(fit, training, precision, observer, (samples, training, precision, checkpoint), company)
     standing = Standing.read(checkpoint)
 
     course = Course.of(training.recipe, samples.patch, samples.patch_count(Split.TRAINING))
@@ -82,7 +95,7 @@ def train(samples: SampleSet, training: Training, model_path: Path, observer: Ob
     write_times(model_path, training, standing)
     card = save_model(model_path, network, make_card(samples, training, course, standing, checks))
     shutil.rmtree(work, ignore_errors=True)
-    return card
+    return card if company is None else from_the_first(card)
 
 
 def fit(

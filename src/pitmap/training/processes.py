@@ -17,15 +17,18 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed
 import torch.distributed.nn.functional
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import Tensor, nn
 
+from pitmap.company import Company
 from pitmap.errors import PitmapError
 from pitmap.observer import SILENT, Epoch, Observer
 from pitmap.processor import cores, keep_freed_memory
@@ -33,17 +36,27 @@ from pitmap.training.choices import Precision, Training
 
 # Without types of their own.
 collective: Any = torch.distributed.nn.functional
+collective_objects: Any = torch.distributed.broadcast_object_list
 sync_batch_norm: Any = nn.SyncBatchNorm
 
 # Here, because processes import this module before Fabric greets each of them.
 logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
 
+Result = TypeVar("Result")
+
 Work = Callable[..., None]
 """``work(fabric, observer, *args)``, a function of a module; what several processes are to know can be pickled."""
 
 
-def launch(work: Work, training: Training, precision: Precision, observer: Observer, args: tuple[Any, ...]) -> None:
-    """Run a function with Fabric: here, or in as many new processes as the training has devices.
+def launch(
+    work: Work,
+    training: Training,
+    precision: Precision,
+    observer: Observer,
+    args: tuple[Any, ...],
+    company: Company | None = None,
+) -> None:
+    """Run a function with Fabric: here, in as many new processes as the training has devices, or in those of a company.
 
     Args:
         work: The function.
@@ -51,20 +64,23 @@ def launch(work: Work, training: Training, precision: Precision, observer: Obser
         precision: In which the network works.
         observer: Hears of the work of the first process.
         args: Of ``work``.
+        company: The processes that were started to do this together; each of them calls this function.
 
     Raises:
         PitmapError: The function's.
     """
     _settle()
     with _quiet(), _repeatable(training.device):
+        spawned = training.devices if company is None else 1
         fabric = Fabric(
             accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[training.device],
-            devices=training.devices,
-            strategy="ddp_spawn" if training.devices > 1 else "auto",
+            devices=spawned if company is None else company.local_size,
+            num_nodes=1 if company is None else company.nodes,
+            strategy="ddp" if company is not None else "ddp_spawn" if spawned > 1 else "auto",
             precision="bf16-mixed" if precision == "bf16" else "32-true",
-            plugins=[LightningEnvironment()],
+            plugins=[_environment(company)],
         )
-        if training.devices == 1:
+        if spawned == 1:
             fabric.launch(work, observer, *args)
             return
         before, port = set(multiprocessing.active_children()), os.environ.get("MASTER_PORT")
@@ -80,6 +96,21 @@ def launch(work: Work, training: Training, precision: Precision, observer: Obser
             os.environ.pop("MASTER_PORT") if port is None else os.environ.update(MASTER_PORT=port)
     if error is not None:
         raise error
+
+
+def _environment(company: Company | None) -> Any:
+    """What tells Fabric of the processes."""
+    if company is None:
+        return LightningEnvironment()
+    return TorchElasticEnvironment() if company.launcher == "torchrun" else SLURMEnvironment(auto_requeue=False)
+
+
+def from_the_first(result: Result | None) -> Result:
+    """What the first process of a company gives here, in each of them; the others wait for it."""
+    shared = [result]
+    collective_objects(shared)
+    assert shared[0] is not None
+    return shared[0]
 
 
 def _settle() -> None:
