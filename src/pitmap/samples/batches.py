@@ -118,17 +118,15 @@ class PatchDataset:
                     part[place] = 0
             pixels[place, :, :height, :width] = self.samples.pixels[p.scene][:, window[0], window[1]]
             valid[place, :height, :width] = known
-            counted = codes[place, :height, :width]
-            self._put_codes(p.scene, window, counted)
-            np.multiply(counted, known.view(np.uint8), out=counted)
+            self._put_codes(p.scene, window, codes[place, :height, :width])
             scenes[place] = p.scene
         return batch
 
     def _put_codes(self, scene: int, window: tuple[slice, slice], codes: NDArray[Any]) -> None:
-        """Write the codes of a window that count into an array."""
+        """Write the codes of a window that count into an array; they are 0 without data as they are on disk."""
         given = self.samples.codes[scene][window]
         if self.samples.random_split:
             codes[...] = given
         else:
-            counts = self.samples.splits[scene][window] == self.split
-            np.multiply(given, counts.view(np.uint8), out=codes)
+            np.equal(self.samples.splits[scene][window], np.uint8(self.split), out=codes.view(np.bool_))
+            np.multiply(given, codes, out=codes)
