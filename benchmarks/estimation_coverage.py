@@ -162,7 +162,7 @@ def main() -> None:
         f"{args.samples} samples a population: the standard error of a coverage of 95 % is "
         f"{np.sqrt(0.95 * 0.05 / args.samples):.2%}.",
         "",
-        f"The intervals: {METHODS['mover']}.",
+        f"The intervals: {METHODS['posterior']}.",
     ]
     for title, (population, points, keys, map_classes) in POPULATIONS.items():
         lines += ["", f"## {title}, {' / '.join(map(str, points))} points", ""]

@@ -211,6 +211,11 @@ def estimate_reference(project: Study, observer: Observer = SILENT) -> SampleEst
     from pitmap.errors import LabelError
 
     if project.accuracy.reference is None:
+        if project.report.threshold_ha is not None:
+            observer.warn(
+                "How likely the mines cover more than [report] threshold_ha is known from labelled points alone: "
+                "[accuracy] reference names none."
+            )
         return None
     points, out = project.place(project.accuracy.reference), project.results.estimate
     try:

@@ -145,11 +145,11 @@ def estimate(
         bool, typer.Option("--doubtful/--no-doubtful", help="Whether doubtful points count.")
     ] = True,
     method: Annotated[
-        Literal["mover", "wald"],
+        Literal["posterior", "mover", "wald"],
         typer.Option(
             help="How intervals are made; wald for comparison with publications: too narrow for rare classes."
         ),
-    ] = "mover",
+    ] = "posterior",
     threshold: Annotated[
         list[str] | None,
         typer.Option(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitmap.accuracy.census.confusion import iou_as_one
+from pitmap.accuracy.sampling.estimation import FEW_POINTS
 from pitmap.accuracy.sampling.strata import map_checksum
 from pitmap.acquisition import acquisition
 from pitmap.errors import ProjectError
@@ -435,10 +436,14 @@ def few_points(estimate: Mapping[str, Any]) -> dict[str, Any]:
     for row in estimate["classes"]:
         named += [("User's accuracy", row["key"], row["users_accuracy"])]
         named += [("Producer's accuracy", row["key"], row["producers_accuracy"])]
-    said = {f"{name} of {key}: {e['warning']}" if key else f"{name}: {e['warning']}" for name, key, e in named}
+
+    def few(e: Mapping[str, Any]) -> bool:
+        return bool(e["warning"]) and e["points"] < FEW_POINTS
+
+    said = {f"{n} of {k}: {e['warning']}" if k else f"{n}: {e['warning']}" for n, k, e in named if few(e)}
     warnings = dict.fromkeys((*estimate["warnings"], *estimate.get("sample_warnings", ())))
     return {
-        "figures": [{"name": n, "key": k, "points": e["points"]} for n, k, e in named if e["warning"]],
+        "figures": [{"name": n, "key": k, "points": e["points"]} for n, k, e in named if few(e)],
         "others": [w for w in warnings if w not in said],
     }
 

@@ -126,6 +126,7 @@ def report_map(
         mines=_mines(options.mines or files.mines, required=options.mines is not None),
         estimate=None if result is None else result.to_json(),
         date=acquisition_date(map_path, info.tags) if image is None else acquisition_date(image, tags),
+        threshold_ha=options.threshold_ha,
     )  # fmt: skip
     made = _provenance(info.tags, options.model)
     page = render(

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from pitmap import __version__
+from pitmap.accuracy.sampling.estimation import FEW_POINTS
 from pitmap.errors import ProjectError
 from pitmap.files import write_text
 from pitmap.networks.model_file import ModelCard, read_card
@@ -95,6 +96,7 @@ def render(context: dict[str, Any], template: str = "report.html", package: str 
     environment.filters["translate"] = lambda text, language: language(str(text))
     environment.filters["url"] = lambda text: quote(str(text))
     environment.globals["dash"] = formats.DASH
+    environment.globals["few"] = FEW_POINTS
     environment.globals["decimals_for"] = formats.decimals_for
     return environment.get_template(template).render(context).strip() + "\n"
 
@@ -200,6 +202,7 @@ def _statement(project: Study, mines: Mapping[str, MineTable], estimate: Mapping
         name=scene.name, image=scene.image, bands=scene.band_indices, nodata=scene.site.nodata,
         confidence=files.confidence, mines=mines.get(scene.name), estimate=estimate,
         date=content.acquisition_date(scene.image, scene.info.tags), others=len(mapped) - 1,
+        threshold_ha=project.report.threshold_ha,
     )  # fmt: skip
 
 

@@ -152,6 +152,7 @@ class Statement:
         points: Points that the corrected areas rest on, None without a sample.
         unlike: Whether the map says that its image is unlike the ground that the network was trained on.
         others: Maps of the same report that this page does not speak of.
+        threshold_ha: An area that was asked about, None where none was.
     """
 
     name: str
@@ -177,6 +178,7 @@ class Statement:
     points: int | None
     unlike: bool
     others: int = 0
+    threshold_ha: float | None = None
 
 
 def state(
@@ -193,6 +195,7 @@ def state(
     estimate: Mapping[str, Any] | None = None,
     date: str | None = None,
     others: int = 0,
+    threshold_ha: float | None = None,
 ) -> Statement:
     """Collect what the page says of a map.
 
@@ -209,6 +212,7 @@ def state(
         estimate: Content of ``SampleEstimate.to_json`` for this very map.
         date: Acquisition date.
         others: Maps of the same report that the page does not speak of.
+        threshold_ha: An area that was asked about: without an estimate the page says that nothing is known of it.
 
     Raises:
         ImageError: A raster cannot be read.
@@ -252,6 +256,7 @@ def state(
         points=None if estimate is None else int(estimate["overall_accuracy"]["points"]),
         unlike=WARNINGS_TAG in info.tags,
         others=others,
+        threshold_ha=threshold_ha,
     )
 
 

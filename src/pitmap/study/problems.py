@@ -178,6 +178,11 @@ def check_names(project: Study, scenes: list[Scene]) -> list[str]:
         for key in project.mapping.mines or []
         if normalize("NFC", key) not in keys
     ]
+    if project.report.threshold_ha is not None and not project.mine_classes:
+        problems.append(
+            "[report] threshold_ha: no class of the legend is one of mines, so that nothing is compared with it. Name "
+            "the classes with [mapping] mines."
+        )
     counts = {len(s.band_indices) for s in scenes}
     if len(counts) > 1:
         problems.append(

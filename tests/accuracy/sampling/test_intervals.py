@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from pitmap.accuracy.sampling.intervals import jeffreys, ratio_limits
+from pitmap.accuracy.sampling.intervals import jeffreys, ratio_limits, total_limits
 
 
 def test_jeffreys_limits():
@@ -98,3 +98,38 @@ def test_the_truth_is_held_where_wald_loses_it():
     limits = ratio_limits(found * own, found * ~own, trials, areas, may_both=own, may_only=~own)
     held = ((limits.lower <= truth) & (truth <= limits.upper)).mean()
     assert 0.95 < held < 0.99
+
+
+def test_the_interval_of_a_total_is_that_of_the_sum_of_the_posteriors():
+    found, points, areas = np.array([3, 9, 60]), np.array([300, 40, 64]), np.array([900.0, 50, 100])
+    generator = np.random.default_rng(0)
+    sums = (areas * generator.beta(found + 1 / 3, points - found + 1 / 3, (400_000, 3))).sum(axis=1)
+    limits = total_limits(found, points, areas, equal_tails=True)
+    np.testing.assert_allclose(limits, np.quantile(sums, [0.025, 0.975]), rtol=0.01)
+    short = total_limits(found, points, areas)
+    assert short.upper - short.lower < limits.upper - limits.lower
+    assert ((short.lower <= sums) & (sums <= short.upper)).mean() == pytest.approx(0.95, abs=0.005)
+    assert 0.014 < (sums < short.lower).mean() < 0.025  # most of the doubt lies on the long side
+    wide = total_limits(found, points, areas, confidence=0.99, equal_tails=True)
+    np.testing.assert_allclose(wide, np.quantile(sums, [0.005, 0.995]), rtol=0.015)
+
+
+def test_the_interval_of_a_total_where_nothing_or_everything_was_found():
+    none, every = total_limits([0, 0], [50, 80], [10.0, 30]), total_limits([50, 80], [50, 80], [10.0, 30])
+    assert none.lower == 0
+    assert 0 < none.upper < 3
+    np.testing.assert_allclose([40 - every.upper, 40 - every.lower], none, atol=1e-9)  # the rest of the ground
+    # Strata without the class do not lift the lower end.
+    alone = total_limits([7], [40], [10.0])
+    assert total_limits([7, 0, 0], [40, 50, 60], [10.0, 90, 90]).lower == pytest.approx(alone.lower)
+    known = total_limits([3, 10], [4, 10], [1.0, 1], unseen=[0, 0])
+    np.testing.assert_allclose(known, [1.75, 1.75])
+
+
+@pytest.mark.parametrize("shares", [[0.98, 0.02, 0.001], [0.9, 0.2, 0.01], [0.7, 0.4, 0.1]])
+def test_the_interval_of_a_total_holds(shares):
+    points, areas = np.array([60, 50, 300]), np.array([90.0, 60, 900])
+    found = np.random.default_rng(3).binomial(points, shares, (4000, 3))
+    limits = total_limits(found, points, areas)
+    truth = (areas * shares).sum()
+    assert 0.93 < ((limits.lower <= truth) & (truth <= limits.upper)).mean() < 0.985

@@ -1,44 +1,43 @@
 """A sample aimed at the area of one class: its strata, and the fewest points for a stated half-width.
 
-Ground mapped as the class is cut into sure and doubtful, ground of other classes into what lies near the class, what is
-doubtful, and the rest. Where the map says how probable the class is, doubtful is what lies beyond a cut on that
-probability: at a third, a half or two thirds of the cumulative square root of its frequency (Dalenius and Hodges 1959,
-J. Am. Stat. Assoc. 54, 88-101), whichever needs the fewest points for the precision asked for (the aim of Lavallée and
-Hidiroglou 1988, Survey Methodology 14, 33-43). Every cut may also be left out: where few points decide, each stratum in
-which the class is nearly absent must be shown to be so by its own points. Without a probability the ground of the class
-near its border stands for the doubtful.
+Ground mapped as the class, ground of other classes near it and the other ground are each cut by how probable the map
+says the class is. Cuts may lie where the cumulative square root of the frequency is shared out evenly (Dalenius and
+Hodges 1959, J. Am. Stat. Assoc. 54, 88-101); which of them are used, how many, and whether the ground near the class is
+a part of its own follows from the precision asked for: the fewest points in all (``planning.fewest_strata``). Each
+further stratum must be shown to be what it is by its own points, so that few strata are used for a rough aim and more
+for a fine one. Without a probability the ground of the class near its border stands for the doubtful.
 
-How much of the class a stratum holds is expected with caution, so that the promise is kept: from the calibrated
-probability, with ``CAUTION`` times as much error as it says and at least ``LEAST_ERROR``; and the plan is made for
-``MARGIN`` of the half-width asked for. Where only the confidence of the mapped class is known, one minus it bounds the
-probability of every other class: near the class all of this doubt is taken for the class; elsewhere most of it is
-between other classes, and such a part is taken that as much of the class is missed in all as is mapped too much, as on
-a map whose area is about right.
+How much of the class a stratum holds is expected from the calibrated probability, of which a part is not believed: near
+the border of the class ``UNSURE_NEAR`` of the pixels, elsewhere ``UNSURE_FAR``, are expected to be of the class as
+likely as not. Where only the confidence of the mapped class is known, one minus it bounds the probability of every
+other class: near the class all of this doubt is taken for the class; elsewhere most of it is between other classes, and
+such a part is taken that as much of the class is missed in all as is mapped too much, as on a map whose area is about
+right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pitmap.accuracy.sampling.planning import Plan, fewest_points
+from pitmap.accuracy.sampling.planning import KEPT, Choices, Plan, fewest_points, fewest_strata
 from pitmap.accuracy.sampling.strata import LEVELS, Cuts, Ground, Strata, aimed_strata
 from pitmap.errors import LabelError
 from pitmap.legend import Legend
 from pitmap.observer import clock
 
-CAUTION = 1.5
-"""Error expected, as a multiple of what the probability says."""
+UNSURE_NEAR = 0.1
+"""Share of the pixels near the border of the class on which the probability is not believed: mixed pixels, and
+errors of position that the labels have as well."""
 
-MARGIN = 0.9
-"""Half-width that is planned for, as a share of what is asked for: samples differ, and so do their intervals."""
+UNSURE_FAR = 0.0005
+"""The same share elsewhere: what no probability knows of."""
 
-LEAST_ERROR = {"sure": 0.02, "unsure": 0.02, "belt": 0.03, "doubtful": 0.005, "rest": 0.001}
-"""Least share of a stratum that is expected to be wrong: of ground of the class, and of other ground."""
+POSSIBLE_CUTS = 7
+"""Levels at which each part of the ground may be cut, besides the first with ground."""
 
 WITHOUT_PROBABILITY = {(0, True): 0.95, (1, True): 0.75, (1, False): 0.15, (0, False): 0.005}
 """Share of the class that is expected where the map does not say how sure it is: by zone (1 near its border), and
@@ -108,7 +107,8 @@ class Aim:
         return (
             f"{n} points, about {clock(n * seconds_a_point)} at {seconds_a_point:g} s each: the area of "
             f"{self.target.key} (about {self.area:,.4g} {self.unit}) is expected to be known to ± "
-            f"{self.plan.half_width:,.3g} {self.unit} ({self.plan.half_width / self.area:.1%}) with 95 % confidence."
+            f"{self.plan.half_width:,.3g} {self.unit} ({self.plan.half_width / self.area:.1%}) with 95 % confidence, "
+            f"in {KEPT:.0%} of samples to ± {self.plan.kept:,.3g} {self.unit} or better."
         )
 
 
@@ -135,23 +135,44 @@ def aim(ground: Ground, legend: Legend, target: Target, source: str, floor: int 
             "Draw a sample of all classes, with a stated number of points.",
         )
 
-    def planned(cuts: Cuts, step: float) -> Aim:
-        strata = aimed_strata(legend, target.key, cuts)
-        plain, cautious = _expected(ground, strata, legend, code, source)
+    belief = _expected(ground, legend, code, source)
+    # What is promised as a share is promised of the smaller of the two areas that the map gives.
+    area = min(mapped, float((ground.areas * belief.plain).sum()) * scale) if source else mapped
+    least = FLOOR if floor is None else floor
+
+    def planned(belt: bool, edge: bool) -> Aim:
+        others = [c.code for c in legend if c.code != code]
+        both = [0, 1]
+        named = [("edge", [1], [code])] if edge else []
+        named += [("mapped", [0] if edge else both, [code])]
+        named += [("near", [1], others)] if belt else []
+        named += [("other", [0] if belt else both, others)]
+        parts, cuts = [], {}
+        for name, zones, codes in named:
+            cells = np.ix_(zones, codes, range(LEVELS))
+            of = [v[cells].sum(axis=(0, 1)) for v in (ground.areas * scale, ground.pixels, ground.areas * belief.plan)]
+            if of[1].sum():
+                cuts[name], choices = _choices(of[0], of[1], of[2] * scale, least)
+                parts.append(choices)
+        chosen, _ = fewest_strata(parts, target.half_width(area))
+        levels = {
+            name: tuple(int(cuts[name][part.first[k]]) for k in c.strata[1:])
+            for name, part, c in zip(cuts, parts, chosen, strict=True)
+        }
+        near = levels.get("near", ()) if belt else None
+        taken = Cuts(levels.get("mapped", ()), near, levels.get("other", ()), edge)
+        strata = aimed_strata(legend, target.key, taken)
         areas, pixels = strata.sums(ground.areas) * scale, strata.sums(ground.pixels)
-        # What is promised as a share is promised of the smaller of the two areas that the map gives.
-        area = min(mapped, float((areas * plain).sum())) if source else mapped
+        shares = strata.sums(ground.areas * belief.plan) * scale / np.maximum(areas, 1e-12)
         present = pixels > 0
-        found = fewest_points(
-            areas[present], cautious[present], MARGIN * target.half_width(area), pixels[present],
-            FLOOR if floor is None else floor, step,
-        )  # fmt: skip
+        found = fewest_points(areas[present], shares[present], target.half_width(area), pixels[present], least)
         points = np.zeros(len(areas), np.int64)
         points[present] = found.points
-        return Aim(target, cuts, strata, cautious, area, Plan(points, found.half_width), unit)
+        return Aim(target, taken, strata, shares, area, Plan(points, found.half_width, found.kept), unit)
 
-    candidates = [planned(cuts, 1.1) for cuts in _choices(ground, legend, code, source)]
-    return planned(min(candidates, key=lambda a: a.plan.points.sum()).cuts, 1.03)
+    belts = (True, False) if ground.areas[1, 1:].sum() > 0 else (False,)
+    edges = (False,) if source else belts
+    return min((planned(belt, edge) for belt in belts for edge in edges), key=lambda a: a.plan.points.sum())
 
 
 def replan(
@@ -179,38 +200,49 @@ def replan(
     """
     shares = (of_class + PRIOR_POINTS * beforehand) / (labelled + PRIOR_POINTS)
     found = np.where(labelled > 0, of_class / np.maximum(labelled, 1), beforehand)
-    return fewest_points(areas, shares, MARGIN * half_width(float((areas * found).sum())), pixels, points)
+    return fewest_points(areas, shares, half_width(float((areas * found).sum())), pixels, points)
 
 
-def _choices(ground: Ground, legend: Legend, code: int, source: str) -> list[Cuts]:
-    belts = (True, False) if ground.areas[1, 1:].sum() > 0 else (False,)
-    if not source:
-        return [Cuts(belt=belt, edge=edge) for belt, edge in product(belts, belts)]
-    others = [c.code for c in legend if c.code != code]
-    of_class, of_others = ground.areas[:, code].sum(axis=0), ground.areas[:, others].sum(axis=(0, 1))
-    return [
-        Cuts(mapped, other, belt)
-        for mapped, other, belt in product([None, *_cuts(of_class)], [None, *_cuts(of_others)], belts)
-    ]
+def _choices(
+    areas: NDArray[np.float64], pixels: NDArray[np.int64], of_class: NDArray[np.float64], floor: int
+) -> tuple[NDArray[np.int64], Choices]:
+    """Levels at which a part may be cut, and the strata between any two of them.
+
+    Args:
+        areas: Of the part by level, ``(LEVELS,)``.
+        pixels: Likewise.
+        of_class: Area of the class that is expected.
+        floor: Least number of points of a stratum.
+    """
+    cuts = _cuts(areas)
+    first, last = np.triu_indices(len(cuts), 1)
+    sums = [np.concatenate([[0], v.cumsum()])[cuts] for v in (areas, pixels, of_class)]
+    area, number, found = (v[last] - v[first] for v in sums)
+    share = np.clip(found / np.maximum(area, 1e-12), 0, 1)
+    return cuts, Choices(first, last, area, share, number.astype(np.float64), np.full(len(first), floor))
 
 
-def _cuts(frequency: NDArray[np.float64]) -> list[int]:
-    """Levels at a third, a half and two thirds of the cumulative square root of the frequency."""
+def _cuts(frequency: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Levels that share out the cumulative square root of the frequency evenly, with both ends."""
     total = np.sqrt(frequency).cumsum()
-    if total[-1] == 0:
-        return []
-    levels = {int(np.searchsorted(total, share * total[-1])) + 1 for share in (1 / 3, 1 / 2, 2 / 3)}
+    shares = np.arange(1, POSSIBLE_CUTS + 1) / (POSSIBLE_CUTS + 1)
     first, last = np.flatnonzero(frequency)[[0, -1]]
-    return sorted(level for level in levels if first < level <= last)
+    levels = {int(v) + 1 for v in np.searchsorted(total, shares * total[-1])} | {int(first) + 1}
+    return np.array([0, *sorted(v for v in levels if first < v <= last), len(frequency)])
 
 
-def _expected(
-    ground: Ground, strata: Strata, legend: Legend, code: int, source: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Share of the class in each stratum: by the probabilities, and with caution."""
-    area = np.maximum(strata.sums(ground.areas), 1e-12)
+@dataclass(frozen=True)
+class _Belief:
+    """Share of the class expected in each cell: by the probabilities, and for a plan, ``(2, K + 1, LEVELS)``."""
+
+    plain: NDArray[np.float64]
+    plan: NDArray[np.float64]
+
+
+def _expected(ground: Ground, legend: Legend, code: int, source: str) -> _Belief:
     levels = np.broadcast_to(np.arange(LEVELS) / (LEVELS - 1), ground.areas.shape).copy()
     others = [c.code for c in legend if c.code != code]
+    levels[:, 0] = 0
     if source == "confidence" and len(legend) > 2:
         doubt = ground.areas * levels
         too_much = ground.areas[:, code].sum() - doubt[:, code].sum()
@@ -219,12 +251,6 @@ def _expected(
     if not source:
         for (zone, inside), share in WITHOUT_PROBABILITY.items():
             levels[zone, code if inside else others] = share
-    plain = strata.sums(ground.areas * levels) / area
-    if not source:
-        return plain, plain
-    cautious = np.zeros_like(plain)
-    for h, kind in enumerate(strata.kinds):
-        of_class = kind in ("sure", "unsure")
-        error = min(max(CAUTION * (1 - plain[h] if of_class else plain[h]), LEAST_ERROR[kind]), 0.5)
-        cautious[h] = 1 - error if of_class else error
-    return plain, cautious
+        return _Belief(levels, levels)
+    unsure = np.array([UNSURE_FAR, UNSURE_NEAR])[:, None, None]
+    return _Belief(levels, levels + unsure * (0.5 - levels))

@@ -20,7 +20,7 @@ from pitmap import __version__
 from pitmap.accuracy.sampling.aim import BELT_PIXELS, Aim, Target, aim, replan
 from pitmap.accuracy.sampling.draw import draw_points
 from pitmap.accuracy.sampling.labelling import copy_pictures, labelling_style, write_pictures
-from pitmap.accuracy.sampling.planning import Allocation, allocate, sample_size
+from pitmap.accuracy.sampling.planning import KEPT, Allocation, allocate, sample_size
 from pitmap.accuracy.sampling.sample import check_map, labels_by_stratum
 from pitmap.accuracy.sampling.sample_file import DESIGN, SampleFile, read_sample, write_sample
 from pitmap.accuracy.sampling.strata import (
@@ -396,7 +396,7 @@ def _enlarged(
         wanted = plan.points
         text = (
             f" With them the area of {key} is expected to be known to ± {plan.half_width:,.3g} "
-            f"{old.about['unit']} with 95 % confidence."
+            f"{old.about['unit']} with 95 % confidence, in {KEPT:.0%} of samples to ± {plan.kept:,.3g} or better."
         )
     further = int(wanted.sum() - had.sum())
     if further == 0:
@@ -474,7 +474,7 @@ def strata_again(
             f"{sureness.path} is not the {rule['levels']} from which the strata of the sample were made.",
             "The very file: it decides to which stratum a pixel belongs.",
         )
-    return strips, aimed_strata(legend, target, Cuts(**rule["cuts"]))
+    return strips, aimed_strata(legend, target, Cuts.from_json(rule["cuts"]))
 
 
 def _survey(strips: Strips, observer: Observer) -> Ground:

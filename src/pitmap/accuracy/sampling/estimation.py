@@ -12,7 +12,8 @@ pixels are known, without it where not: a sample is small beside a map). Where t
 this is, term by term, and but for that factor, what Olofsson et al. (2014),
 Remote Sens. Environ. 148, 42-57, eq. 2 to 11, give.
 
-The interval of a figure comes from ``intervals.ratio_limits`` (MOVER), or is the one of the literature, the estimate
+The interval of an area and of the overall accuracy, which are sums of shares, comes from ``intervals.total_limits``,
+that of a ratio from ``intervals.ratio_limits`` (MOVER); or both are those of MOVER, or of the literature, the estimate
 plus or minus 1.96 standard errors (Wald), which is too narrow where few points decide.
 """
 
@@ -28,16 +29,19 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from pitmap.accuracy.census.confusion import ABSENT_CLASSES, ORIENTATION, figures
-from pitmap.accuracy.sampling.intervals import Z_95, ratio_limits
+from pitmap.accuracy.sampling.intervals import Z_95, ratio_limits, total_limits
 from pitmap.errors import LabelError
 from pitmap.legend import Legend
 
 FEW_POINTS = 30
 """Points in its denominator below which no interval of a figure is to be relied on."""
 
-Method = Literal["mover", "wald"]
+Method = Literal["posterior", "mover", "wald"]
 
 METHODS: dict[Method, str] = {
+    "posterior": "areas and overall accuracy: sum of the posteriors of the shares in each stratum from a neutral prior "
+    "(Kerman 2011), shortest interval; other figures: MOVER (method of variance estimates recovery) from Jeffreys "
+    "limits of the shares (Zou and Donner 2008, Donner and Zou 2012)",
     "mover": "MOVER (method of variance estimates recovery) from Jeffreys limits of the shares in each stratum: Zou "
     "and Donner (2008), for ratios Donner and Zou (2012)",
     "wald": "Wald: the estimate plus or minus z standard errors (Olofsson et al. 2014); too narrow where few points "
@@ -66,7 +70,7 @@ class Estimate:
     upper: float | None
     points: int
     warning: str = ""
-    method: Method = "mover"
+    method: Method = "posterior"
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ class AreaEstimates:
     legend: Legend
     warnings: tuple[str, ...]
     finite: bool = False
-    method: Method = "mover"
+    method: Method = "posterior"
 
     def summary(self) -> str:
         """One line: overall accuracy and the first class's area with their intervals, and what was asked of areas."""
@@ -203,7 +207,7 @@ def estimate_counts(
     unit: str = "ha",
     z: float = Z_95,
     pixels: ArrayLike | None = None,
-    method: Method = "mover",
+    method: Method = "posterior",
     thresholds: Mapping[str, float] | None = None,
 ) -> AreaEstimates:
     """Estimates from the counts of a stratified random sample.
@@ -299,7 +303,7 @@ def estimate_confusion(
     legend: Legend,
     unit: str = "ha",
     z: float = Z_95,
-    method: Method = "mover",
+    method: Method = "posterior",
 ) -> AreaEstimates:
     """Estimates where the strata are the classes of the map (Olofsson et al. 2014).
 
@@ -398,6 +402,20 @@ class _Sample:
     def _limits(
         self, y: NDArray[np.float64], x: NDArray[np.float64], confidence: float | None = None
     ) -> tuple[float, float]:
+        # A stated confidence asks for one-sided limits.
+        level = _confidence(self.z) if confidence is None else confidence
+        if self.method == "posterior" and x.min() == 1 and set(np.unique(y)) <= {0, 1}:
+            n = self.counts.sum(axis=(1, 2))
+            fixed = np.array([np.ptp(y[self._cells(h)]) == 0 for h in range(len(n))])
+            total = total_limits(
+                self.counts[:, y > 0].sum(axis=1),
+                n,
+                self.areas,
+                np.where(fixed, 0.0, self.unseen),
+                level,
+                equal_tails=confidence is not None,
+            )
+            return float(total.lower / self.areas.sum()), float(total.upper / self.areas.sum())
         both, only = y > 0, (x > 0) & (y == 0)
 
         def possible(where: NDArray[np.bool_]) -> list[bool]:
@@ -407,7 +425,7 @@ class _Sample:
             self.counts[:, both].sum(axis=1), self.counts[:, only].sum(axis=1), self.counts.sum(axis=(1, 2)),
             self.areas, numerator=y.max(), weight_both=x[both].max(), weight_only=x[only].max(initial=1.0),
             may_both=possible(both), may_only=possible(only), may_neither=possible(x == 0), unseen=self.unseen,
-            confidence=_confidence(self.z) if confidence is None else confidence,
+            confidence=level,
         )  # fmt: skip
         return float(limits.lower), float(limits.upper)
 

@@ -1,32 +1,48 @@
 """How many points, and where: for the overall accuracy, or for an area that is to be known to a stated half-width.
 
-The area of a class is ``A = sum_h A_h p_h`` with p_h its share of stratum h. From n_h points the interval of
-``intervals.ratio_limits`` reaches from A down by ``sqrt(sum_h A_h^2 (p_h - l_h)^2)`` and up by
-``sqrt(sum_h A_h^2 (u_h - p_h)^2)``. What these distances will be is expected over the binomial draw from guessed
-shares; the points are then laid where a further one takes most off the half-width: the allocation of least cost for
-one aim (Cochran 1977, Sampling Techniques, section 5.5), with the interval that will be reported in place of the
-variance. For shares far from 0 and 1 this is Neyman's allocation; where a share is near 0 it still asks for the points
-that are needed to show that it is.
+The area of a class is ``A = sum_h A_h p_h`` with p_h its share of stratum h. Half the length of the interval of
+``intervals.total_limits`` from n_h points is, in two moments,
+
+    (z (sqrt(sum_h D_h) + sqrt(sum_h U_h)) + sum_h S_h) / 2,
+
+where D_h and U_h are the variances of A_h p_h that count for its lower and its upper end, and S_h is what the means of
+the two ends lie apart because strata without the class (or with nothing else) count for one end only. All three are
+expected over the binomial draw from guessed shares; the variances are not taken to be below those of the draw itself,
+so that nothing seems to be won by cutting like ground into strata of few points. The points are laid where a further
+one takes most off this: the allocation of least cost for one aim (Cochran 1977, Sampling Techniques, section 5.5), with
+the interval that will be reported in place of the variance. For shares far from 0 and 1 this is Neyman's allocation;
+where a share is near 0 it still asks for the points that are needed to show that it is.
+
+Samples differ, and so do their intervals: a plan is made so that ``KEPT`` of the samples keep what was asked for, found
+by drawing ``DRAWS`` of them from the guessed shares.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from math import ceil
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binom
 
-from pitmap.accuracy.sampling.intervals import Z_95, jeffreys
+from pitmap.accuracy.sampling.intervals import NEUTRAL, Z_95, total_limits
 from pitmap.errors import LabelError
 
 Allocation = Literal["equal", "proportional", "neyman"]
 
 MOST_POINTS = 20_000
 """Points that a plan may ask for in one stratum."""
+
+KEPT = 0.85
+"""Share of samples whose interval is to be as narrow as asked for, by the shares expected."""
+
+DRAWS = 500
+"""Samples that a plan is tried on."""
+
+APART = (1.0, 4.0, 10.0)
+"""Prices that are tried of what the means of both ends lie apart, as multiples of its part in the half-width in two
+moments: these strata also make the distribution skew, which two moments do not show."""
 
 
 @dataclass(frozen=True)
@@ -36,25 +52,90 @@ class Plan:
     Attributes:
         points: Of each stratum, int64 ``(H,)``.
         half_width: Expected half-width of the 95 % interval of the class's area, in the unit of the areas.
+        kept: Half-width that ``KEPT`` of the samples are expected to keep.
     """
 
     points: NDArray[np.int64]
     half_width: float
+    kept: float
 
 
-def expected_half_width(points: ArrayLike, areas: ArrayLike, shares: ArrayLike, unseen: ArrayLike = 1.0) -> float:
-    """Half the length of the 95 % interval of a class's area that is to be expected.
+class Spread(NamedTuple):
+    """What a stratum adds to the length of an interval, see the module."""
+
+    down: NDArray[np.float64]
+    up: NDArray[np.float64]
+    apart: NDArray[np.float64]
+
+
+def expected_spread(points: ArrayLike, areas: ArrayLike, shares: ArrayLike, unseen: ArrayLike = 1.0) -> Spread:
+    """Expected over the binomial draw, arrays of any shapes that fit each other.
+
+    Args:
+        points: Of each stratum.
+        areas: Of each stratum.
+        shares: Guessed share of the class.
+        unseen: Share of each stratum that is not in the sample.
+    """
+    n, area, p, part = (np.asarray(v, np.float64) for v in (points, areas, shares, unseen))
+    none, all_of_it = (1 - p) ** n, p**n
+    # E[(k + a)(n - k + a)] of a binomial k, less its term at k = 0 and at k = n
+    scale = area**2 * part / ((n + 2 * NEUTRAL) ** 2 * (n + 2 * NEUTRAL + 1))
+    both = n * (n - 1) * p * (1 - p) + NEUTRAL * n + NEUTRAL**2
+    edge = NEUTRAL * (n + NEUTRAL)
+    least = area**2 * part * p * (1 - p) / np.maximum(n, 1)
+    apart = area * np.sqrt(part) * NEUTRAL / (n + 2 * NEUTRAL) * (none + all_of_it)
+    down, up = (np.maximum(scale * (both - at_end * edge), least) for at_end in (none, all_of_it))
+    return Spread(down, up, apart)
+
+
+def tried(
+    points: ArrayLike, areas: ArrayLike, shares: ArrayLike, pixels: ArrayLike | None = None, draws: int = DRAWS
+) -> Plan:
+    """What samples with these points reach, if the shares are as guessed.
 
     Args:
         points: Of each stratum, ``(H,)``.
-        areas: Of each stratum, ``(H,)``.
-        shares: Guessed share of the class in each stratum, ``(H,)``.
-        unseen: Share of each stratum that is not in the sample, ``(H,)``.
+        areas: Of each stratum.
+        shares: Guessed share of the class in each stratum.
+        pixels: Of each stratum; by default very many.
+        draws: Samples drawn; always the same ones.
     """
-    n, a, p = (np.asarray(v) for v in (points, areas, shares))
-    down, up = np.array([_squared_distances((int(k),), float(q))[0] for k, q in zip(n, p, strict=True)]).T
-    factor = a**2 * np.asarray(unseen, np.float64)
-    return float((np.sqrt((factor * down).sum()) + np.sqrt((factor * up).sum())) / 2)
+    n, a, p = np.asarray(points, np.int64), np.asarray(areas, np.float64), np.asarray(shares, np.float64)
+    unseen = np.ones(len(n)) if pixels is None else 1 - n / np.asarray(pixels, np.float64)
+    some = n > 0
+    found = np.random.default_rng(0).binomial(n[some], p[some], (draws, int(some.sum())))
+    limits = total_limits(found, n[some], a[some], unseen[some])
+    half = (limits.upper - limits.lower) / 2
+    return Plan(n, float(half.mean()), float(np.quantile(half, KEPT)))
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Strata that a plan may choose among on one part of the ground, which a set of them must cover once.
+
+    Attributes:
+        first: Position at which each begins, int ``(N,)``.
+        last: Position at which it ends; ``first`` 0 and the greatest ``last`` are the ends of the part.
+        areas: Of each.
+        shares: Guessed share of the class in each.
+        pixels: Of each, its greatest number of points.
+        floor: Least number of points of each, as far as it has pixels.
+    """
+
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+    areas: NDArray[np.float64]
+    shares: NDArray[np.float64]
+    pixels: NDArray[np.float64]
+    floor: NDArray[np.int64]
+
+
+class Chosen(NamedTuple):
+    """What a plan chose of one part: which strata, and the points of each."""
+
+    strata: NDArray[np.int64]
+    points: NDArray[np.int64]
 
 
 def fewest_points(
@@ -63,9 +144,8 @@ def fewest_points(
     half_width: float,
     pixels: ArrayLike | None = None,
     floor: ArrayLike = 10,
-    step: float = 1.03,
 ) -> Plan:
-    """The fewest points whose expected interval of a class's area is not wider than asked for.
+    """The fewest points with which ``KEPT`` of the intervals of a class's area are not wider than asked for.
 
     Args:
         areas: Of each stratum, ``(H,)``, above 0.
@@ -73,74 +153,119 @@ def fewest_points(
         half_width: Asked for, in the unit of the areas.
         pixels: Of each stratum, its greatest number of points.
         floor: Least number of points of a stratum, as far as it has pixels; one number, or one a stratum.
-        step: Ratio of the numbers of points that are tried; a wide one is quicker and finds a few points more.
 
     Raises:
         LabelError: The half-width is not above 0, or more points would be needed than there may be.
     """
     a, p = np.asarray(areas, np.float64), np.asarray(shares, np.float64)
+    whole = np.full(len(a), np.inf) if pixels is None else np.asarray(pixels, np.float64)
+    least = np.broadcast_to(np.asarray(floor, np.int64), a.shape)
+    one, two = np.zeros(1, np.int64), np.ones(1, np.int64)
+    parts = [Choices(one, two, a[h : h + 1], p[h : h + 1], whole[h : h + 1], least[h : h + 1]) for h in range(len(a))]
+    return fewest_strata(parts, half_width)[1]
+
+
+def fewest_strata(parts: list[Choices], half_width: float) -> tuple[list[Chosen], Plan]:
+    """Strata of each part and their points, the fewest with which ``KEPT`` of the intervals are as asked for.
+
+    For a price of the interval's length in points the best strata of a part are found exactly, by dynamic programming
+    over where they end (Bühler and Deutler 1975, Metrika 22, 161-175; with cost as in Lavallée and Hidiroglou 1988).
+
+    Raises:
+        LabelError: As ``fewest_points``.
+    """
     if not half_width > 0:
         raise LabelError(f"The half-width asked for is {half_width:g}.", "A number above 0.")
-    whole = np.full(len(a), np.inf) if pixels is None else np.asarray(pixels, np.float64)
-    least = np.broadcast_to(np.asarray(floor), a.shape)
-    ladders = [
-        _ladder(int(min(k, n)), int(min(n, max(MOST_POINTS, k))), step) for k, n in zip(least, whole, strict=True)
-    ]
-    distances = [
-        (area**2 * (1 - ladder / n))[:, None] * _squared_distances(tuple(ladder.tolist()), float(share))
-        for area, share, n, ladder in zip(a, p, whole, ladders, strict=True)
-    ]
+    best: tuple[list[Chosen], Plan] | None = None
+    for apart in APART:
+        aim = half_width
+        for _ in range(6):
+            chosen = _least_cost(parts, aim, half_width, apart)
+            taken = list(zip(parts, chosen, strict=True))
+            plan = tried(
+                np.concatenate([c.points for c in chosen]),
+                np.concatenate([part.areas[c.strata] for part, c in taken]),
+                np.concatenate([part.shares[c.strata] for part, c in taken]),
+                np.concatenate([part.pixels[c.strata] for part, c in taken]),
+            )
+            if plan.kept <= half_width and (best is None or plan.points.sum() < best[1].points.sum()):
+                best = chosen, plan
+            if 0.985 * half_width <= plan.kept <= half_width or not plan.kept > 0:
+                break
+            aim *= 0.995 * half_width / plan.kept
+    if best is None:
+        raise _cannot(half_width, plan)
+    return best
 
-    def plan_at(price: float) -> Plan:
-        """The points of each stratum at a price of a squared half-width in points; both directions count alike."""
-        best = [int(np.argmin(k + price * d.sum(axis=1))) for k, d in zip(ladders, distances, strict=True)]
-        down, up = np.sqrt(sum(d[i] for d, i in zip(distances, best, strict=True)))
-        return Plan(np.array([k[i] for k, i in zip(ladders, best, strict=True)]), float(down + up) / 2)
 
-    low, high = -60.0, 60.0
-    scale = 1 / (a**2).sum()
-    best = plan_at(scale * np.exp(high))
-    if best.half_width > half_width:
-        raise LabelError(
-            f"A half-width of {half_width:,.4g} cannot be reached: {int(best.points.sum()):,} points would leave "
-            f"{best.half_width:,.4g}.",
-            "An aim that the ground allows.",
-            "Ask for a wider interval.",
-        )
-    for _ in range(40):
+def _least_cost(parts: list[Choices], aim: float, asked: float, apart_price: float) -> list[Chosen]:
+    ladders, spreads = [], []
+    for part in parts:
+        points = np.stack([_ladder(k, n) for k, n in zip(part.floor, part.pixels, strict=True)])
+        unseen = 1 - points / part.pixels[:, None]
+        ladders.append(points)
+        spreads.append(expected_spread(points, part.areas[:, None], part.shares[:, None], unseen))
+    weight = apart_price * aim / Z_95**2
+
+    def at(price: float) -> tuple[list[Chosen], float]:
+        chosen, down, up, apart = [], 0.0, 0.0, 0.0
+        for part, points, spread in zip(parts, ladders, spreads, strict=True):
+            cost = points + price * (spread.down + spread.up + weight * spread.apart)
+            step = cost.argmin(axis=1)
+            rows = np.arange(len(step))
+            strata = _cheapest_cover(part.first, part.last, cost[rows, step])
+            where = strata, step[strata]
+            chosen.append(Chosen(strata, points[where].astype(np.int64)))
+            down, up = down + spread.down[where].sum(), up + spread.up[where].sum()
+            apart += spread.apart[where].sum()
+        return chosen, (Z_95 * (np.sqrt(down) + np.sqrt(up)) + apart) / 2
+
+    low, high = -18.0, 18.0
+    scale = 100 / aim**2
+    best, reached = at(scale * np.exp(high))
+    if reached > aim:
+        raise _cannot(asked, Plan(np.concatenate([c.points for c in best]), reached, reached))
+    for _ in range(24):
         middle = (low + high) / 2
-        plan = plan_at(scale * np.exp(middle))
-        if plan.half_width <= half_width:
-            high, best = middle, plan
+        chosen, reached = at(scale * np.exp(middle))
+        if reached <= aim:
+            high, best = middle, chosen
         else:
             low = middle
     return best
 
 
-def _ladder(least: int, most: int, step: float) -> NDArray[np.int64]:
-    """Numbers of points to choose among, each ``step`` times the one before."""
-    steps = [least]
-    while steps[-1] < most:
-        steps.append(min(most, max(steps[-1] + 1, round(steps[-1] * step))))
-    return np.array(steps)
+def _cheapest_cover(first: NDArray[np.int64], last: NDArray[np.int64], cost: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The cheapest strata that lie end to end from 0 to the greatest end, in their order."""
+    end = int(last.max())
+    total, by = np.full(end + 1, np.inf), np.full(end + 1, -1)
+    total[0] = 0.0
+    for position in range(1, end + 1):
+        here = np.flatnonzero(last == position)
+        if len(here):
+            sums = total[first[here]] + cost[here]
+            k = int(sums.argmin())
+            total[position], by[position] = sums[k], here[k]
+    cover, position = [], end
+    while position > 0:
+        cover.append(int(by[position]))
+        position = int(first[by[position]])
+    return np.array(cover[::-1], np.int64)
 
 
-@lru_cache(maxsize=256)
-def _squared_distances(points: tuple[int, ...], share: float) -> NDArray[np.float64]:
-    """Expected squared distances from an estimated share to its lower and upper Jeffreys limits, ``(N, 2)``."""
-    n = np.array(points, np.float64)
-    middle, reach = n * share, 5 * np.sqrt(n * share * (1 - share)) + 10
-    first, last = np.maximum(0, np.floor(middle - reach)), np.minimum(n, np.ceil(middle + reach))
-    length = (last - first + 1).astype(np.int64)
-    start = np.cumsum(length) - length
-    of = np.repeat(np.arange(len(n)), length)
-    counts = first[of] + (np.arange(len(of)) - start[of])
-    trials = n[of]
-    weights = binom.pmf(counts, trials, share)
-    limits = jeffreys(counts, trials)
-    estimate = np.divide(counts, trials, out=np.full_like(counts, share), where=trials > 0)
-    down, up = weights * (estimate - limits.lower) ** 2, weights * (limits.upper - estimate) ** 2
-    return np.stack([np.add.reduceat(down, start), np.add.reduceat(up, start)], axis=1)
+def _ladder(least: int, most: float) -> NDArray[np.float64]:
+    """Numbers of points to choose among, from the floor to what the stratum holds."""
+    top = max(MOST_POINTS, least)
+    return np.minimum(np.rint(np.geomspace(least, top, 160)) if least else np.arange(160.0), most)
+
+
+def _cannot(half_width: float, plan: Plan) -> LabelError:
+    return LabelError(
+        f"A half-width of {half_width:,.4g} cannot be reached: {int(plan.points.sum()):,} points would leave "
+        f"{plan.kept:,.4g}.",
+        "An aim that the ground allows.",
+        "Ask for a wider interval.",
+    )
 
 
 def sample_size(

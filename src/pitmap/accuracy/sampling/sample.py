@@ -47,7 +47,7 @@ class EstimateOptions:
 
     use_doubtful: bool = True
     values: Mapping[Any, str | None] | None = None
-    method: Method = "mover"
+    method: Method = "posterior"
     thresholds: Mapping[str, float] = field(default_factory=dict)
     labels: Path | None = None
     field: str | None = None

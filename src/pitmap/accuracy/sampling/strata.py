@@ -8,8 +8,9 @@ the cells' ground before the map is read again for the draw.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -113,12 +114,10 @@ class Strata:
     Attributes:
         names: Of strata 1, 2, ....
         table: Stratum of each cell, int16 ``(2, K + 1, LEVELS)``; 0 for ground that is in none.
-        kinds: Of an aimed sample: ``sure``, ``unsure`` (mapped as the class), ``belt``, ``doubtful``, ``rest``.
     """
 
     names: tuple[str, ...]
     table: NDArray[np.int16]
-    kinds: tuple[str, ...] = ()
 
     def sums(self, values: NDArray[Any]) -> NDArray[Any]:
         """Sum over the cells of each stratum, ``(H,)``."""
@@ -148,48 +147,62 @@ def class_strata(legend: Legend, belt_of: str | None = None) -> Strata:
 
 @dataclass(frozen=True)
 class Cuts:
-    """Where the strata of an aimed sample are cut, see ``aimed_strata``; None leaves a part whole.
+    """Where the strata of an aimed sample are cut, see ``aimed_strata``; no levels leave a part whole.
 
     Attributes:
-        mapped: Level below which ground mapped as the class is doubtful.
-        other: Level from which ground of other classes is doubtful.
-        belt: Whether ground of other classes near the class is a stratum.
+        mapped: Levels at which ground mapped as the class is cut.
+        near: Levels at which ground of other classes near the class is cut; None: it is no part of its own.
+        other: Levels at which the other ground is cut.
         edge: Whether ground of the class near its border is a stratum.
     """
 
-    mapped: int | None = None
-    other: int | None = None
-    belt: bool = False
+    mapped: tuple[int, ...] = ()
+    near: tuple[int, ...] | None = None
+    other: tuple[int, ...] = ()
     edge: bool = False
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Cuts:
+        """From ``asdict``, through JSON.
+
+        Raises:
+            LabelError: The strata were cut by an earlier version.
+        """
+        if set(content) != {"mapped", "near", "other", "edge"}:
+            raise LabelError(
+                "The strata of the sample were cut by a version of pitmap that cut them otherwise.",
+                remedy="Enlarge it with that version, or draw a new sample; estimates from its labels are as before.",
+            )
+        near = content["near"]
+        return cls(
+            tuple(content["mapped"]), None if near is None else tuple(near), tuple(content["other"]), content["edge"]
+        )
 
 
 def aimed_strata(legend: Legend, key: str, cuts: Cuts) -> Strata:
-    """Sure and doubtful ground mapped as a class, a belt round it, doubtful other ground, and the rest."""
+    """Ground mapped as a class, ground near it and other ground, each cut by the probability of the class."""
     code = legend[key].code
     others = [c.code for c in legend if c.code != code]
-    parts = np.zeros((2, len(legend) + 1, LEVELS), np.int16)
-    parts[:, code], parts[:, others] = 1, 5
-    if cuts.mapped is not None:
-        parts[:, code, : cuts.mapped] = 2
-    if cuts.edge:
-        parts[1, code] = 2
-    if cuts.other is not None:
-        parts[:, others, cuts.other :] = 4
-    if cuts.belt:
-        parts[1, others] = 3
-    split = cuts.mapped is not None or cuts.edge
-    every = {
-        1: ("sure", f"{key} {'sure' if split else 'as mapped'}"),
-        2: ("unsure", f"{key} {'at its edge' if cuts.edge else 'doubtful'}"),
-        3: ("belt", f"near {key}"),
-        4: ("doubtful", "doubtful other ground"),
-        5: ("rest", "other ground"),
-    }
-    used = [k for k in every if (parts == k).any()]
-    table = np.zeros_like(parts)
-    for h, k in enumerate(used, start=1):
-        table[parts == k] = h
-    return Strata(tuple(every[k][1] for k in used), table, tuple(every[k][0] for k in used))
+    both, table = [0, 1], np.zeros((2, len(legend) + 1, LEVELS), np.int16)
+    names: list[str] = []
+    mapped = f"{key} as mapped" if not cuts.mapped and not cuts.edge else key
+    parts: list[tuple[str, list[int], list[int], tuple[int, ...]]] = (
+        [(f"{key} within", [0], [code], cuts.mapped), (f"{key} at its edge", [1], [code], cuts.mapped)]
+        if cuts.edge
+        else [(mapped, both, [code], cuts.mapped)]
+    )
+    if cuts.near is not None:
+        parts.append((f"near {key}", [1], others, cuts.near))
+    parts.append(("other ground", both if cuts.near is None else [0], others, cuts.other))
+    for name, zones, codes, levels in parts:
+        for low, high in pairwise((0, *levels, LEVELS)):
+            table[np.ix_(zones, codes, range(low, high))] = len(names) + 1
+            names.append(f"{name} {_percent(low)} to {_percent(high)} %" if levels else name)
+    return Strata(tuple(names), table)
+
+
+def _percent(level: int) -> str:
+    return f"{min(100 * level / (LEVELS - 1), 100):.3g}"
 
 
 @dataclass
