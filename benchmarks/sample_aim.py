@@ -185,7 +185,7 @@ def enlarged(first: Sampler, wanted: Callable[[float], float], name: str, draws:
 def same_interval(ground: Ground, wanted: float, draws: int, **options: object) -> tuple[Sampler, Reached]:
     """The smallest aimed sample whose mean half-width is not above one that is wanted."""
     asked, best = wanted, None
-    for _ in range(6):  # the promise is cautious: what is compared is the interval that is reached
+    for _ in range(10):  # the promise is cautious: what is compared is the interval that is reached
         sampler = Sampler.of(
             ground, draw(ground.map, DesignOptions(target=ground.target, hectares=asked, **options))  # type: ignore[arg-type]
         )  # fmt: skip
@@ -263,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="of `benchmarks.trained_maps`")
     parser.add_argument("--draws", type=int, default=10_000)
-    parser.add_argument("--enlargements", type=int, default=200)
+    parser.add_argument("--enlargements", type=int, default=100)
     parser.add_argument("--processor", default=platform.processor() or platform.machine())
     parser.add_argument("--report", type=Path, help="Markdown file to write")
     args = parser.parse_args(arguments)
