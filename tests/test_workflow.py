@@ -131,6 +131,22 @@ def test_another_mapping_setting_maps_again_but_does_not_train_again(study):
     assert (project.results.folder / "maps" / "may.gpkg").stat().st_mtime_ns != before[1]
 
 
+def test_a_threshold_that_nothing_answers_is_said(study):
+    project, _, _ = study
+    text = project.path.read_text()
+    try:
+        project.path.write_text(text + "[report]\nthreshold_ha = 60\n")
+        heard = Heard()
+        assert workflow.estimate_reference(load_study(project.path), heard) is None
+        assert any("threshold_ha is known from labelled points alone" in s for s in heard.warned)
+        without = text.replace("[mapping]", "[mapping]\nmines = []")
+        project.path.write_text(without + "[report]\nthreshold_ha = 60\n")
+        with pytest.raises(ProjectError, match="nothing is compared with it"):
+            load_study(project.path)
+    finally:
+        project.path.write_text(text)
+
+
 def test_reference_points_are_estimated_from_until_the_map_changes(study):
     project, _, _ = study
     map_file, points = project.results.folder / "maps" / "far.tif", project.folder / "points.gpkg"

@@ -72,3 +72,8 @@ def test_figures_on_few_points_are_one_list_and_other_warnings_another():
         {"name": "Producer's accuracy", "key": "C", "points": 4},
     ]
     assert told["others"] == ["3 points have no reference class."]
+    # Another reason is no lack of points.
+    single = [[50, 0, 0], [0, 50, 0], [0, 0, 1]]
+    told = few_points(estimate_confusion(single, [10.0, 20.0, 3.0], LEGEND, method="wald").to_json())
+    assert "Overall accuracy" not in [f["name"] for f in told["figures"]]
+    assert "Stratum C has a single point: it has no variance." in told["others"]

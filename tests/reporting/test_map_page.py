@@ -52,6 +52,7 @@ def test_without_points_the_figure_is_named_for_what_it_is(place, tmp_path):
     ]
     text = words(tmp_path / "r.html")
     assert "Not to be signed as an area on the ground." in text
+    assert "Whether it exceeds 1 ha is not known without labelled points." in text
     assert "corrected for the errors of the map" not in text
     assert page.statement.signed[0].corrected is None
     assert page.warnings == ()

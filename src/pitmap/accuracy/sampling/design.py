@@ -306,7 +306,8 @@ def enlarge(
     them; the old file stays as it is.
 
     A sample that is enlarged because of what its labels said is, strictly, no sample of fixed size; by simulation the
-    coverage of its intervals is that of one (``benchmarks/sample_aim.py``).
+    coverage of its intervals is near that of one, somewhat less where it grows by many times its size
+    (``benchmarks/sample_aim.py``).
 
     Args:
         map_path: The map that the sample was drawn from.
