@@ -21,7 +21,7 @@ QUICK = ("start", "mapping_speed")
 
 NAMES = (
     "start", "mapping_speed", "patches", "memory", "estimation_coverage", "sample_aim", "resampling_coverage",
-    "simulated_sites", "review_loop", "robust_recipe", "accuracy_statement", "ortho",
+    "simulated_sites", "review_loop", "robust_recipe", "cluster", "accuracy_statement", "ortho",
 )  # fmt: skip
 """Those that need no GPU and no argument; the last three need the real data or GDAL's programs, and say so."""
 

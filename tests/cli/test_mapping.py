@@ -1,4 +1,7 @@
 import json
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -158,3 +161,43 @@ def test_a_forgotten_folder_costs_no_image(capsys, folder):
 def test_files_beside_one_map_have_its_name(capsys, folder):
     mapped(capsys, folder, "plain.tif", "--also", "mines,probabilities")
     assert {path.name for path in folder.glob("map*")} >= {"map.tif", "map.gpkg", "map-probabilities.tif"}
+
+
+@pytest.mark.verify
+def test_workers_that_are_started_by_hand_are_reached(capsys, folder, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    expected = mapped(capsys, folder, "plain.tif")
+    dask = [sys.executable, "-m", "dask"]
+    scheduler = [*dask, "scheduler", "--host", "127.0.0.1", "--port", address.rsplit(":", 1)[1], "--no-dashboard"]
+    worker = [
+        *dask,
+        "worker",
+        address,
+        "--nthreads",
+        "1",
+        "--memory-limit",
+        "0",
+        "--no-dashboard",
+        "--host",
+        "127.0.0.1",
+    ]
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(scheduler, stdout=log, stderr=log) as first,
+        subprocess.Popen(worker, stdout=log, stderr=log, cwd=folder) as second,
+    ):
+        try:
+            monkeypatch.chdir(folder)
+            arguments = ("map", "m.safetensors", "plain.tif", "scale.tif", "maps/", "--cluster", address, "--json")
+            code, text, err = run(capsys, *arguments)
+            assert code == 0, err
+            assert json.loads(text)["made"] == 2
+            code, text, err = run(capsys, "map", "m.safetensors", "plain.tif", "one.tif", "--cluster", address)
+            assert code == 0, err
+        finally:
+            second.terminate()
+            first.terminate()
+    assert (read_codes(folder / "maps" / "plain.tif") == expected).all()
+    assert (read_codes(folder / "one.tif") == expected).all()

@@ -306,6 +306,6 @@ def test_runs_on_workers_come_to_the_same(tmp_path):
     assert {k: v for k, v in tables(here).items() if k not in costs} == {
         k: v for k, v in tables(there).items() if k not in costs
     }
-    broken = there.model_copy(update={"project": there.project.model_copy(update={"seed": 5})})
+    broken = there.model_copy(update={"mapping": there.mapping.model_copy(update={"halo": 16})})
     with cluster_at("local:1") as cluster, pytest.raises(ClusterError, match="is not the one of the comparison"):
         compare(broken, cluster=cluster)
