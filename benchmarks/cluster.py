@@ -11,19 +11,16 @@ maps are compared pixel by pixel. The time that workers take to start stands apa
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
-import distributed
 import torch
 
-from benchmarks.mapping import write_image, write_model
+from benchmarks.machine import heading
+from benchmarks.mapping_speed import write_model, write_scene
 from pitmap.cluster import cluster_at
 from pitmap.mapping.prediction import MapOptions, map_image
 from pitmap.mapping.scenes import map_images
@@ -38,31 +35,16 @@ def main() -> None:
     parser.add_argument("--precision", default="bf16", choices=["float32", "bf16"])
     parser.add_argument("--report", type=Path, help="Markdown file to write")
     args = parser.parse_args()
+    command = f"python -m benchmarks.cluster {' '.join(sys.argv[1:])}".rstrip()
     with tempfile.TemporaryDirectory() as folder:
-        text = "\n".join([*heading(), "", *compare(Path(folder), args), ""])
+        text = "\n".join([*heading("Workers against one process", command), *compare(Path(folder), args), ""])
     print(text)
     if args.report:
         args.report.write_text(text, encoding="utf-8")
 
 
-def heading() -> list[str]:
-    cpu = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in cpu.read_text().splitlines() if line.startswith("model name")]
-    flags = next((line for line in cpu.read_text().splitlines() if line.startswith("flags")), "")
-    found = [name for name in ("amx_bf16", "avx512_bf16") if name in flags]
-    processor = f"{(names or [platform.processor()])[0]} ({', '.join(found) or 'no bf16'})"
-    return [
-        f"# Workers against one process, {date.today().isoformat()}",
-        "",
-        f"Device: {processor}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the end; "
-        f"Python {platform.python_version()}, torch {torch.__version__}, "
-        f"distributed {distributed.__version__}.",
-        f"Command: `python -m benchmarks.cluster {' '.join(sys.argv[1:])}`".rstrip(),
-    ]
-
-
 def compare(folder: Path, args: argparse.Namespace) -> list[str]:
-    model, image = write_model(folder, args.width), write_image(folder, args.side)
+    model, image = write_model(folder, "unetplus", args.width), write_scene(folder, args.side, args.side)
     scenes = [folder / f"copy{number}.tif" for number in range(args.workers)]
     for scene in scenes:
         scene.write_bytes(image.read_bytes())
