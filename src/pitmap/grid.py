@@ -196,6 +196,17 @@ class Grid:
             return None
         return float(np.sqrt(self._cell_area_m2(self.height / 2 - 0.5, self.width / 2 - 0.5, 1.0)))
 
+    @cached_property
+    def pixel_steps_m(self) -> tuple[float, float]:
+        """Length on the ground of one row and one column step in the middle of the grid; 1 without a CRS."""
+        if self.crs is None:
+            return 1.0, 1.0
+        row, col = self.height / 2, self.width / 2
+        x, y = self.pixel_centres(np.array([row, row + 1, row]), np.array([col, col, col + 1]))
+        lon, lat = self._to_geographic.transform(x, y)
+        _, _, length = Geod(ellps="WGS84").inv([lon[0]] * 2, [lat[0]] * 2, lon[1:], lat[1:])
+        return float(length[0]), float(length[1])
+
     def _cell_area_m2(self, row: float, col: float, size: float) -> float:
         """Area on the WGS 84 ellipsoid of a cell of ``size`` pixels whose upper left pixel corner is ``row, col``."""
         steps = np.linspace(0, size, 5)

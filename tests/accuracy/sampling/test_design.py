@@ -18,7 +18,7 @@ from shapely.geometry import box
 from pitmap.accuracy.sampling import strata as module
 from pitmap.accuracy.sampling.design import DesignOptions, design, draw
 from pitmap.accuracy.sampling.sample_file import read_sample
-from pitmap.accuracy.sampling.strata import map_checksum, pixel_steps_m
+from pitmap.accuracy.sampling.strata import map_checksum
 from pitmap.errors import LabelError
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
@@ -179,9 +179,9 @@ def test_map_without_crs_and_map_without_data(tmp_path, codes):
 
 
 def test_steps_of_a_pixel():
-    assert pixel_steps_m(GRID) == pytest.approx((10 / 0.9996, 10 / 0.9996), rel=1e-4)
+    assert GRID.pixel_steps_m == pytest.approx((10 / 0.9996, 10 / 0.9996), rel=1e-4)
     degrees = Grid(CRS.from_epsg(4326), Affine(0.001, 0, 10, 0, -0.001, 60), 10, 10)
-    row, col = pixel_steps_m(degrees)
+    row, col = degrees.pixel_steps_m
     assert row == pytest.approx(111.4, abs=0.1)
     assert col == pytest.approx(55.8, abs=0.1)
 

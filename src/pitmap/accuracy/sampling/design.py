@@ -32,7 +32,6 @@ from pitmap.accuracy.sampling.strata import (
     Sureness,
     aimed_strata,
     class_strata,
-    pixel_steps_m,
 )
 from pitmap.errors import LabelError, nearest
 from pitmap.files import refuse_to_replace
@@ -420,7 +419,7 @@ def _lay_out(path: Path, options: DesignOptions, observer: Observer) -> _Layout:
     if options.target is not None:
         target = _target(legend, options.target, options)
         sureness = _sureness(path, options, _class(legend, target.key).code)
-        width = options.buffer_m or BELT_PIXELS * max(pixel_steps_m(grid))
+        width = options.buffer_m or BELT_PIXELS * max(grid.pixel_steps_m)
         border = None if grid.crs is None else Border(legend[target.key].code, width)
         strips = Strips(path, legend, border, extent, sureness)
         ground = _survey(strips, observer)

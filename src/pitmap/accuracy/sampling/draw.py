@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pitmap.accuracy.sampling.strata import Strata, Strips, pixel_steps_m
+from pitmap.accuracy.sampling.strata import Strata, Strips
 from pitmap.errors import LabelError
 from pitmap.grid import Grid
 from pitmap.observer import SILENT, Observer
@@ -129,7 +129,7 @@ def _spaced(lots: list[_Lot], points: NDArray[np.int64], grid: Grid, spacing_m: 
     """Positions in each lot of the points taken: the first ones, or the first that keep their distance."""
     if spacing_m <= 0:
         return [np.arange(len(lot.rows)) for lot in lots]
-    step_row, step_col = pixel_steps_m(grid)
+    step_row, step_col = grid.pixel_steps_m
     cells: dict[tuple[int, int], list[tuple[float, float]]] = {}
     chosen: list[NDArray[np.int64]] = [np.zeros(0, np.int64) for _ in lots]
     for h in np.argsort(points, kind="stable"):  # small strata first: they have the least choice

@@ -17,7 +17,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS, Geod, Transformer
 from scipy import ndimage
 
 from pitmap import landuse
@@ -306,17 +305,6 @@ def map_checksum(map_path: Path, observer: Observer = SILENT) -> str:
     return digest.hexdigest()
 
 
-def pixel_steps_m(grid: Grid) -> tuple[float, float]:
-    """Length on the ground of one row and one column step at the centre of a grid; 1 without a CRS."""
-    if grid.crs is None:
-        return 1.0, 1.0
-    row, col = grid.height / 2, grid.width / 2
-    x, y = grid.pixel_centres(np.array([row, row + 1, row]), np.array([col, col, col + 1]))
-    lon, lat = Transformer.from_crs(grid.crs, CRS.from_epsg(4326), always_xy=True).transform(x, y)
-    _, _, length = Geod(ellps="WGS84").inv([lon[0]] * 2, [lat[0]] * 2, lon[1:], lat[1:])
-    return float(length[0]), float(length[1])
-
-
 def pixel_areas(grid: Grid, window: Window) -> NDArray[np.float64]:
     """Square metres of the pixels of a window, 1 each without a CRS."""
     return np.ones((window.height, window.width)) if grid.crs is None else grid.pixel_areas_m2(window)
@@ -340,7 +328,7 @@ def read_codes(reader: RasterReader, window: Window) -> NDArray[np.uint8]:
 def _near(reader: RasterReader, window: Window, codes: NDArray[np.uint8], border: Border) -> NDArray[np.bool_]:
     """Pixels with a class that lie near the border of one, on either side."""
     grid = reader.grid
-    steps = pixel_steps_m(grid)
+    steps = grid.pixel_steps_m
     halo = ceil(border.width_m / steps[0])
     top, bottom = max(window.row - halo, 0), min(window.row + window.height + halo, grid.height)
     around = read_codes(reader, Window(top, 0, bottom - top, grid.width)) == border.code
