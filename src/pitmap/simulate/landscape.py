@@ -117,9 +117,18 @@ def sites(scale: float = 1.0, seed: int = 0) -> dict[str, LandscapeParameters]:
 
 def simulate(parameters: LandscapeParameters) -> Landscape:
     """Make a landscape. The same parameters give the same bytes on the same machine."""
-    p = parameters
+    return look(parameters, build(parameters), _streams(parameters)[7])
+
+
+def _streams(parameters: LandscapeParameters) -> list[np.random.Generator]:
+    """A source of randomness for each step, so that a change in one leaves the others."""
+    return np.random.default_rng(parameters.seed).spawn(8)
+
+
+def build(parameters: LandscapeParameters) -> Canvas:
+    """Lay out a landscape: relief, pits, dumps, ponds, roads, villages, and fields over the rest."""
+    p, streams = parameters, _streams(parameters)
     composition = COMPOSITIONS[p.terrain]
-    streams = np.random.default_rng(p.seed).spawn(8)  # one for each step, so that a change in one leaves the others
     shape, cell_m = (2 * p.height, 2 * p.width), p.pixel_size_m / 2
     hills = hilliness(shape, composition.plain, streams[0])
     canvas = Canvas.of(relief(shape, hills, cell_m, streams[0]) + np.float32(composition.base_m), cell_m)
@@ -131,11 +140,23 @@ def simulate(parameters: LandscapeParameters) -> Landscape:
     siting.build_villages(canvas, dug, villages, composition, streams[4])
     bare = composition.shares["BAS"] * canvas.area_m2
     fields.cover(canvas, hills, bare, fields.season_of(p.date.month), streams[6])
+    return canvas
+
+
+def look(parameters: LandscapeParameters, canvas: Canvas, rng: np.random.Generator) -> Landscape:
+    """A landscape as the sensor sees it, with its truth.
+
+    Args:
+        parameters: Pixels and sun.
+        canvas: What is there.
+        rng: Of the noise.
+    """
+    p = parameters
     codes = majority_codes(canvas.material)
     pit = canvas.pit
     pit_ids = np.maximum(np.maximum(pit[0::2, 0::2], pit[0::2, 1::2]), np.maximum(pit[1::2, 0::2], pit[1::2, 1::2]))
     pit_ids[codes != DEFAULT_LEGEND["OPM"].code] = 0
-    reflectance = render(canvas, p.sun_zenith_deg, p.sun_azimuth_deg, streams[7])
+    reflectance = render(canvas, p.sun_zenith_deg, p.sun_azimuth_deg, rng)
     e = canvas.elevation
     elevation = 0.25 * (e[0::2, 0::2] + e[0::2, 1::2] + e[1::2, 0::2] + e[1::2, 1::2])
     return Landscape(p, p.grid, reflectance, codes, elevation, pit_ids)
