@@ -58,7 +58,7 @@ def test_results_are_frozen_and_give_plain_values():
         getattr(pitmap, name)
         for name in (
             "PrepareReport", "StudyRun", "StudyAccuracy", "Report", "ComparisonRun", "MapReport", "MapRun", "Mines",
-            "Assessment", "Design", "SampleEstimate", "Audit", "MapPage",
+            "Assessment", "Design", "SampleEstimate", "Audit", "MapPage", "Change",
         )
     ]  # fmt: skip
     for result in results:
@@ -66,7 +66,15 @@ def test_results_are_frozen_and_give_plain_values():
         assert result.__dataclass_params__.frozen
         assert callable(result.to_json)
     assert pitmap.ModelCard.model_config["frozen"]
-    for options in ("PrepareOptions", "MapOptions", "ReviewOptions", "AssessOptions", "DesignOptions", "AuditOptions"):
+    for options in (
+        "PrepareOptions",
+        "MapOptions",
+        "ReviewOptions",
+        "AssessOptions",
+        "DesignOptions",
+        "AuditOptions",
+        "ChangeOptions",
+    ):
         assert getattr(pitmap, options).__dataclass_params__.frozen
         getattr(pitmap, options)()
 

@@ -59,6 +59,10 @@ _MODULES = {
     "report_map": "pitmap.reporting.map_page",
     "MapReportOptions": "pitmap.reporting.map_page",
     "MapPage": "pitmap.reporting.map_page",
+    # Dates
+    "change": "pitmap.changes.change",
+    "ChangeOptions": "pitmap.changes.result",
+    "Change": "pitmap.changes.result",
     # Accuracy
     "assess": "pitmap.accuracy.census.assess",
     "AssessOptions": "pitmap.accuracy.census.assess",
@@ -95,6 +99,9 @@ if TYPE_CHECKING:
     from pitmap.accuracy.sampling.sample import EstimateOptions as EstimateOptions
     from pitmap.accuracy.sampling.sample import SampleEstimate as SampleEstimate
     from pitmap.accuracy.sampling.sample import estimate as estimate
+    from pitmap.changes.change import change as change
+    from pitmap.changes.result import Change as Change
+    from pitmap.changes.result import ChangeOptions as ChangeOptions
     from pitmap.cluster import cluster_at as cluster_at
     from pitmap.comparison.comparison import ComparisonRun as ComparisonRun
     from pitmap.comparison.comparison import compare as compare

@@ -263,7 +263,7 @@ def curves(history: Sequence[dict[str, float]], best_epoch: float | None) -> tup
     for columns in (("loss", "validation_loss"), ("validation_miou", "validation_accuracy")):
         figure = Figure(figsize=(4.6, 2.6), layout="constrained")
         axes = figure.subplots()
-        _calm(axes)
+        calm(axes)
         for column, colour in zip(columns, (BLUE, ORANGE), strict=True):
             axes.plot(epochs, [row[column] for row in history], color=colour, lw=1.6, marker=marker, ms=4)
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
@@ -271,7 +271,7 @@ def curves(history: Sequence[dict[str, float]], best_epoch: float | None) -> tup
             axes.axvline(best_epoch, color=GREY, lw=1, ls=(0, (3, 3)))
         if columns[0] != "loss":
             axes.set_ylim(0, 1)
-        pictures.append(_drawn(figure))
+        pictures.append(drawn(figure))
     return pictures[0], pictures[1]
 
 
@@ -285,16 +285,17 @@ def reliability(bins: Iterable[dict[str, float | None]]) -> str:
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
     confidence, accuracy, pixels = (list(column) for column in zip(*kept, strict=True)) if kept else ([], [], [])
-    _calm(upper)
+    calm(upper)
     upper.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (3, 3)))
     upper.plot(confidence, accuracy, color=BLUE, marker="o", ms=4, lw=1.4)
     upper.set(xlim=(0, 1), ylim=(0, 1))
-    _calm(lower)
+    calm(lower)
     lower.bar(confidence, pixels, width=0.6 / max(len(confidence), 10), color=BLUE, alpha=0.6)
-    return _drawn(figure)
+    return drawn(figure)
 
 
-def _calm(axes: Axes) -> None:
+def calm(axes: Axes) -> None:
+    """Take away what a diagram does not need: two sides of its frame, and dark lines."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#9aa5b1")
     axes.tick_params(colors="#52606d", labelsize=9)
@@ -302,7 +303,8 @@ def _calm(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def _drawn(figure: Figure) -> str:
+def drawn(figure: Figure) -> str:
+    """A diagram as a data URI; the same figure gives the same bytes."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=170, metadata={"Software": None})
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

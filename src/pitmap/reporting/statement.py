@@ -224,7 +224,7 @@ def state(
     shown: Composite | None = None
     picture = ""
     if image is not None:
-        shown, picture = _photograph(image, bands, nodata, shape)
+        shown, picture = photograph(image, bands, nodata, shape)
     sure = ""
     if confidence is not None and confidence.exists():
         steps = resized(read_reduced(confidence, [1], PICTURE_SIDE)[0][0], shape)
@@ -275,7 +275,7 @@ def _areas(map_path: Path, legend: Legend, estimate: Mapping[str, Any] | None) -
     )
 
 
-def _photograph(
+def photograph(
     image: Path, bands: Sequence[int | str] | None, nodata: float | None, shape: tuple[int, int]
 ) -> tuple[Composite, str]:
     """What the image shows, and its picture in the shape of the map's."""
