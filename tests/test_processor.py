@@ -1,10 +1,11 @@
+import os
 import subprocess
 import sys
 
 import pytest
 import torch
 
-from pitmap.processor import cores, has_bf16
+from pitmap.processor import cores, has_bf16, let_threads_yield
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,15 @@ print(faults())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 100
+
+
+@pytest.mark.parametrize(("given", "found"), [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active"),
+                                              ({"GOMP_SPINCOUNT": "9"}, None)])  # fmt: skip
+def test_threads_yield_unless_the_user_has_decided(monkeypatch, given, found):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.setenv(name, "")  # so that all are put back in the end
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    let_threads_yield()
+    assert os.environ.get("OMP_WAIT_POLICY") == found

@@ -72,3 +72,13 @@ def keep_freed_memory() -> None:
         m_trim_threshold, m_mmap_threshold = -1, -3
         libc.mallopt(m_mmap_threshold, 2**31 - 1)
         libc.mallopt(m_trim_threshold, 2**31 - 1)
+
+
+def let_threads_yield() -> None:
+    """Let threads that wait for each other sleep, unless the user has decided; to be called before PyTorch is loaded.
+
+    By default they spin, and where other work is on the same cores they wait for a thread that cannot run because they
+    do: a step of training then takes three times as long and more (benchmarks/results, training).
+    """
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
+        os.environ["OMP_WAIT_POLICY"] = "passive"

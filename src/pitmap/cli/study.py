@@ -22,6 +22,7 @@ from pitmap.cli.console import (
     workers_of,
 )
 from pitmap.errors import OutputError
+from pitmap.processor import let_threads_yield
 
 NetworkOption = Annotated[str | None, typer.Option(help="Wins over the project file; see `pitmap networks`.")]
 
@@ -35,6 +36,7 @@ def demo(
 
     Example: pitmap demo my-demo
     """
+    let_threads_yield()
     from pitmap.demo import run_demo
 
     with Console() as observer:
@@ -124,6 +126,7 @@ def train(
 
     Over several GPUs or machines: torchrun --nproc-per-node 4 -m pitmap train my-study/pitmap.toml
     """
+    let_threads_yield()
     from pitmap import workflow
     from pitmap.company import Company
 
@@ -149,6 +152,7 @@ def compare(
 
     What is done is skipped, what was interrupted goes on. Example: pitmap compare my-study/pitmap.toml --part 2/8
     """
+    let_threads_yield()
     from pitmap.comparison import compare
 
     study = pitmap.load_study(project)
@@ -234,6 +238,7 @@ def run(
 
     Example: pitmap run my-study/pitmap.toml
     """
+    let_threads_yield()
     from pitmap import workflow
 
     study = pitmap.load_study(project)
