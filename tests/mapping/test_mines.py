@@ -235,3 +235,34 @@ def test_the_result_says_where_the_mines_are_and_how_large(tmp_path):
     assert [row["area_ha"] for row in content["mines"]] == list(found.table["area_ha"])
     assert content["pixels"] == found.table["pixels"].sum()
     assert found.summary().startswith(f"{found.count} mine polygon(s), {found.area_ha:.1f} ha, in ")
+
+
+def test_simpler_outlines_have_the_perimeter_of_the_mine_and_the_area_of_its_pixels(tmp_path: Path):
+    """A disc beside a dump that cuts it: the common border stays common."""
+    grid = Grid(UTM.crs, UTM.transform, 200, 200)
+    row, col = np.mgrid[:200, :200]
+    codes = np.full(grid.shape, 6, np.uint8)
+    codes[np.hypot(row - 50.3, col - 60.2) < 40] = MINE
+    codes[np.hypot(row - 140.1, col - 90.4) < 50] = DUMP
+    codes[np.hypot(row - 110.2, col - 130.2) < 30] = MINE
+    source = write_map(tmp_path / "map.tif", codes, grid)
+    stairs = extract_mines(source, tmp_path / "stairs.gpkg", classes=("OPM", "WDA"))
+    simple = extract_mines(source, tmp_path / "simple.gpkg", classes=("OPM", "WDA"), simplify_m=8.0)
+    assert stairs.simplification is None
+    before, after = stairs.table, simple.table
+    assert list(before["area_ha"]) == list(after["area_ha"])
+    disc = int(np.flatnonzero(after.geometry.bounds["maxy"] > 5_600_000 - 4 * 20)[0])
+    circle = 2 * np.pi * 40 * 4 / 0.9996
+    assert before["perimeter_m"][disc] / circle == pytest.approx(4 / np.pi, rel=0.01)
+    assert after["perimeter_m"][disc] / circle == pytest.approx(1, abs=0.03)
+    assert (after["outline_change_pct"].abs() < 1).all()
+    outline_ha = after.geometry.area / 0.9996**2 / 1e4
+    np.testing.assert_allclose(outline_ha / after["area_ha"] - 1, after["outline_change_pct"] / 100, atol=1e-4)
+    assert after.geometry.is_valid.all()
+    assert after.geometry.area.sum() == pytest.approx(after.geometry.union_all().area, rel=1e-12)
+    change = simple.simplification
+    assert change.tolerance_m == 8.0
+    assert change.area_change == pytest.approx(outline_ha.sum() / after["area_ha"].sum() - 1, abs=1e-4)
+    assert 100 * abs(change.largest_change) == pytest.approx(after["outline_change_pct"].abs().max())
+    assert "simplified by 8 m" in simple.summary()
+    assert simple.to_json()["simplification"]["tolerance_m"] == 8.0

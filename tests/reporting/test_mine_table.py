@@ -45,6 +45,21 @@ def test_the_rest_is_added_up_whatever_is_read(tmp_path: Path, monkeypatch: pyte
     assert [mine.number for mine in described] == [1, 2, 3, 4]
 
 
+def test_simplified_outlines_are_said(tmp_path: Path):
+    codes = np.full((60, 60), 6, np.uint8)
+    row, col = np.mgrid[:60, :60]
+    codes[np.hypot(row - 30.2, col - 29.7) < 20] = 1
+    where = Grid(CRS.from_epsg(32633), Affine(4, 0, 500_000, 0, -4, 5_600_000), 60, 60)
+    write_cog(tmp_path / "map.tif", codes, where, codes_layout(DEFAULT_LEGEND))
+    extract_mines(tmp_path / "map.tif", tmp_path / "stairs.gpkg")
+    assert content.mines({"a": read_mine_table(tmp_path / "stairs.gpkg")})["simplified"] is None
+    made = extract_mines(tmp_path / "map.tif", tmp_path / "simple.gpkg", simplify_m=2 * where.pixel_size_m)
+    said = content.mines({"a": read_mine_table(tmp_path / "simple.gpkg")})["simplified"]
+    assert said["all"] == pytest.approx(made.simplification.area_change, abs=1e-9)
+    assert said["largest"] == pytest.approx(made.simplification.largest_change)
+    assert said["all"] != 0
+
+
 def test_a_thumbnail_of_a_mine_across_the_scene_is_read_thin(tmp_path: Path):
     rows, cols = np.mgrid[:900, :700]
     image = np.stack([rows, cols, rows + cols, 0 * rows + 1]).astype(np.uint16) + 1

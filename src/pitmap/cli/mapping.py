@@ -72,6 +72,9 @@ def map_image(
     mines: Annotated[Path | None, typer.Option(help="Write mine polygons to this .gpkg.")] = None,
     classes: MineClassOption = None,
     minimum_m2: Annotated[float, typer.Option(help="Leave out smaller mine polygons.")] = 1000.0,
+    simplify_m: Annotated[
+        float | None, typer.Option("--simplify", help="Metres; simpler outlines of mines: twice a pixel ends stairs.")
+    ] = None,
     confidence: Annotated[Path | None, typer.Option(help="Write how sure the network was to this .tif.")] = None,
     probabilities: Annotated[Path | None, typer.Option(help="Write class probabilities to this .tif.")] = None,
     beside: Annotated[
@@ -132,7 +135,11 @@ def map_image(
         "trusted": tuple(trusted) if trusted else None,
         "device": None if device == "auto" else device,
     }
-    mine_options = MineOptions(tuple(classes or (study.mine_classes if study else ())) or None, minimum_m2)
+    mine_options = MineOptions(
+        tuple(classes or (study.mine_classes if study else ())) or None,
+        minimum_m2,
+        simplify_m if simplify_m is not None or study is None else study.mapping.simplify_m,
+    )
 
     def order(image: Path, path: Path) -> MapOrder:
         options = MapOptions()
@@ -181,6 +188,7 @@ def _map_one(
                 mines,
                 classes=options.classes,
                 minimum_mapping_unit_m2=options.minimum_mapping_unit_m2,
+                simplify_m=options.simplify_m,
                 confidence=order.options.confidence,
                 observer=observer,
             )

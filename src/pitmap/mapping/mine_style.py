@@ -10,11 +10,12 @@ from pitmap.qgis.vector import Naming, by_category, labels, outline, vector_styl
 
 NAMES = {
     "id": "No.", "class": "class", "name": "land cover", "pixels": "pixels", "area_m2": "area (m²)",
-    "area_ha": "area (ha)", "perimeter_m": "outline (m)", "confidence": "mean confidence", "image": "image",
+    "area_ha": "area (ha)", "perimeter_m": "outline (m)", "outline_change_pct": "outline against pixels (%)",
+    "confidence": "mean confidence", "image": "image",
 }  # fmt: skip
 """What the fields are called."""
 
-DECIMALS = {"area_m2": 0, "area_ha": 2, "perimeter_m": 0, "confidence": 2}
+DECIMALS = {"area_m2": 0, "area_ha": 2, "perimeter_m": 0, "outline_change_pct": 2, "confidence": 2}
 
 
 def mine_style(classes: Sequence[LandCoverClass], columns: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from pitmap.legend import LandCoverClass, Legend
 from pitmap.mapping.confidence import check_confidence
 from pitmap.mapping.measures import at_least
 from pitmap.mapping.mine_style import mine_style
+from pitmap.mapping.outlines import Simplification, simplify_shelf
 from pitmap.mapping.shelf import Shelf
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import IMAGE_TAG, read_legend
@@ -49,12 +50,14 @@ class Mines:
         count: Number of polygons.
         area_ha: Their area on the ellipsoid, None without a CRS.
         pixels: Their pixels.
+        simplification: What simpler outlines changed, None where they follow the pixels.
     """
 
     path: Path
     count: int
     area_ha: float | None
     pixels: int
+    simplification: Simplification | None = None
 
     @cached_property
     def table(self) -> gpd.GeoDataFrame:
@@ -66,7 +69,8 @@ class Mines:
     def summary(self) -> str:
         """One line for the screen."""
         amount = f"{self.pixels} pixels" if self.area_ha is None else f"{self.area_ha:.1f} ha"
-        return f"{self.count} mine polygon(s), {amount}, in {self.path}."
+        more = "" if self.simplification is None else f" {self.simplification.sentence()}"
+        return f"{self.count} mine polygon(s), {amount}, in {self.path}.{more}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: the file, its totals, and a row a mine without its outline."""
@@ -78,6 +82,7 @@ class Mines:
             "count": self.count,
             "area_ha": self.area_ha,
             "pixels": self.pixels,
+            "simplification": None if self.simplification is None else asdict(self.simplification),
             "mines": [
                 {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in row.items()}
                 for row in rows
@@ -95,6 +100,7 @@ def extract_mines(
     confidence: str | Path | None = None,
     legend: Legend | None = None,
     attributes: Mapping[str, str] | None = None,
+    simplify_m: float | None = None,
     observer: Observer = SILENT,
 ) -> Mines:
     """Write the polygons of the mine classes of a map to the layer ``mines`` of a GeoPackage.
@@ -108,6 +114,9 @@ def extract_mines(
     Columns: ``id`` (1 is the largest), ``class``, ``name``, ``pixels``; for maps with a CRS ``area_m2``, ``area_ha``
     and ``perimeter_m`` on the WGS 84 ellipsoid; ``confidence``, the mean over the pixels, where it is given;
     ``attributes``.
+    With ``simplify_m`` the outlines do not follow the stairs of the pixels: the perimeter is that of the simpler
+    outline, the areas stay those of the pixels, and ``outline_change_pct`` says by how much the outline holds more.
+    All outlines are in memory then, because those that touch keep their common borders.
     Without a CRS the geometry is in pixel coordinates, x = column and y = row. Without a mine the layer is empty.
 
     Args:
@@ -119,6 +128,7 @@ def extract_mines(
         confidence: The confidence that was written together with the map.
         legend: The map's classes, by default those stored in it.
         attributes: Further columns, each with one value for all polygons; by default ``image``, where the map names it.
+        simplify_m: Tolerance in metres (pixels without a CRS), see ``simplify.simplified``; None keeps the stairs.
         observer: Told of the progress.
 
     Returns:
@@ -146,16 +156,20 @@ def extract_mines(
         attributes = {"image": info.tags[IMAGE_TAG]} if IMAGE_TAG in info.tags else {}
     sure = None if confidence is None else Path(confidence)
     scale = None if sure is None else describe(sure).scales[0]
-    with scratch(out_gpkg.parent) as file:
+    simplification = None
+    with scratch(out_gpkg.parent) as file, scratch(out_gpkg.parent) as simpler:
         shelf = Shelf(file)
         found = _regions(info, sorted(chosen), sure, observer)
         known = _shelved(found, shelf, info.grid, minimum_mapping_unit_m2, minimum_mapping_unit_pixels)
+        if simplify_m is not None:
+            shelf, simplification = simplify_shelf(shelf, Shelf(simpler), known, simplify_m, info.grid)
         layer = _batches(known, shelf, chosen, attributes, info.grid, scale, observer)
-        style = mine_style(list(chosen.values()), _fields(info.grid, confidence is not None, attributes))
+        fields = _fields(info.grid, confidence is not None, simplify_m is not None, attributes)
+        style = mine_style(list(chosen.values()), fields)
         write_layers(out_gpkg, {LAYER: layer}, {LAYER: style}, {LAYER: "Polygon"})
     observer.progress(STEP, 1.0)
     area_ha = None if info.grid.crs is None else float(known["area_m2"].sum()) / 10_000
-    return Mines(out_gpkg, len(shelf), area_ha, int(known["pixels"].sum()))
+    return Mines(out_gpkg, len(shelf), area_ha, int(known["pixels"].sum()), simplification)
 
 
 def _regions(info: RasterInfo, codes: Sequence[int], confidence: Path | None, observer: Observer) -> Iterator[Regions]:
@@ -198,10 +212,11 @@ def _shelved(
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
-def _fields(grid: Grid, with_confidence: bool, attributes: Iterable[str]) -> list[str]:
+def _fields(grid: Grid, with_confidence: bool, simplified: bool, attributes: Iterable[str]) -> list[str]:
     """Columns of the layer, in their order."""
     sizes = [] if grid.crs is None else ["area_m2", "area_ha", "perimeter_m"]
-    return ["id", "class", "name", "pixels", *sizes, *(["confidence"] if with_confidence else []), *attributes]
+    more = [*(["outline_change_pct"] if simplified else []), *(["confidence"] if with_confidence else [])]
+    return ["id", "class", "name", "pixels", *sizes, *more, *attributes]
 
 
 def _batches(
@@ -229,6 +244,8 @@ def _batches(
         if grid.crs is not None:
             area_m2 = known["area_m2"][rows]
             described |= {"area_m2": area_m2, "area_ha": area_m2 / 10_000, "perimeter_m": known["perimeter_m"][rows]}
+        if "outline_change_pct" in known:
+            described["outline_change_pct"] = known["outline_change_pct"][rows]
         if confidence_scale is not None:
             total, stated = known["sums"][rows].T
             mean = np.divide(total, stated, out=np.full(len(rows), np.nan), where=stated > 0)

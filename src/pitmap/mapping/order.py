@@ -28,10 +28,12 @@ class MineOptions:
     Attributes:
         classes: Keys of the classes that are mines, by default those of the legend.
         minimum_mapping_unit_m2: Smaller polygons are left out.
+        simplify_m: Tolerance by which outlines are simplified, in metres; None keeps the edges of the pixels.
     """
 
     classes: tuple[str, ...] | None = None
     minimum_mapping_unit_m2: float = 1000.0
+    simplify_m: float | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ def _mines_key(options: MineOptions, map_key: str) -> str:
             "map": map_key,
             "classes": None if options.classes is None else list(options.classes),
             "minimum_mapping_unit_m2": options.minimum_mapping_unit_m2,
+            **({} if options.simplify_m is None else {"simplify_m": options.simplify_m}),
         }
     )
 
@@ -148,6 +151,7 @@ def _extract(order: MapOrder, options: MineOptions, map_key: str, observer: Obse
         path,
         classes=options.classes,
         minimum_mapping_unit_m2=options.minimum_mapping_unit_m2,
+        simplify_m=options.simplify_m,
         confidence=order.options.confidence,
         observer=observer,
     )

@@ -65,7 +65,9 @@ def is_mapped(project: Study, model: Path, scene: Scene) -> bool:
 
 def scene_order(project: Study, scene: Scene) -> MapOrder:
     """What is to be made of a scene of a study: its map and its mines."""
-    mines = MineOptions(tuple(project.mine_classes), project.mapping.minimum_mapping_unit_m2)
+    mines = MineOptions(
+        tuple(project.mine_classes), project.mapping.minimum_mapping_unit_m2, project.mapping.simplify_m
+    )
     out, options = project.results.map(scene.name).map, _scene_options(project, scene)
     return MapOrder(scene.image, out, options, mines if project.mine_classes else None)
 

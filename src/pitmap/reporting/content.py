@@ -315,6 +315,19 @@ def mines(tables: Mapping[str, MineTable]) -> dict[str, Any]:
         "scenes": scenes,
         "with_confidence": any(r["confidence"] is not None for r in rows),
         "in_hectares": all(table.area_ha is not None for table in tables.values()),
+        "simplified": _simplified(list(tables.values())),
+    }
+
+
+def _simplified(tables: Sequence[MineTable]) -> dict[str, float] | None:
+    """Shares by which simplified outlines hold more than the pixels: of all mines, and the largest of one."""
+    changes = [(t.outline_change_pct / 100, t.pixels) for t in tables if t.outline_change_pct is not None and len(t)]
+    if not changes:
+        return None
+    change, pixels = (np.concatenate(parts) for parts in zip(*changes, strict=True))
+    return {
+        "all": float((change * pixels).sum() / pixels.sum()),
+        "largest": float(change[np.argmax(np.abs(change))]),
     }
 
 

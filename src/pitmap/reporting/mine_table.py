@@ -16,6 +16,10 @@ OUTLINED = 1000
 """Mines whose outlines are read: the largest. Memory and the size of the page do not grow with the others."""
 
 
+CHANGE = "outline_change_pct"
+"""Column of layers whose outlines are simplified."""
+
+
 @dataclass(frozen=True)
 class MineTable:
     """The mines of one map.
@@ -24,12 +28,14 @@ class MineTable:
         ids: Their numbers, ascending, so that the largest comes first.
         pixels: Their pixels.
         area_ha: Their area, None without a CRS.
+        outline_change_pct: By how much their outlines hold more than their pixels, None where they follow the pixels.
         largest: The layer of ``extract_mines`` with the first ``OUTLINED`` of them, in the same order.
     """
 
     ids: NDArray[np.int64]
     pixels: NDArray[np.int64]
     area_ha: NDArray[np.float64] | None
+    outline_change_pct: NDArray[np.float64] | None
     largest: gpd.GeoDataFrame
 
     def __len__(self) -> int:
@@ -40,7 +46,9 @@ def read_mine_table(path: Path) -> MineTable:
     """The mines of a GeoPackage of ``extract_mines``."""
     import pyogrio
 
-    numbers = pyogrio.read_dataframe(path, layer="mines", columns=["id", "pixels", "area_ha"], read_geometry=False)
+    numbers = pyogrio.read_dataframe(
+        path, layer="mines", columns=["id", "pixels", "area_ha", CHANGE], read_geometry=False
+    )
     numbers = numbers.sort_values("id", kind="stable")
     few = None if len(numbers) <= OUTLINED else f'"id" <= {int(numbers["id"].iloc[OUTLINED - 1])}'
     largest = pyogrio.read_dataframe(path, layer="mines", where=few).sort_values("id", kind="stable")
@@ -48,5 +56,6 @@ def read_mine_table(path: Path) -> MineTable:
         numbers["id"].to_numpy(),
         numbers["pixels"].to_numpy(),
         numbers["area_ha"].to_numpy() if "area_ha" in numbers else None,
+        numbers[CHANGE].to_numpy() if CHANGE in numbers else None,
         largest.head(OUTLINED),
     )

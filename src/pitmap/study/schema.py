@@ -314,6 +314,8 @@ class MappingSection(Section):
     """Keys of the classes that become mine polygons. Default: OPM, or the class whose name says pit or mine."""
     minimum_mapping_unit_m2: float = Field(1000.0, ge=0)
     """Smaller mine polygons are left out, in square metres."""
+    simplify_m: float | None = Field(None, gt=0, examples=[8.0])
+    """Metres by which outlines of mines are simplified; about twice a pixel ends the stairs. Default: not at all."""
 
 
 class AccuracySection(Section):
