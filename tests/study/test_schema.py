@@ -24,7 +24,7 @@ from studies import grid, quilt, write_project, write_site
 
 def test_names_here_are_those_of_the_tables():
     assert set(SPLIT.names) == set(SPLITS)
-    assert set(ENGINE.names) == set(ENGINES)
+    assert set(ENGINE.names) == {"auto", *ENGINES}
     assert set(LOSS.names) == set(LOSSES)
     assert set(SCHEDULE.names) == set(SCHEDULES)
     assert set(WEIGHTING.names) == set(WEIGHTINGS)

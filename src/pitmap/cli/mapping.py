@@ -93,6 +93,9 @@ def map_image(
         bool, typer.Option("--tta", help="Mean of the eight flips and rotations.")
     ] = False,
     precision: Annotated[Literal["auto", "float32", "bf16"], typer.Option(help="Of the network's sums.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="auto, torch, compiled, openvino, or package.module:name: what runs the network.")
+    ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     trusted: Annotated[
         list[str] | None,
@@ -133,6 +136,7 @@ def map_image(
         "test_time_augmentation": test_time_augmentation or None,
         "precision": None if precision == "auto" else precision,
         "trusted": tuple(trusted) if trusted else None,
+        "engine": None if engine == "auto" else engine,
         "device": None if device == "auto" else device,
     }
     mine_options = MineOptions(

@@ -25,13 +25,20 @@ from pitmap.labels import usable_ground
 from pitmap.legend import UNLABELLED
 from pitmap.mapping.assembly import map_rasters
 from pitmap.mapping.engines import engine_maker
-from pitmap.mapping.engines.choices import choose_batch, choose_device, choose_precision, choose_tile
+from pitmap.mapping.engines.choices import (
+    choose_batch,
+    choose_device,
+    choose_engine,
+    choose_precision,
+    choose_tile,
+)
 from pitmap.mapping.engines.interface import EngineOptions, Precision
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.parts import MapParts
 from pitmap.mapping.resting import geopackages, refuse_to_replace_image, refuse_to_replace_under
 from pitmap.mapping.suitability import fit_image, spread_of, unlike
 from pitmap.mapping.tiles import TilePlan, round_up
+from pitmap.networks.demand import demand
 from pitmap.networks.model_file import ModelCard, held_model
 from pitmap.networks.reach import tile_geometry
 from pitmap.observer import SILENT, Observer
@@ -60,7 +67,8 @@ class MapOptions:
         test_time_augmentation: Mean of the probabilities of the eight flips and rotations; eight times the work.
         precision: ``auto`` takes bf16 where the device computes in it and the model gives the same map in it.
         device: ``auto``, ``cpu``, ``cuda``, or another name that PyTorch knows.
-        engine: What runs the network: a name of ``engines.ENGINES``, or ``package.module:name``.
+        engine: What runs the network: a name of ``engines.ENGINES``, ``package.module:name``, or ``auto``, which takes
+            OpenVINO on a processor where the scene is large enough, and else PyTorch.
         batch: Tiles mapped at once; by default 1 on a processor and 4 elsewhere.
         confidence: Where to write the calibrated probability of the mapped class, None not to.
         probabilities: Where to write the class probabilities, None not to.
@@ -81,7 +89,7 @@ class MapOptions:
     test_time_augmentation: bool = False
     precision: Literal["auto", "float32", "bf16"] = "auto"
     device: str = "auto"
-    engine: str = "torch"
+    engine: str = "auto"
     batch: int | None = None
     confidence: str | Path | None = None
     probabilities: str | Path | None = None
@@ -184,7 +192,7 @@ class MapReport:
             found = [f"{key} {area / 10_000:.1f} ha" for key, area in self.area_m2.items() if self.pixels[key]]
         return (
             f"{self.path}: {height} x {width} pixels in {cut} ({halo}){resumed}, "
-            f"{self.precision} on {self.device}: {', '.join(found) or 'no pixel with data'}."
+            f"{self.precision} by {self.engine} on {self.device}: {', '.join(found) or 'no pixel with data'}."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -261,7 +269,8 @@ def _map_image(
     confidence = None if options.confidence is None else Path(options.confidence)
     probabilities = None if options.probabilities is None else Path(options.probabilities)
     device = choose_device(options.device if choice is None else choice.device)
-    engine_maker(options.engine)  # which is refused before anything is read
+    if options.engine != "auto":
+        engine_maker(options.engine)  # which is refused before anything is read
     network, card = held_model(model_path, device, trusted=tuple(options.trusted))
     bands = len(card.bands)
     stride, _, sufficient = tile_geometry(network, bands)
@@ -283,7 +292,10 @@ def _map_image(
         for warning in warnings:
             observer.warn(f"{image_path.name}: {warning}")
     precision = choose_precision(options.precision, card.bf16_agreement, device) if choice is None else choice.precision
-    tile = options.tile or choose_tile(network, bands, stride, halo, device)
+    needs = demand(network, bands, stride)
+    operations = needs.operations * info.grid.height * info.grid.width
+    engine_name = choose_engine(options.engine, device, precision, operations)
+    tile = options.tile or choose_tile(needs, bands, stride, halo, device, precision)
     batch = options.batch or choose_batch(device)
     key = key_made.result()
     if not replace and not is_current(out, key):
@@ -291,14 +303,14 @@ def _map_image(
     depends = {
         "map": key,
         "versions": [__version__, torch.__version__],
-        "engine": [device.type, precision],
+        "engine": [engine_name, device.type, precision],
         "tiles": [tile, batch, stride, halo],
     }
     parts = MapParts(
         model=model_path,
         model_sha256=card.sha256,
         trusted=tuple(options.trusted),
-        engine=options.engine,
+        engine=engine_name,
         engine_options=EngineOptions(device, precision, card.temperature or 1.0, options.test_time_augmentation),
         image=image_path,
         reading=reading,
@@ -325,7 +337,7 @@ def _map_image(
             "PITMAP_NETWORK": card.network,
             "PITMAP_PROJECT": options.project or card.project,
             "PITMAP_VERSION": __version__,
-            "PITMAP_ENGINE": options.engine,
+            "PITMAP_ENGINE": engine_name,
             "PITMAP_PRECISION": precision,
             "PITMAP_TILE": "{} x {}".format(*tile_shape),
             "PITMAP_HALO": str(halo),
@@ -362,7 +374,7 @@ def _map_image(
         resumed=resumed,
         precision=precision,
         device=device.type,
-        engine=options.engine,
+        engine=engine_name,
         warnings=warnings,
         pixels={key: int(totals.pixels[code]) for code, key in enumerate(keys, start=1)},
         area_m2=None if areas is None else {key: float(areas[code]) for code, key in enumerate(keys, start=1)},

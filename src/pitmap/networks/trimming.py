@@ -92,7 +92,7 @@ def trim(network: nn.Module, bands: int, stride: int) -> TrimmedNetwork:
         graph = fx.Tracer(autowrap_functions=(check_size,)).trace(network)
         _prepare(graph)
         module, side = fx.GraphModule(network, graph), 2 * stride
-        plan = _Plan(graph, dict(module.named_modules()), _results(module, bands, side), side, stride)
+        plan = _Plan(graph, dict(module.named_modules()), node_results(module, bands, side), side, stride)
         plan.insert(graph)
         graph.lint()
         module.recompile()
@@ -273,7 +273,7 @@ def _widen(span: Span, multiple: int) -> Span:
     return span[0] // multiple * multiple, -(-span[1] // multiple) * multiple
 
 
-def _results(module: fx.GraphModule, bands: int, side: int) -> dict[fx.Node, Tensor]:
+def node_results(module: fx.GraphModule, bands: int, side: int) -> dict[fx.Node, Tensor]:
     """What each node gives for a square tile; of several results the first."""
     found: dict[fx.Node, Tensor] = {}
 

@@ -69,7 +69,7 @@ OWN = r"[\w.]+:\w+"
 """``package.module:name``."""
 
 SPLIT = Extensible("split", ("blocks", "sites", "groups", "random"))
-ENGINE = Extensible("mapping engine", ("torch",))
+ENGINE = Extensible("mapping engine", ("auto", "torch", "compiled", "openvino"))
 NETWORK = Extensible("network")
 SCHEDULE = Extensible("schedule", ("constant", "cosine"))
 LOSS = Extensible("loss", ("cross_entropy", "dice_cross_entropy", "focal"))
@@ -308,8 +308,9 @@ class MappingSection(Section):
     """Write the class probabilities too."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """``auto`` takes bf16 where the device computes in it and the model gives the same map in it."""
-    engine: Annotated[str, ENGINE] = "torch"
-    """What runs the network: ``torch``, or one's own as ``package.module:name``."""
+    engine: Annotated[str, ENGINE] = "auto"
+    """What runs the network: ``auto`` (OpenVINO on a processor where the scene is large, else PyTorch), ``torch``,
+    ``compiled``, ``openvino``, or one's own as ``package.module:name``."""
     mines: list[str] | None = Field(None, examples=[["OPM"]])
     """Keys of the classes that become mine polygons. Default: OPM, or the class whose name says pit or mine."""
     minimum_mapping_unit_m2: float = Field(1000.0, ge=0)

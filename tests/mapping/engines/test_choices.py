@@ -5,7 +5,15 @@ import torch
 
 from pitmap.errors import ModelError
 from pitmap.mapping.engines import choices
-from pitmap.mapping.engines.choices import choose_device, choose_precision, choose_tile, memory_bytes
+from pitmap.mapping.engines.choices import (
+    OPERATIONS_FOR_OPENVINO,
+    choose_device,
+    choose_engine,
+    choose_precision,
+    choose_tile,
+    memory_bytes,
+)
+from pitmap.networks.demand import demand
 from pitmap.networks.model_file import load_model
 
 CPU = torch.device("cpu")
@@ -36,13 +44,39 @@ def test_bf16_that_is_known_to_differ_is_refused():
 
 def test_tiles_fit_the_memory_of_the_machine(model_file: Callable, monkeypatch: pytest.MonkeyPatch):
     network, _ = load_model(model_file())
+    needs = demand(network, 3, 16)
     sides = []
     for whole in (2**50, 2**28, 2**20):
         monkeypatch.setattr(choices, "memory_bytes", lambda _, whole=whole: whole)
-        sides.append(choose_tile(network, 3, 16, 96, CPU))
-    assert sides[0] == 1024
+        sides.append(choose_tile(needs, 3, 16, 96, CPU, "float32"))
+    assert sides[0] == 2048
     assert sides == sorted(sides, reverse=True)
-    assert sides[-1] == 512  # below four halos a tile is mostly halo
+    assert sides[-1] == 384  # below four halos a tile is mostly halo
+    assert all(side % 16 == 0 for side in sides)
+    monkeypatch.setattr(choices, "memory_bytes", lambda _: 2**30)
+    assert choose_tile(needs, 3, 16, 96, CPU, "bf16") > choose_tile(needs, 3, 16, 96, CPU, "float32")
+    monkeypatch.setattr(choices, "OPERATIONS_A_TILE", 1e9)
+    assert choose_tile(needs, 3, 16, 96, CPU, "float32") < 1024  # a killed run loses little
+
+
+@pytest.mark.parametrize(
+    ("wanted", "precision", "has", "installed", "share", "chosen"),
+    [
+        ("auto", "bf16", True, True, 1.0, "openvino"),
+        ("auto", "float32", False, True, 1.0, "openvino"),
+        ("auto", "bf16", False, True, 1.0, "torch"),
+        ("auto", "bf16", True, False, 1.0, "torch"),
+        ("auto", "bf16", True, True, 0.9, "torch"),
+        ("compiled", "bf16", True, True, 1.0, "compiled"),
+    ],
+)
+def test_engine(
+    wanted: str, precision: str, has: bool, installed: bool, share: float, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choices, "has_bf16", lambda device: has)
+    monkeypatch.setattr(choices, "has_openvino", lambda: installed)
+    assert choose_engine(wanted, CPU, precision, share * OPERATIONS_FOR_OPENVINO) == chosen
+    assert choose_engine("auto", torch.device("meta"), precision, 1e15) == "torch"
 
 
 def test_what_is_in_the_memory_does_not_change_the_tile(monkeypatch: pytest.MonkeyPatch):

@@ -1,14 +1,16 @@
-"""Device, precision and size of tile: chosen by rules, so that one machine always makes the same map."""
+"""Engine, device, precision and size of tile: chosen by rules, so that one machine always makes the same map."""
 
 from __future__ import annotations
 
+import importlib.util
+
 import psutil
 import torch
-from torch import Tensor, nn
 
 from pitmap.errors import ModelError
 from pitmap.mapping.engines.interface import Precision
-from pitmap.networks.fusion import fuse
+from pitmap.mapping.tiles import round_up
+from pitmap.networks.demand import Demand
 from pitmap.processor import has_bf16
 
 LEAST_BF16_AGREEMENT = 0.999
@@ -17,8 +19,23 @@ LEAST_BF16_AGREEMENT = 0.999
 MEMORY_SHARE = {"cuda": 0.7}
 """Share of a device's whole memory that a pass over a tile may take; elsewhere ``ELSEWHERE``."""
 
-ELSEWHERE = 0.4
+ELSEWHERE = 0.25
 """Share of the memory of a machine that others work on, too."""
+
+MOST_MEMORY = 2 * 2**30
+"""Bytes that a pass may take on a processor, however much there is: what is gained beyond is little."""
+
+LARGEST_TILE = 2048
+"""Longest side of a tile: beyond, the halo costs a few per cent, and reading and writing have less to run beside."""
+
+OPERATIONS_A_TILE = 3e12
+"""Multiplications of a tile at most: about a minute on two cores in float32, which a killed run loses."""
+
+OPERATIONS_FOR_OPENVINO = 2e11
+"""Multiplications of a scene from which on OpenVINO saves more than the second that it takes to start."""
+
+SPARE = 1.25
+"""Factor on the memory of the maps, for what the engines work with besides."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -67,16 +84,42 @@ def choose_precision(wanted: str, agreement: float | None, device: torch.device)
     return "bf16" if agrees and has_bf16(device) else "float32"
 
 
-def choose_tile(network: nn.Module, bands: int, stride: int, halo: int, device: torch.device) -> int:
-    """The largest of the usual tile sides that fits the device's memory, whatever else is in it at the moment.
+def choose_engine(wanted: str, device: torch.device, precision: Precision, operations: float) -> str:
+    """The name of the engine: what is wanted, or for ``auto`` what is fastest by rule.
 
-    Larger tiles waste less on their halo; beyond 1024 pixels a processor gains nothing from them.
+    On a processor that is OpenVINO, where it is installed and the scene is large enough to pay for its start;
+    elsewhere PyTorch.
+
+    Args:
+        wanted: ``auto`` or a name.
+        device: Where the network works.
+        precision: What it computes in.
+        operations: Multiplications for the whole scene.
     """
-    sides = [side for side in (2048, 1024, 512, 256) if side <= (1024 if device.type == "cpu" else 2048)]
-    usable = [side for side in sides if side >= 4 * halo] or [4 * halo + stride]
-    share = MEMORY_SHARE.get(device.type, ELSEWHERE)
-    room = share * memory_bytes(device) / _bytes_a_pixel(fuse(network), bands, stride)
-    return next((side for side in usable if side**2 <= room), usable[-1])
+    if wanted != "auto":
+        return wanted
+    suits = device.type == "cpu" and (precision == "float32" or has_bf16(device))
+    return "openvino" if suits and operations >= OPERATIONS_FOR_OPENVINO and has_openvino() else "torch"
+
+
+def has_openvino() -> bool:
+    """Whether OpenVINO is installed."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def choose_tile(needs: Demand, bands: int, stride: int, halo: int, device: torch.device, precision: Precision) -> int:
+    """The longest side of a tile, whatever else is in the memory at the moment.
+
+    The larger a tile, the less is its halo: it is as large as memory lets it, as the work that a killed run may lose,
+    and as ``LARGEST_TILE``; but four halos at least, below which a tile is mostly halo.
+    """
+    room = MEMORY_SHARE.get(device.type, ELSEWHERE) * memory_bytes(device)
+    room = room if device.type == "cuda" else min(room, MOST_MEMORY)
+    value = 2 if precision == "bf16" else 4
+    bytes_a_pixel = SPARE * (value * needs.values + (2 + 4) * bands)
+    pixels = min(room / choose_batch(device) / bytes_a_pixel, OPERATIONS_A_TILE / needs.operations)
+    side = min(int(pixels**0.5), LARGEST_TILE) // stride * stride
+    return max(side, round_up(4 * halo, stride) or stride)
 
 
 def choose_batch(device: torch.device) -> int:
@@ -89,22 +132,3 @@ def memory_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     return int(psutil.virtual_memory().total)
-
-
-def _bytes_a_pixel(network: nn.Module, bands: int, stride: int) -> float:
-    """Upper estimate of the memory of one pass: the results of all layers together, in float32."""
-    sizes: list[int] = []
-
-    def note(_module: nn.Module, _inputs: object, result: object) -> None:
-        if isinstance(result, Tensor):
-            sizes.append(4 * result.numel())
-
-    hooks = [m.register_forward_hook(note) for m in network.modules() if not list(m.children())]
-    try:
-        weight = next(network.parameters())
-        with torch.inference_mode():
-            network(torch.zeros(1, bands, 2 * stride, 2 * stride, device=weight.device))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return sum(sizes) / (2 * stride) ** 2

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pitmap.errors import ModelError
 from pitmap.mapping.engines.interface import EngineOptions, Kept
 from pitmap.mapping.engines.network_engine import Kind, MappingGraph, NetworkEngine
+from pitmap.processor import has_bf16
 
 EXAMPLE = 2
 """Side of the tile, in strides, with which the network is converted. The graph serves tiles of every size."""
@@ -53,6 +54,11 @@ class OpenVinoEngine(NetworkEngine):
             raise ModelError(
                 f"The engine openvino works on the processor, not on {options.device.type}.",
                 remedy="Take device cpu, or engine torch.", options=["device", "engine"],
+            )  # fmt: skip
+        if options.precision == "bf16" and not has_bf16(options.device):
+            raise ModelError(
+                "This processor does not compute in bf16.", remedy="Take precision float32 or auto.",
+                options=["precision"],
             )  # fmt: skip
         super().__init__(network, gain, bias, options)
         self._core = self._openvino.Core()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import platform
 import shutil
 import warnings
 from typing import Any
@@ -27,8 +25,6 @@ class TorchEngine(NetworkEngine):
 
     def __init__(self, network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions) -> None:
         super().__init__(network, gain, bias, options)
-        if options.device.type == "cpu":
-            _keep_freed_memory()
         self.dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
         self.network = self.network.to(options.device, self.dtype)
         self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -97,17 +93,3 @@ def _full_float32(device: torch.device) -> contextlib.AbstractContextManager[Non
     if device.type != "cuda":
         return contextlib.nullcontext()
     return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc keep large freed blocks instead of giving each back to the system: saves page faults on processors.
-
-    Without effect elsewhere.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL("libc.so.6")
-        m_trim_threshold, m_mmap_threshold = -1, -3
-        libc.mallopt(m_mmap_threshold, 2**31 - 1)
-        libc.mallopt(m_trim_threshold, 2**31 - 1)
