@@ -1,8 +1,8 @@
 """The command line: parse, call one function, print. The only package that knows typer.
 
 Commands by their place in the way of the data: ``imagery`` (info, prepare), ``study`` (demo, init, sample, networks,
-train, compare, report, run, stac, view), ``mapping`` (map, review), ``accuracy`` (assess, design, estimate, audit),
-``change``. Heavy imports are inside the commands.
+train, compare, report, run, stac, view), ``mapping`` (map, review, export), ``accuracy`` (assess, design, estimate,
+audit), ``change``. Heavy imports are inside the commands.
 
 Exit codes: 0, 1 for an error that the user can mend, 2 for a command line that cannot be read, 75 where another process
 works on the same results, 130, 143 and 129 after SIGINT, SIGTERM and SIGHUP.
@@ -68,7 +68,8 @@ def _main(
 
 for command in (
     study.demo, study.init, imagery.info, imagery.prepare, study.sample, study.networks, study.train, mapping.map_image,
-    mapping.review, accuracy.assess, accuracy.design, accuracy.estimate, accuracy.audit, change.change, study.compare,
+    mapping.review, mapping.export, accuracy.assess, accuracy.design, accuracy.estimate, accuracy.audit, change.change,
+    study.compare,
     study.report, study.run, study.stac, study.view,
 ):  # fmt: skip
     app.command({"map_image": "map"}.get(command.__name__, command.__name__))(command)

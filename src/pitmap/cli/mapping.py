@@ -92,7 +92,10 @@ def map_image(
     test_time_augmentation: Annotated[
         bool, typer.Option("--tta", help="Mean of the eight flips and rotations.")
     ] = False,
-    precision: Annotated[Literal["auto", "float32", "bf16"], typer.Option(help="Of the network's sums.")] = "auto",
+    precision: Annotated[
+        Literal["auto", "float32", "bf16", "int8"],
+        typer.Option(help="Of the network's sums; int8 after `pitmap export MODEL --int8`."),
+    ] = "auto",
     engine: Annotated[
         str, typer.Option(help="auto, torch, compiled, openvino, or package.module:name: what runs the network.")
     ] = "auto",
@@ -211,6 +214,31 @@ def _map_several(
     show(result, as_json)
     if result.failed:
         raise typer.Exit(1)
+
+
+def export(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors model of `pitmap train`.")],
+    project: Annotated[
+        Path | None, typer.Option("--project", "-p", help="Project on whose samples the model was trained.")
+    ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="The int8 form beside the model, for `pitmap map --precision int8`.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model in another form: int8, calibrated and checked on the samples of its project. Needs pitmap[int8].
+
+    Example: pitmap export results/models/unetplus-seed0.safetensors --int8 --project pitmap.toml
+    """
+    if not int8 or project is None:
+        raise typer.BadParameter("give --int8 and --project PROJECT")
+    from pitmap.deliver.int8 import export_int8
+    from pitmap.samples.dataset import SampleSet
+
+    study = pitmap.load_study(project)
+    with Console() as observer:
+        result = export_int8(model, SampleSet(study.samples_folder), observer, trusted=(study.training.network,))
+    show(result, as_json)
 
 
 def review(

@@ -32,6 +32,7 @@ from pitmap.mapping.engines.choices import (
     choose_precision,
     choose_tile,
 )
+from pitmap.mapping.engines.int8_file import int8_path, read_int8
 from pitmap.mapping.engines.interface import EngineOptions, Precision
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.parts import MapParts
@@ -65,7 +66,8 @@ class MapOptions:
         tile: Longest side of a tile in pixels; by default what the device's memory holds.
         halo: ``exact``, or the pixels thrown away at a tile's inner edges, rounded up to the network's stride.
         test_time_augmentation: Mean of the probabilities of the eight flips and rotations; eight times the work.
-        precision: ``auto`` takes bf16 where the device computes in it and the model gives the same map in it.
+        precision: ``auto`` takes bf16 where the device computes in it and the model gives the same map in it. ``int8``
+            needs the int8 form of the model beside it, see ``deliver.int8``.
         device: ``auto``, ``cpu``, ``cuda``, or another name that PyTorch knows.
         engine: What runs the network: a name of ``engines.ENGINES``, ``package.module:name``, or ``auto``, which takes
             OpenVINO on a processor where the scene is large enough, and else PyTorch.
@@ -87,7 +89,7 @@ class MapOptions:
     tile: int | None = None
     halo: Literal["exact"] | int = "exact"
     test_time_augmentation: bool = False
-    precision: Literal["auto", "float32", "bf16"] = "auto"
+    precision: Literal["auto", "float32", "bf16", "int8"] = "auto"
     device: str = "auto"
     engine: str = "auto"
     batch: int | None = None
@@ -109,8 +111,8 @@ class MapOptions:
                 raise ProjectError(f"The {name} is {value}.", f"A whole number from {least} on.")
         if self.halo != "exact" and (not isinstance(self.halo, int) or self.halo < 0):
             raise ProjectError(f"The halo is {self.halo!r}.", "'exact', or a number of pixels from 0 on.")
-        if self.precision not in ("auto", "float32", "bf16"):
-            raise ProjectError(f"The precision is {self.precision!r}.", "One of auto, float32, bf16.")
+        if self.precision not in ("auto", "float32", "bf16", "int8"):
+            raise ProjectError(f"The precision is {self.precision!r}.", "One of auto, float32, bf16, int8.")
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class MapReport:
         tile: Rows and columns of a tile.
         tiles: Number of tiles.
         resumed: How many of them an earlier, unfinished run had mapped.
-        precision: ``float32`` or ``bf16``.
+        precision: ``float32``, ``bf16`` or ``int8``.
         device: ``cpu``, ``cuda`` or the like.
         engine: The mapping engine.
         warnings: What should be looked at before the map is used, a sentence each.
@@ -297,13 +299,16 @@ def _map_image(
     engine_name = choose_engine(options.engine, device, precision, operations)
     tile = options.tile or choose_tile(needs, bands, stride, halo, device, precision)
     batch = options.batch or choose_batch(device)
+    int8 = (int8_path(model_path).absolute(), card.sha256) if precision == "int8" else None
+    record = None if int8 is None else read_int8(*int8)[2]
+    engine_options = EngineOptions(device, precision, int8, card.temperature or 1.0, options.test_time_augmentation)
     key = key_made.result()
     if not replace and not is_current(out, key):
         refuse_to_replace_under(out, geopackages(out.parent))
     depends = {
         "map": key,
         "versions": [__version__, torch.__version__],
-        "engine": [engine_name, device.type, precision],
+        "engine": [engine_name, device.type, precision, None if record is None else record.content_sha256],
         "tiles": [tile, batch, stride, halo],
     }
     parts = MapParts(
@@ -311,7 +316,7 @@ def _map_image(
         model_sha256=card.sha256,
         trusted=tuple(options.trusted),
         engine=engine_name,
-        engine_options=EngineOptions(device, precision, card.temperature or 1.0, options.test_time_augmentation),
+        engine_options=engine_options,
         image=image_path,
         reading=reading,
         nodata=options.nodata,
@@ -339,6 +344,7 @@ def _map_image(
             "PITMAP_VERSION": __version__,
             "PITMAP_ENGINE": engine_name,
             "PITMAP_PRECISION": precision,
+            **({} if record is None else {"PITMAP_INT8_AGREEMENT": f"{record.agreement:.5f}"}),
             "PITMAP_TILE": "{} x {}".format(*tile_shape),
             "PITMAP_HALO": str(halo),
             "PITMAP_EXACT": "yes" if halo >= sufficient else "no",

@@ -62,8 +62,8 @@ def choose_precision(wanted: str, agreement: float | None, device: torch.device)
     """The precision to map with.
 
     Args:
-        wanted: ``float32``, ``bf16`` or ``auto``: bf16 where the device computes in it and the model is known to give
-            the same map in it.
+        wanted: ``float32``, ``int8``, ``bf16`` or ``auto``: bf16 where the device computes in it and the model is known
+            to give the same map in it.
         agreement: Share of validation pixels with the same code in both, None where it was not measured.
         device: Where the network works.
 
@@ -72,6 +72,8 @@ def choose_precision(wanted: str, agreement: float | None, device: torch.device)
     """
     if wanted == "float32":
         return "float32"
+    if wanted == "int8":
+        return "int8"
     if wanted == "bf16":
         if agreement is not None and agreement < LEAST_BF16_AGREEMENT:
             raise ModelError(
@@ -98,6 +100,8 @@ def choose_engine(wanted: str, device: torch.device, precision: Precision, opera
     """
     if wanted != "auto":
         return wanted
+    if precision == "int8":
+        return "openvino"
     suits = device.type == "cpu" and (precision == "float32" or has_bf16(device))
     return "openvino" if suits and operations >= OPERATIONS_FOR_OPENVINO and has_openvino() else "torch"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-Precision = Literal["float32", "bf16"]
+Precision = Literal["float32", "bf16", "int8"]
 
 PROBABILITY_SCALE = 1e-4
 """Probabilities are stored as uint16 multiples of this."""
@@ -41,6 +42,7 @@ class EngineOptions:
         device: Where.
         precision: ``bf16`` runs the layers in bfloat16; weights and sums of the result stay float32. In float32 no
             reduced mode of the hardware (TF32) may be used.
+        int8: File of the int8 form of the model, for precision ``int8``, and the checksum of the model.
         temperature: Divides the logits before the softmax.
         test_time_augmentation: Average the probabilities over the eight flips and rotations. These map the grid of the
             network's stride onto itself, so that tiles stay exact: the result equals the same average over the scene.
@@ -48,6 +50,7 @@ class EngineOptions:
 
     device: torch.device
     precision: Precision = "float32"
+    int8: tuple[Path, str] | None = None
     temperature: float = 1.0
     test_time_augmentation: bool = False
 

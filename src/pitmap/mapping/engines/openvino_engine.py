@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from pitmap.errors import ModelError
-from pitmap.mapping.engines.interface import EngineOptions, Kept
+from pitmap.mapping.engines.int8_file import read_int8
+from pitmap.mapping.engines.interface import CONFIDENCE_STEPS, EngineOptions, Kept
 from pitmap.mapping.engines.network_engine import Kind, MappingGraph, NetworkEngine
 from pitmap.processor import has_bf16
 
@@ -42,13 +43,15 @@ class OpenVinoEngine(NetworkEngine):
     The pixels are normalised before they come here, in float32: in bf16 their own numbers would not be exact. Codes and
     confidence are made in the graph, so that bytes come out of it.
 
-    Args: see ``NetworkEngine``.
+    Args: see ``NetworkEngine``; ``model`` is another form of the network that gives logits.
 
     Raises:
         ModelError: OpenVINO is not installed, cannot take this network, or another device than the processor is wanted.
     """
 
-    def __init__(self, network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions) -> None:
+    def __init__(
+        self, network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions, *, model: Any = None
+    ) -> None:
         self._openvino = import_openvino()
         if options.device.type != "cpu":
             raise ModelError(
@@ -63,6 +66,12 @@ class OpenVinoEngine(NetworkEngine):
         super().__init__(network, gain, bias, options)
         self._core = self._openvino.Core()
         self._requests: dict[Kind, Any] = {}
+        if model is None and options.precision == "int8":
+            if options.int8 is None:
+                raise ModelError("The model has no int8 form.", remedy="Take precision bf16 or float32.")
+            graph, weights, _ = read_int8(*options.int8)
+            model = self._core.read_model(graph, weights)
+        self._model = model
 
     def run(self, x: Tensor, kept: Kept, kind: Kind) -> tuple[Tensor, ...]:
         """See ``NetworkEngine.run``."""
@@ -74,13 +83,32 @@ class OpenVinoEngine(NetworkEngine):
         return tuple(torch.from_numpy(results[i].copy()) for i in range(len(results)))
 
     def _request(self, kind: Kind) -> Any:
-        model = converted(MappingGraph(self.network, kind, self.options.temperature), len(self.gain))
+        if self._model is None:
+            self._model = converted(MappingGraph(self.network, "logits", self.options.temperature), len(self.gain))
+        model = self._with_tail(kind)
         hints = {
             "INFERENCE_PRECISION_HINT": "bf16" if self.options.precision == "bf16" else "f32",
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
         return self._core.compile_model(model, "CPU", hints).create_infer_request()
+
+    def _with_tail(self, kind: Kind) -> Any:
+        """The network, which gives logits, with what ``MappingGraph`` puts behind it."""
+        model = self._model.clone()
+        if kind == "logits":
+            return model
+        from openvino import opset13 as ops
+
+        logits = model.output(0).get_node().input_value(0)
+        best = ops.topk(logits, np.int64(1), 1, "max", "none", index_element_type="i32")
+        codes = ops.convert(ops.squeeze(ops.add(best.output(1), np.int32(1)), np.array([1])), "u8")
+        outputs = [codes]
+        if kind == "confident":
+            share = ops.softmax(ops.divide(logits, np.float32(self.options.temperature)), 1)
+            steps = ops.round(ops.multiply(ops.reduce_max(share, np.array([1])), np.float32(CONFIDENCE_STEPS)))
+            outputs.append(ops.convert(ops.clamp(steps, 1.0, float(CONFIDENCE_STEPS)), "u8"))
+        return self._openvino.Model([o.output(0) for o in outputs], model.get_parameters())
 
 
 def converted(graph: MappingGraph, bands: int) -> Any:

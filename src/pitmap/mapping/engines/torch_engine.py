@@ -24,6 +24,8 @@ class TorchEngine(NetworkEngine):
     """
 
     def __init__(self, network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions) -> None:
+        if options.precision == "int8":
+            raise ModelError("PyTorch does not map in int8.", remedy="Take engine openvino.", options=["engine"])
         super().__init__(network, gain, bias, options)
         self.dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
         self.network = self.network.to(options.device, self.dtype)
