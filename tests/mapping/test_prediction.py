@@ -277,7 +277,7 @@ def test_outputs_that_cannot_be_are_refused(tmp_path: Path, small: tuple[Path, P
             map_image(model, image, out, SMALL)
     with pytest.raises(OutputError, match="cannot share a file"):
         map_image(model, image, tmp_path / "a.tif", replace(SMALL, probabilities=tmp_path / "a.tif"))
-    for wrong in ({"tile": 0}, {"batch": 0}, {"halo": -1}, {"halo": "some"}, {"precision": "int8"}):
+    for wrong in ({"tile": 0}, {"batch": 0}, {"halo": -1}, {"halo": "some"}, {"precision": "fp16"}):
         with pytest.raises(ProjectError):
             MapOptions(**wrong)
 

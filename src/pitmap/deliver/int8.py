@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from pitmap.errors import ModelError
 from pitmap.mapping.engines.int8_file import Int8Record, int8_path, write_int8
 from pitmap.mapping.engines.interface import EngineOptions
-from pitmap.mapping.engines.network_engine import WHOLE, MappingGraph
-from pitmap.mapping.engines.openvino_engine import OpenVinoEngine, converted, import_openvino
+from pitmap.mapping.engines.network_engine import WHOLE
+from pitmap.mapping.engines.openvino_engine import OpenVinoEngine, import_openvino
 from pitmap.networks.model_file import load_model
 from pitmap.networks.normalise import gain_and_bias, normalise
 from pitmap.observer import SILENT, Observer
@@ -79,7 +79,6 @@ def export_int8(
             fit together.
         OutputError: The file cannot be written.
     """
-    openvino, nncf = import_openvino(), _import_nncf()
     model_path = Path(model_path)
     network, card = load_model(model_path, trusted=trusted)
     if list(card.bands) != samples.bands or card.legend != samples.legend:
@@ -93,23 +92,10 @@ def export_int8(
         raise ModelError("The samples have no training or no validation patches.", "Both, to calibrate and to check.")
     unit = gain_and_bias(1.0, 0.0, [0.0] * bands, [1.0] * bands)
     full = OpenVinoEngine(network, *unit, EngineOptions(torch.device("cpu"), "float32"))
-    side = samples.patch
-    cuts = np.array(full.network.cuts((side, side), WHOLE), np.int64)
     chosen = np.unique(np.linspace(0, len(training) - 1, min(CALIBRATION_PATCHES, len(training))).round().astype(int))
     observer.say(f"Calibrating on {len(chosen)} training patches.")
-    model = converted(MappingGraph(full.network, "logits", 1.0), bands)
-    convolutions = [n.get_friendly_name() for n in model.get_ordered_ops() if n.get_type_name() == "Convolution"]
-    # NNCF warns and draws bars of its own.
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        quantised = nncf.quantize(
-            model,
-            nncf.Dataset([[x, cuts] for _, x in _patches(training, samples, card, chosen.tolist())]),
-            subset_size=len(chosen),
-            ignored_scope=nncf.IgnoredScope(names=[convolutions[0], convolutions[-1]]),
-        )
-    del model
-    low = OpenVinoEngine(network, *unit, EngineOptions(torch.device("cpu"), "float32"), model=quantised)
+    low = OpenVinoEngine(network, *unit, EngineOptions(torch.device("cpu"), "float32"))
+    low.take(quantised(full, [x for _, x in _patches(training, samples, card, chosen.tolist())]))
     same = total = 0
     for number, (valid, x) in enumerate(_patches(validation, samples, card, list(range(len(validation))))):
         seen = torch.from_numpy(x)
@@ -128,8 +114,32 @@ def export_int8(
         card.sha256, agreement, total, len(chosen), {name: version(name) for name in ("openvino", "nncf")}
     )
     out = int8_path(model_path)
-    write_int8(out, *_serialised(openvino, quantised), record)
+    write_int8(out, *_serialised(low.model), record)
     return Int8Export(out, record)
+
+
+def quantised(engine: OpenVinoEngine, patches: list[NDArray[np.float32]]) -> Any:
+    """A network in int8, as a model of OpenVINO that gives logits.
+
+    Args:
+        engine: The network in float32.
+        patches: What it sees, (1, bands, H, W) each: from them the ranges of its maps are taken.
+    """
+    import_openvino()
+    nncf = _import_nncf()
+    model = engine.model
+    shapes = [(int(x.shape[-2]), int(x.shape[-1])) for x in patches]
+    cuts = [np.array(engine.network.cuts(shape, WHOLE), np.int64) for shape in shapes]
+    convolutions = [n.get_friendly_name() for n in model.get_ordered_ops() if n.get_type_name() == "Convolution"]
+    # NNCF warns and draws bars of its own.
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        return nncf.quantize(
+            model,
+            nncf.Dataset([list(pair) for pair in zip(patches, cuts, strict=True)]),
+            subset_size=len(patches),
+            ignored_scope=nncf.IgnoredScope(names=[convolutions[0], convolutions[-1]]),
+        )
 
 
 def _patches(
@@ -143,14 +153,14 @@ def _patches(
         yield batch.valid.numpy(), normalise(batch.pixels, batch.valid, gain, bias).numpy()
 
 
-def _serialised(openvino: Any, model: Any) -> tuple[bytes, bytes]:
+def _serialised(model: Any) -> tuple[bytes, bytes]:
     """Graph and weights. Layers are named by their order: OpenVINO counts them through the life of a process."""
     model.set_friendly_name("pitmap")
     for number, layer in enumerate(model.get_ordered_ops()):
         layer.set_friendly_name(f"{layer.get_type_name()}_{number}")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
-        openvino.serialize(model, path, path.with_suffix(".bin"))
+        import_openvino().serialize(model, path, path.with_suffix(".bin"))
         return path.read_bytes(), path.with_suffix(".bin").read_bytes()
 
 

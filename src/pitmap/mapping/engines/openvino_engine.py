@@ -43,15 +43,13 @@ class OpenVinoEngine(NetworkEngine):
     The pixels are normalised before they come here, in float32: in bf16 their own numbers would not be exact. Codes and
     confidence are made in the graph, so that bytes come out of it.
 
-    Args: see ``NetworkEngine``; ``model`` is another form of the network that gives logits.
+    Args: see ``NetworkEngine``.
 
     Raises:
         ModelError: OpenVINO is not installed, cannot take this network, or another device than the processor is wanted.
     """
 
-    def __init__(
-        self, network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions, *, model: Any = None
-    ) -> None:
+    def __init__(self, network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions) -> None:
         self._openvino = import_openvino()
         if options.device.type != "cpu":
             raise ModelError(
@@ -66,12 +64,12 @@ class OpenVinoEngine(NetworkEngine):
         super().__init__(network, gain, bias, options)
         self._core = self._openvino.Core()
         self._requests: dict[Kind, Any] = {}
-        if model is None and options.precision == "int8":
+        self._model: Any = None
+        if options.precision == "int8":
             if options.int8 is None:
                 raise ModelError("The model has no int8 form.", remedy="Take precision bf16 or float32.")
             graph, weights, _ = read_int8(*options.int8)
-            model = self._core.read_model(graph, weights)
-        self._model = model
+            self._model = self._core.read_model(graph, weights)
 
     def run(self, x: Tensor, kept: Kept, kind: Kind) -> tuple[Tensor, ...]:
         """See ``NetworkEngine.run``."""
@@ -82,9 +80,19 @@ class OpenVinoEngine(NetworkEngine):
         results = request.infer([x.contiguous().numpy(), cuts], share_inputs=True, share_outputs=True)
         return tuple(torch.from_numpy(results[i].copy()) for i in range(len(results)))
 
-    def _request(self, kind: Kind) -> Any:
+    @property
+    def model(self) -> Any:
+        """The network as a model of OpenVINO, from pixels and cuts to logits."""
         if self._model is None:
-            self._model = converted(MappingGraph(self.network, "logits", self.options.temperature), len(self.gain))
+            self._model = converted(MappingGraph(self.network, "logits", 1.0), len(self.gain))
+        return self._model
+
+    def take(self, model: Any) -> None:
+        """Run another form of the same network from now on, such as one in int8."""
+        self._model = model
+        self._requests.clear()
+
+    def _request(self, kind: Kind) -> Any:
         model = self._with_tail(kind)
         hints = {
             "INFERENCE_PRECISION_HINT": "bf16" if self.options.precision == "bf16" else "f32",
@@ -95,7 +103,7 @@ class OpenVinoEngine(NetworkEngine):
 
     def _with_tail(self, kind: Kind) -> Any:
         """The network, which gives logits, with what ``MappingGraph`` puts behind it."""
-        model = self._model.clone()
+        model = self.model.clone()
         if kind == "logits":
             return model
         from openvino import opset13 as ops
