@@ -1,5 +1,7 @@
 """A network with cuts gives for the kept pixels of a tile what the whole network gives."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -69,6 +71,17 @@ def test_cuts_save_at_least_half_of_what_the_halo_costs(name: str, most: float):
     )
     assert operations(trimmed, tile, trimmed.cuts((2048, 2048), inner)) / without_halo < most
     assert (2048 / 1856) ** 2 > 1.21
+
+
+def test_networks_are_followed_while_others_work_in_other_threads():
+    network, x = made("unet").float(), torch.randn(1, 2, 32, 32)
+    with ThreadPoolExecutor(4) as threads, torch.no_grad():
+        expected = network(x)
+        plans = [threads.submit(trim, network, 2, 16) for _ in range(12)]
+        passes = [threads.submit(network, x) for _ in range(60)]
+        assert all(plan.result().trimmed for plan in plans)
+        assert all(torch.equal(result.result(), expected) for result in passes)
+    assert nn.Module.__call__.__module__ == "torch.nn.modules.module"
 
 
 class Outside(nn.Module):

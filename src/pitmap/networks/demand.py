@@ -7,8 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
-from pitmap.networks.blocks import check_size
-from pitmap.networks.trimming import node_results
+from pitmap.networks.trimming import graph_of, node_results
 
 
 class Demand(NamedTuple):
@@ -66,7 +65,7 @@ def demand(network: nn.Module, bands: int, stride: int) -> Demand:
 def _most_alive(network: nn.Module, bands: int, side: int) -> int | None:
     """The most values alive at once, None where the network cannot be followed."""
     try:
-        graph = fx.Tracer(autowrap_functions=(check_size,)).trace(network)
+        graph = graph_of(network)
         results = node_results(fx.GraphModule(network, graph), bands, side)
     except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, NotImplementedError):
         return None

@@ -13,7 +13,8 @@ The cuts are numbers given at run time, not part of the network: one graph serve
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -89,7 +90,7 @@ def trim(network: nn.Module, bands: int, stride: int) -> TrimmedNetwork:
         stride: Its total stride.
     """
     try:
-        graph = fx.Tracer(autowrap_functions=(check_size,)).trace(network)
+        graph = graph_of(network)
         _prepare(graph)
         module, side = fx.GraphModule(network, graph), 2 * stride
         plan = _Plan(graph, dict(module.named_modules()), node_results(module, bands, side), side, stride)
@@ -99,6 +100,40 @@ def trim(network: nn.Module, bands: int, stride: int) -> TrimmedNetwork:
     except (_CannotFollowError, fx.proxy.TraceError, TypeError, ValueError, RuntimeError, NotImplementedError):
         return TrimmedNetwork(network, stride, None)
     return TrimmedNetwork(module, stride, plan)
+
+
+TRACING = threading.Lock()
+"""Held while a network is traced: PyTorch changes its modules for all threads meanwhile."""
+
+
+def graph_of(network: nn.Module) -> fx.Graph:
+    """The graph of a network, whose leaves are layers of PyTorch.
+
+    Raises:
+        Exception: The network cannot be followed; of many kinds.
+    """
+    with TRACING:
+        return _Tracer(autowrap_functions=(check_size,)).trace(network)
+
+
+class _Tracer(fx.Tracer):
+    """Leaves other threads alone, whose modules are called through the tracer while it works."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._thread = threading.get_ident()
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        if threading.get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
 
 def cut(x: Tensor, cuts: Sequence[Cut] | Tensor, index: int) -> Tensor:

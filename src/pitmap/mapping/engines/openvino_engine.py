@@ -14,6 +14,7 @@ from pitmap.errors import ModelError
 from pitmap.mapping.engines.int8_file import read_int8
 from pitmap.mapping.engines.interface import CONFIDENCE_STEPS, EngineOptions, Kept
 from pitmap.mapping.engines.network_engine import Kind, MappingGraph, NetworkEngine
+from pitmap.networks.trimming import TRACING
 from pitmap.processor import has_bf16
 
 EXAMPLE = 2
@@ -135,7 +136,7 @@ def converted(graph: MappingGraph, bands: int) -> Any:
     kept = (slice(0, side), slice(0, side))
     cuts = torch.tensor(graph.network.cuts((side, side), kept))
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        with TRACING, torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the tracer: the graphs hold no choice that depends on values
             traced: Any = torch.jit.trace(  # type: ignore[no-untyped-call]
                 graph, (torch.zeros(1, bands, side, side), cuts), check_trace=False
