@@ -1,8 +1,11 @@
+import json
 import sys
 
 import pytest
 
+from commands import run
 from pitmap.cli.console import Console, band_list, exact_or_pixels, key_pairs, show, show_log, word_list
+from pitmap.cli.events import ask_for_events
 from pitmap.observer import Epoch
 
 
@@ -98,3 +101,42 @@ def test_results_are_printed_for_people_and_for_machines(capsys):
     show(Made(), as_json=False, text="Another.")
     show(Made(), as_json=True)
     assert capsys.readouterr().out == 'One map.\nAnother.\n{\n "path": "é.tif"\n}\n'
+
+
+@pytest.fixture
+def events():
+    end = ask_for_events()
+    yield
+    end()
+
+
+def test_programs_read_events(capsys, events):
+    now = [0.0]
+    with Console(lambda: now[0]) as console:
+        console.say("30% of é is 9.")
+        console.warn("Look here.")
+        for tenth in range(11):
+            now[0] = tenth / 4
+            console.progress("mapping", tenth / 10)
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.isascii() for line in lines)
+    told = [json.loads(line) for line in lines]
+    assert told[:2] == [{"event": "say", "text": "30% of é is 9."}, {"event": "warning", "text": "Look here."}]
+    assert {(e["event"], e["step"]) for e in told[2:]} == {("progress", "mapping")}
+    assert [e["share"] for e in told[2:]] == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    assert [e["seconds_left"] for e in told[2:]] == [None, 2.0, 1.5, 1.0, 0.5, None]
+
+
+def test_a_command_ends_with_its_summary_or_its_error_as_an_event(capsys, tmp_path):
+    code, out, err = run(capsys, "--events", "networks", "--json")
+    last = json.loads(err.splitlines()[-1])
+    assert code == 0
+    assert json.loads(out)["width"] == 64
+    assert last["event"] == "summary"
+    assert last["text"].startswith("Width 64")
+    code, out, err = run(capsys, "--events", "info", tmp_path / "absent.tif")
+    assert (code, out) == (1, "")
+    assert json.loads(err)["event"] == "error"
+    assert "absent.tif" in json.loads(err)["text"]
+    code, _, err = run(capsys, "info", tmp_path / "absent.tif")
+    assert err.startswith("Error: ")

@@ -10,7 +10,7 @@ import torch
 from commands import run
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.networks import ModelCard, build, save_model
-from pitmap.raster.codes import read_codes
+from pitmap.raster.codes import codes_layout, read_codes
 from pitmap.raster.reading import describe
 from pitmap.raster.writing import Layout, write_cog
 from studies import grid, quilt, reflectance_of
@@ -201,3 +201,25 @@ def test_workers_that_are_started_by_hand_are_reached(capsys, folder, monkeypatc
             first.terminate()
     assert (read_codes(folder / "maps" / "plain.tif") == expected).all()
     assert (read_codes(folder / "one.tif") == expected).all()
+
+
+def test_mines_of_a_map_that_is_there(capsys, tmp_path):
+    codes = np.full((60, 60), 6, np.uint8)
+    codes[10:30, 10:40] = 1  # 600 pixels of 16 m2
+    codes[50:54, 50:54] = 1  # 256 m2
+    write_cog(tmp_path / "map.tif", codes, grid(60, 60), codes_layout(DEFAULT_LEGEND))
+    code, out, err = run(capsys, "mines", tmp_path / "map.tif", tmp_path / "mines.gpkg", "--json")
+    assert code == 0, err
+    (mine,) = json.loads(out)["mines"]
+    assert mine["pixels"] == 600
+    assert mine["area_ha"] == pytest.approx(0.96, rel=0.01)
+    assert "confidence" not in mine
+    code, out, err = run(capsys, "mines", tmp_path / "map.tif", tmp_path / "simple.gpkg", "--simplify", 8, "--json")
+    assert code == 0, err
+    assert json.loads(out)["simplification"] is not None
+    layout = Layout(1, "uint8", 0, ["confidence"], 1 / 255)
+    write_cog(tmp_path / "map-confidence.tif", np.full(codes.shape, 204, np.uint8), grid(60, 60), layout)
+    code, out, err = run(capsys, "mines", tmp_path / "map.tif", tmp_path / "all.gpkg", "--minimum-m2", 0, "--json")
+    assert code == 0, err
+    assert [m["pixels"] for m in json.loads(out)["mines"]] == [600, 16]
+    assert [m["confidence"] for m in json.loads(out)["mines"]] == pytest.approx([0.8, 0.8])

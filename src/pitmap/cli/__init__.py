@@ -1,8 +1,8 @@
 """The command line: parse, call one function, print. The only package that knows typer.
 
 Commands by their place in the way of the data: ``imagery`` (info, prepare), ``study`` (demo, init, sample, networks,
-train, compare, report, run, stac, view), ``mapping`` (map, review, export), ``accuracy`` (assess, design, estimate,
-audit), ``change``. Heavy imports are inside the commands.
+train, compare, report, run, stac, view), ``mapping`` (map, mines, review, export), ``accuracy`` (assess, design,
+estimate, audit), ``change``. Heavy imports are inside the commands.
 
 Exit codes: 0, 1 for an error that the user can mend, 2 for a command line that cannot be read, 75 where another process
 works on the same results, 130, 143 and 129 after SIGINT, SIGTERM and SIGHUP.
@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from pitmap.cli import accuracy, change, imagery, mapping, study
 from pitmap.cli.advice import advised
 from pitmap.cli.console import Console, show_log
+from pitmap.cli.events import ask_for_events, events_are_shown, tell
 from pitmap.cli.signals import Stopped, farewell, stopping
 from pitmap.errors import PitmapError
 
@@ -34,7 +35,8 @@ class _Commands(TyperGroup):
             farewell(stopped.number, ctx.invoked_subcommand or "", Console.where())
         except PitmapError as error:
             command = self.get_command(ctx, ctx.invoked_subcommand or "")
-            print(f"Error: {advised(error, command.params if command else ())}", file=sys.stderr)
+            text = advised(error, command.params if command else ())
+            tell("error", text=text) if events_are_shown() else print(f"Error: {text}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from error
 
 
@@ -56,6 +58,9 @@ def _main(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show log lines with their times.")] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="For programs: progress, sentences and errors as JSON lines on stderr.")
+    ] = False,
 ) -> None:
     if version:
         from pitmap import __version__
@@ -64,13 +69,14 @@ def _main(
         raise typer.Exit
     if verbose:
         context.call_on_close(show_log())
+    if events:
+        context.call_on_close(ask_for_events())
 
 
 for command in (
     study.demo, study.init, imagery.info, imagery.prepare, study.sample, study.networks, study.train, mapping.map_image,
-    mapping.review, mapping.export, accuracy.assess, accuracy.design, accuracy.estimate, accuracy.audit, change.change,
-    study.compare,
-    study.report, study.run, study.stac, study.view,
+    mapping.mines, mapping.review, mapping.export, accuracy.assess, accuracy.design, accuracy.estimate, accuracy.audit,
+    change.change, study.compare, study.report, study.run, study.stac, study.view,
 ):  # fmt: skip
     app.command({"map_image": "map"}.get(command.__name__, command.__name__))(command)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 import typer
 
+from pitmap.cli.events import events_are_shown, tell
 from pitmap.observer import Epoch, Observer, clock, logger
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ ClusterOption = Annotated[
 SECONDS_BETWEEN_LINES = 60.0
 """Where there is no terminal, a line of progress is written at most this often."""
 
+SECONDS_BETWEEN_EVENTS = 0.5
+"""The same for programs that read events."""
+
 
 class Result(Protocol):
     """What a step returns."""
@@ -57,7 +61,8 @@ class Result(Protocol):
 class Console(Observer):
     """Shows on stderr what a step says, so that stdout holds the result alone.
 
-    On a terminal progress is a bar with an estimate of the time left; elsewhere it is a line at most once a minute.
+    On a terminal progress is a bar with an estimate of the time left; elsewhere it is a line at most once a minute, or
+    an event at most twice a second where a program reads events.
 
     Args:
         now: A clock in seconds.
@@ -92,20 +97,23 @@ class Console(Observer):
     def say(self, sentence: str) -> None:
         """A line on stderr."""
         super().say(sentence)
-        self._write(sentence)
+        self._write(sentence, "say", sentence)
 
     def warn(self, sentence: str) -> None:
         """A line that begins with ``Warning:``."""
         super().warn(sentence)
-        self._write(f"Warning: {sentence}")
+        self._write(f"Warning: {sentence}", "warning", sentence)
 
-    def _write(self, sentence: str) -> None:
+    def _write(self, line: str, event: str, sentence: str) -> None:
+        if events_are_shown():
+            tell(event, text=sentence)
+            return
         if _log_is_shown():
             return  # there it is, with its time
         if self._bar is None:
-            print(sentence, file=sys.stderr, flush=True)
+            print(line, file=sys.stderr, flush=True)
         else:
-            self._bar.console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def progress(self, step: str, share: float) -> None:
         """Move the bar, or write a line if the last one is old enough."""
@@ -116,14 +124,23 @@ class Console(Observer):
         self._step, self._share = step, share
         if not self._epoch:
             Console._where = f"{step}, {share:.0%}"
-        if sys.stderr.isatty() or self._bar is not None:
+        if events_are_shown():
+            if anew or share >= 1 or self._now() - self._written >= SECONDS_BETWEEN_EVENTS:
+                self._written = self._now()
+                tell("progress", step=self._text(), share=round(share, 4), seconds_left=self._seconds_left())
+        elif sys.stderr.isatty() or self._bar is not None:
             self._move(anew)
         elif self._now() - self._written >= SECONDS_BETWEEN_LINES:
             self._written = self._now()
-            passed = self._written - self._started
-            left = f", about {clock(passed / share - passed)} left" if 0 < share < 1 and passed > 0 else ""
+            seconds = self._seconds_left()
+            left = "" if seconds is None else f", about {clock(seconds)} left"
             line = f"{self._text()}: {share:.0%}{left}"
-            logger.info(line) if _log_is_shown() else self._write(line)
+            logger.info(line) if _log_is_shown() else print(line, file=sys.stderr, flush=True)
+
+    def _seconds_left(self) -> float | None:
+        """Of the step, as far as it went evenly; None at its ends."""
+        passed = self._now() - self._started
+        return passed / self._share - passed if 0 < self._share < 1 and passed > 0 else None
 
     def epoch(self, epoch: Epoch) -> None:
         """Show it beside the progress."""
@@ -197,6 +214,8 @@ def show(result: Result, as_json: bool, text: str | None = None) -> None:
         print(json.dumps(result.to_json(), indent=1, ensure_ascii=False))
     else:
         print(result.summary() if text is None else text)
+    if events_are_shown():
+        tell("summary", text=result.summary() if text is None else text)
 
 
 class _LogLines(logging.Handler):

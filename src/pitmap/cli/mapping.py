@@ -1,4 +1,4 @@
-"""Commands on maps: map, review."""
+"""Commands on maps: map, mines, review."""
 
 from __future__ import annotations
 
@@ -42,6 +42,10 @@ MineClassOption = Annotated[
     list[str] | None, typer.Option("--mine-class", help="Key of a class of mines; may be repeated.")
 ]
 
+SimplifyOption = Annotated[
+    float | None, typer.Option("--simplify", help="Metres; simpler outlines of mines: twice a pixel ends stairs.")
+]
+
 
 def map_image(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors model of `pitmap train`.")],
@@ -72,9 +76,7 @@ def map_image(
     mines: Annotated[Path | None, typer.Option(help="Write mine polygons to this .gpkg.")] = None,
     classes: MineClassOption = None,
     minimum_m2: Annotated[float, typer.Option(help="Leave out smaller mine polygons.")] = 1000.0,
-    simplify_m: Annotated[
-        float | None, typer.Option("--simplify", help="Metres; simpler outlines of mines: twice a pixel ends stairs.")
-    ] = None,
+    simplify_m: SimplifyOption = None,
     confidence: Annotated[Path | None, typer.Option(help="Write how sure the network was to this .tif.")] = None,
     probabilities: Annotated[Path | None, typer.Option(help="Write class probabilities to this .tif.")] = None,
     beside: Annotated[
@@ -239,6 +241,42 @@ def export(
     with Console() as observer:
         result = export_int8(model, SampleSet(study.samples_folder), observer, trusted=(study.training.network,))
     show(result, as_json)
+
+
+def mines(
+    map_file: Annotated[Path, typer.Argument(metavar="MAP", help="A map of `pitmap map` or `pitmap run`.")],
+    out: Annotated[Path, typer.Argument(metavar="MINES", help="The polygons, a .gpkg.")],
+    confidence: Annotated[
+        Path | None, typer.Option(help="The map's confidence; default: MAP with -confidence added to its name.")
+    ] = None,
+    classes: MineClassOption = None,
+    minimum_m2: Annotated[float, typer.Option(help="Leave out smaller mine polygons.")] = 1000.0,
+    simplify_m: SimplifyOption = None,
+    project: Annotated[
+        Path | None, typer.Option("--project", "-p", help="Project that the map is of: says what its mines are.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the mine polygons of a map that is there: hectares, perimeter and mean confidence of each.
+
+    Example: pitmap mines map.tif mines.gpkg --minimum-m2 5000
+    """
+    from pitmap.mapping.mines import extract_mines
+
+    study = None if project is None else pitmap.load_study(project)
+    beside = MapFiles(map_file).confidence
+    with Console() as observer:
+        found = extract_mines(
+            map_file,
+            out,
+            classes=tuple(classes or (study.mine_classes if study else ())) or None,
+            minimum_mapping_unit_m2=minimum_m2,
+            simplify_m=simplify_m if simplify_m is not None or study is None else study.mapping.simplify_m,
+            confidence=confidence or (beside if beside.exists() else None),
+            legend=study.legend if study else None,
+            observer=observer,
+        )
+    show(found, as_json)
 
 
 def review(

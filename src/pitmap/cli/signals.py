@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from pitmap.cli.events import events_are_shown, tell
+
 RESUMING = ("demo", "train", "map", "compare", "run")
 """Commands that go on where they were stopped."""
 
@@ -63,5 +65,6 @@ def farewell(number: int, command: str, where: str) -> NoReturn:
     """
     at = f" at {where}" if where else ""
     goes_on = "the same command goes on" if command in RESUMING else "the same command starts anew"
-    print(f"Stopped{at}; {goes_on}.", file=sys.stderr, flush=True)
+    sentence = f"Stopped{at}; {goes_on}."
+    tell("error", text=sentence) if events_are_shown() else print(sentence, file=sys.stderr, flush=True)
     sys.exit(128 + number)
