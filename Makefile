@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test check docs verify bench install install-test clean
+.PHONY: demo test check docs verify bench plugin install install-test clean
 
 demo: install
 	$(BIN)/pitmap demo demo
@@ -24,6 +24,10 @@ docs: install
 # Training runs, full sizes and real data. Writes dated results to benchmarks/results.
 verify: install-test
 	$(PYTEST) -q -m verify
+
+# The plugin for QGIS, which is apart from the package: docs/qgis.md.
+plugin:
+	$(PYTHON) qgis_plugin/build_plugin.py build/pitmap_qgis.zip
 
 bench: install-test
 	$(BIN)/python -m benchmarks

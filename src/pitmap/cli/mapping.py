@@ -1,4 +1,4 @@
-"""Commands on maps: map, mines, review."""
+"""Commands on maps: map, mines, review, export."""
 
 from __future__ import annotations
 
