@@ -3,8 +3,9 @@
 Licence: GPL-2.0-or-later, as QGIS asks of plugins. It imports nothing of pitmap and is not imported by it.
 
 Without Qt and QGIS, so that they are tested anywhere: ``descriptions`` (what each algorithm asks for), ``command`` (the
-command line and its environment), ``messages`` (what pitmap answers), ``process`` (running it).
-With them: ``algorithm`` and ``provider`` (Processing), ``plugin``.
+command line and its environment), ``messages`` (what pitmap answers), ``process`` and ``asking`` (running it),
+``stepping`` (the order of labelling), ``study`` (files of a study).
+With them: ``algorithm`` and ``provider`` (Processing), ``labelled_layer``, ``views`` and ``panel``, ``plugin``.
 """
 
 

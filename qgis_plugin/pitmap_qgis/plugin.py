@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from qgis.core import QgsApplication
+from qgis.PyQt.QtGui import QIcon
 
+from .algorithm import ICON
 from .provider import PitmapProvider
 
 
@@ -16,7 +18,7 @@ class PitmapPlugin:
 
     def __init__(self, iface) -> None:
         self._iface = iface
-        self._provider = None
+        self._provider = self._panel = self._action = None
 
     def initProcessing(self) -> None:
         """Add the algorithms; all that ``qgis_process`` asks for."""
@@ -24,10 +26,26 @@ class PitmapPlugin:
         QgsApplication.processingRegistry().addProvider(self._provider)
 
     def initGui(self) -> None:
-        """Add the algorithms and the panel."""
+        """Add the algorithms and the panel, which the menu and the toolbar of plugins show and hide."""
+        from qgis.PyQt.QtCore import Qt
+
+        from .panel import PitmapPanel
+
         self.initProcessing()
+        self._panel = PitmapPanel(self._iface.mainWindow())
+        self._iface.addDockWidget(Qt.RightDockWidgetArea, self._panel)
+        self._panel.hide()
+        self._action = self._panel.toggleViewAction()
+        self._action.setIcon(QIcon(ICON))
+        self._iface.addPluginToMenu("pitmap", self._action)
+        self._iface.addToolBarIcon(self._action)
 
     def unload(self) -> None:
         """Take them away."""
+        if self._panel is not None:
+            self._iface.removePluginMenu("pitmap", self._action)
+            self._iface.removeToolBarIcon(self._action)
+            self._iface.removeDockWidget(self._panel)
+            self._panel.deleteLater()
         if self._provider is not None:
             QgsApplication.processingRegistry().removeProvider(self._provider)

@@ -31,6 +31,14 @@ def map_of(path: Path) -> str | None:
     return None if name is None else str(name)
 
 
+def labelling_kind(path: Path) -> str | None:
+    """``review`` for a queue, ``points`` for a sample of `pitmap design`, None for other files."""
+    names, tables = _contents(path)
+    if LAYER in names and TABLE in tables:
+        return "review"
+    return "points" if "points" in names and "design" in tables else None
+
+
 def problems(path: Path, image: Path) -> list[str]:
     """Why a file cannot be used as corrections of an image, as sentences.
 
@@ -38,8 +46,8 @@ def problems(path: Path, image: Path) -> list[str]:
         path: The file.
         image: The image whose labels it would correct.
     """
-    names, tables = _contents(path)
-    if "points" in names and "design" in tables:
+    _, tables = _contents(path)
+    if labelling_kind(path) == "points":
         return [
             f"{path.name} is a sample of `pitmap design`. An estimate rests on its points, so a network must not learn "
             "from them. Give a queue of `pitmap review`."

@@ -3,8 +3,6 @@
 import json
 import os
 import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +22,6 @@ pytestmark = pytest.mark.verify
 
 
 @pytest.fixture(scope="module")
-def plugins(tmp_path_factory) -> Path:
-    """A folder with the plugin as its zip holds it."""
-    qgis_python.require()
-    folder = tmp_path_factory.mktemp("plugins")
-    build_plugin = HERE.parents[1] / "qgis_plugin" / "build_plugin.py"
-    subprocess.run([sys.executable, build_plugin, folder / "plugin.zip"], check=True)
-    with zipfile.ZipFile(folder / "plugin.zip") as archive:
-        archive.extractall(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """A study with maps, and a model that maps its images."""
     study = write_study(tmp_path_factory.mktemp("study"))
@@ -49,31 +35,13 @@ def study(tmp_path_factory):
     return study
 
 
-@pytest.fixture(scope="module", autouse=True)
-def command(tmp_path_factory):
-    """``pitmap`` on the PATH: this Python with this source, and nothing of what QGIS may set."""
-    folder = tmp_path_factory.mktemp("bin")
-    source = Path(pitmap.__file__).parents[1]
-    script = folder / "pitmap"
-    script.write_text(
-        '#!/bin/sh\n[ -z "$PYTHONHOME$PYTHONPATH$GDAL_DATA" ] || { echo "Error: leaked" >&2; exit 9; }\n'
-        f'PYTHONPATH={source} exec {sys.executable} -m pitmap "$@"\n'
-    )
-    script.chmod(0o755)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-        patch.setenv("GDAL_DATA", str(folder))
-        patch.setenv("QGIS_CUSTOM_CONFIG_PATH", str(tmp_path_factory.mktemp("profile")))
-        yield script
-
-
 def told_of(plugins, folder, jobs):
     (folder / "jobs.json").write_text(json.dumps(jobs))
     return qgis_python.shown(HERE / "algorithms_in_qgis.py", plugins, folder / "jobs.json")
 
 
 @pytest.fixture(scope="module")
-def told(plugins, study, tmp_path_factory):
+def told(plugins, study, command, tmp_path_factory):
     """What each algorithm said, run one after the other on a small study."""
     out = tmp_path_factory.mktemp("out")
     files = study.results.map("north")
@@ -202,7 +170,7 @@ while :; do sleep 0.1; done
     assert "Stopped at tile 3." in cancelled["errors"]
 
 
-def test_qgis_process_runs_it(plugins, study, tmp_path):
+def test_qgis_process_runs_it(plugins, study, command, tmp_path):
     profile = Path(os.environ["QGIS_CUSTOM_CONFIG_PATH"]) / "profiles" / "default"
     (profile / "python" / "plugins").mkdir(parents=True)
     (profile / "python" / "plugins" / "pitmap_qgis").symlink_to(plugins / "pitmap_qgis")
