@@ -14,6 +14,7 @@ import qgis_python
 from deliver.mapped import write_study
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.networks import ModelCard, build, save_model
+from studies import grid, quilt, write_site
 
 HERE = Path(__file__).parent
 ALGORITHMS = ("prepare", "map", "mines", "review", "design", "estimate", "audit", "change", "report")
@@ -168,6 +169,21 @@ while :; do sleep 0.1; done
         (cancelled,) = told_of(plugins, tmp_path, [job])["told"]
     assert not cancelled["ok"]
     assert "Stopped at tile 3." in cancelled["errors"]
+
+
+def test_cancelling_a_map_stops_it_between_tiles(plugins, study, command, tmp_path):
+    codes = quilt(1536, 1536, 7, cell=24)
+    write_site(tmp_path, "large", codes, grid(1536, 1536))
+    parameters = {
+        "MODEL": str(study.folder / "model.safetensors"), "IMAGE": str(tmp_path / "large.tif"), "TILE": 256,
+        "OUTPUT": str(tmp_path / "map.tif"),
+    }  # fmt: skip
+    job = {"id": "pitmap:map", "parameters": parameters, "cancel_after": "mapping"}
+    (cancelled,) = told_of(plugins, tmp_path, [job])["told"]
+    assert not cancelled["ok"]
+    assert "Stopped at mapping" in cancelled["errors"]
+    assert "the same command goes on" in cancelled["errors"]
+    assert not (tmp_path / "map.tif").exists()
 
 
 def test_qgis_process_runs_it(plugins, study, command, tmp_path):
