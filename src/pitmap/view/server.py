@@ -65,7 +65,7 @@ class ViewServer(ThreadingHTTPServer):
             super().__init__((LOOPBACK, port), _Handler)
         except OSError as error:
             raise OutputError(
-                f"Port {port} cannot be used ({error.strerror or error}).", remedy="Choose another with --port."
+                f"Port {port} cannot be used ({error.strerror or error}).", remedy="Choose another.", options=["port"]
             ) from error
 
     @property
