@@ -1,7 +1,7 @@
 """Whole commands against TorchGeo's documented loop and against the bare network, one run after another.
 
     python -m benchmarks.mapping_speed --peer /path/of/peers/bin/python [--scenes 2048x2048,6908x7300]
-        [--networks unet:64,unetplus:64,unet:16] [--runs "bf16=--precision bf16;float32=--precision float32"]
+        [--networks unet:64,unetplus:64,unet:16] [--runs "bf16=--precision bf16;int8=--precision int8"]
         [--report benchmarks/results/DATE-mapping-speed.md]
 
 For each scene (4 bands, uint16, deflate) and network, with the same weights:
@@ -128,6 +128,8 @@ def measure(scene: str, network: str, runs: dict[str, str], folder: Path, args: 
     rows = []
     peer_s = peer_seconds(model, image, args) if args.peer else None
     for run, options in runs.items():
+        if "int8" in options:
+            write_int8_form(model, image)
         seconds, report = command(model, image, folder / "out", shlex.split(options))
         engine, precision = report["engine"], report["precision"]
         done = subprocess.run(
@@ -189,13 +191,15 @@ def peer_versions(python: str) -> str:
 def bare(model: Path, image: Path, engine_name: str, precision: str) -> dict[str, float]:
     """The least time for a pixel that the engine takes over tiles in memory, and the side of the tiles."""
     from pitmap.mapping.engines import engine_maker
+    from pitmap.mapping.engines.int8_file import int8_path
     from pitmap.mapping.engines.interface import EngineOptions
     from pitmap.networks import load_model
     from pitmap.networks.normalise import gain_and_bias
 
     network, card = load_model(model)
     gain, bias = gain_and_bias(1e-4, 0.0, card.mean, card.std)
-    options = EngineOptions(torch.device("cpu"), precision, card.temperature or 1.0)  # type: ignore[arg-type]
+    int8 = (int8_path(model), card.sha256) if precision == "int8" else None
+    options = EngineOptions(torch.device("cpu"), precision, int8, card.temperature or 1.0)  # type: ignore[arg-type]
     best = {"seconds_a_pixel": float("inf"), "side": 0}
     shape = describe(image).grid.shape
     for side in SIDES:
@@ -230,6 +234,27 @@ def write_model(folder: Path, name: str, width: int) -> Path:
         )  # fmt: skip
         save_model(path, build(name, BANDS, len(DEFAULT_LEGEND), width), card)
     return path
+
+
+def write_int8_form(model: Path, image: Path) -> None:
+    """Calibrated on tiles of the scene. Weights are random, so that only its time means something, not its map."""
+    from pitmap.deliver.int8 import _serialised, quantised
+    from pitmap.mapping.engines.int8_file import Int8Record, int8_path, write_int8
+    from pitmap.mapping.engines.interface import EngineOptions
+    from pitmap.mapping.engines.openvino_engine import OpenVinoEngine
+    from pitmap.networks import load_model
+    from pitmap.networks.normalise import gain_and_bias, normalise
+
+    network, card = load_model(model)
+    if int8_path(model).exists():
+        return
+    gain, bias = gain_and_bias(1e-4, 0.0, card.mean, card.std)
+    with rasterio.open(image) as source:
+        tiles = [torch.from_numpy(source.read(window=Window(256 * k, 0, 256, 256))[None]) for k in range(4)]
+    seen = [normalise(tile, torch.ones(1, 256, 256, dtype=torch.bool), gain, bias).numpy() for tile in tiles]
+    engine = OpenVinoEngine(network, gain, bias, EngineOptions(torch.device("cpu"), "float32"))
+    record = Int8Record(card.sha256, 0.0, 0, len(seen), {})
+    write_int8(int8_path(model), *_serialised(quantised(engine, seen)), record)
 
 
 def write_scene(folder: Path, height: int, width: int) -> Path:

@@ -17,8 +17,9 @@ from shapely.geometry import box
 from pitmap import currency
 from pitmap.currency import content_key, digest, is_current, mark, unmark
 from pitmap.errors import PitmapError
+from pitmap.mapping.order import _mines_key
 from pitmap.mapping.prediction import MapOptions, map_key
-from pitmap.mapping.study import _mines_key, _scene_options
+from pitmap.mapping.study import scene_order
 from pitmap.raster.writing import Layout, write_cog
 from pitmap.samples.build import fingerprint
 from pitmap.study.inputs import FILES
@@ -40,7 +41,7 @@ OTHER_SAMPLES: dict[str, Any] = {
 }  # fmt: skip
 OTHER_MAPPING: dict[str, Any] = {
     "halo": 16, "test_time_augmentation": True, "probabilities": True, "precision": "bf16", "engine": "a.b:c",
-    "mines": ["WDA"], "minimum_mapping_unit_m2": 5.0,
+    "mines": ["WDA"], "minimum_mapping_unit_m2": 5.0, "simplify_m": 8.0,
 }  # fmt: skip
 FREE_MAPPING = {"tile"}  # of an exact map; with a halo of pixels it counts, see below
 OTHER_OPTIONS: dict[str, Any] = {
@@ -250,10 +251,11 @@ def with_site(study: Study, **fields: Any) -> Study:
 
 def map_keys(study: Study) -> tuple[str, str]:
     scene = study.scenes[0]
-    key = map_key("0" * 64, scene.image, _scene_options(study, scene))
-    return key, _mines_key(study, key)
+    order = scene_order(study, scene)
+    key = map_key("0" * 64, scene.image, order.options)
+    return key, _mines_key(order.mines, key)
 
-    return _scene_options(study, study.scenes[0])
+    return scene_order(study, study.scenes[0]).options
 
 
 def test_every_option_is_in_one_of_the_lists():

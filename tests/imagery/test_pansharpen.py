@@ -80,7 +80,9 @@ def test_the_sharpened_image_is_at_one_metre_and_nearer_to_the_truth(taken, tmp_
     assert sharp.pan.rmse_pixels < 0.5
     assert sharp.pan.misfit_pixels > 1.5
     assert not any("fits the multispectral" in w for w in sharp.warnings)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["plain.json", "plain.tif", "sharp.json", "sharp.tif"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "plain.json", "plain.qml", "plain.tif", "sharp.json", "sharp.qml", "sharp.tif",
+    ]  # fmt: skip
 
 
 def test_weights_are_those_that_made_the_image(tmp_path):

@@ -50,6 +50,7 @@ def test_the_land_use_layer_gives_the_mask_back(tmp_path):
     assert int((from_layer.codes[0] == 9).sum()) > 3800  # open pit
 
 
+@pytest.mark.verify
 def test_gaofen_crops_without_crs_are_split_by_group(tmp_path):
     samples = build(load_study(write_gid(tmp_path)))
     assert len(samples.scenes) == 120

@@ -24,6 +24,7 @@ class StopAfterTheFirstEpoch(Observer):
         raise KeyboardInterrupt
 
 
+@pytest.mark.verify
 def test_two_processes_make_the_step_of_one(samples, tmp_path):
     found = {}
     for devices in (1, 2):

@@ -53,6 +53,7 @@ def figures(drawn, truth):
     )  # fmt: skip
 
 
+@pytest.mark.verify
 def test_what_is_promised_is_reached_and_holds(ground):
     path, truth, _ = ground
     options = DesignOptions(target="OPM", relative=0.08)

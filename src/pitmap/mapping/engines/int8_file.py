@@ -69,7 +69,7 @@ def read_int8(path: Path, model_sha256: str) -> tuple[bytes, bytes, Int8Record]:
     Raises:
         ModelError: There is none, it is damaged, or it is of another model.
     """
-    again = "Make it: pitmap export MODEL --int8 --project PROJECT. Or map in bf16 or float32."
+    again = "Make it with `pitmap export`, or map in bf16 or float32."
     try:
         data = path.read_bytes()
         length = int.from_bytes(data[:8], "little")
