@@ -58,6 +58,9 @@ class PitmapPanel(QDockWidget):
         self._buttons: list[QPushButton] = []
         self.setWidget(self._build())
         self.setFocusPolicy(Qt.StrongFocus)
+        tree = QgsProject.instance().layerTreeRoot()
+        tree.visibilityChanged.connect(self._keep_blind)
+        tree.addedChildren.connect(self._keep_blind)
         self._show()
 
     # what is in it
@@ -141,8 +144,8 @@ class PitmapPanel(QDockWidget):
         except CommandError as error:
             self._say(str(error))
             return
-        hidden = self._hide_maps() if self._labelled.is_sample else []
-        self._say("" if not hidden else f"Hidden in the map while points are labelled: {', '.join(hidden)}.")
+        self._say("")
+        self._keep_blind()
         self._build_buttons()
         self._show()
         self.setFocus()
@@ -178,6 +181,14 @@ class PitmapPanel(QDockWidget):
 
     def _file_chosen(self, place: int) -> None:
         self.open_file(self._files.itemData(place))
+
+    def _keep_blind(self, *_: object) -> None:
+        """Hide maps as long as points are without labels, those too that somebody shows again."""
+        labelled = self._labelled
+        if labelled is None or not labelled.is_sample or labelled.stepping.done == len(labelled.stepping):
+            return
+        if hidden := self._hide_maps():
+            self._say(f"Hidden in the map until all points are labelled: {', '.join(hidden)}.")
 
     def _hide_maps(self) -> list[str]:
         """Hide layers of QGIS's own map that tell the map's class: an interpreter of points must not see it."""

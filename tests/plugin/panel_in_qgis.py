@@ -99,6 +99,9 @@ told["files"] = [panel._files.itemText(i) for i in range(panel._files.count())]
 assert panel._labelled is not None, told
 told["opened"] = state()
 told["hidden"] = not QgsProject.instance().layerTreeRoot().findLayer(map_layer.id()).itemVisibilityChecked()
+QgsProject.instance().layerTreeRoot().findLayer(map_layer.id()).setItemVisibilityChecked(True)
+settle()
+told["hidden again"] = not QgsProject.instance().layerTreeRoot().findLayer(map_layer.id()).itemVisibilityChecked()
 QTest.keyClick(panel, Qt.Key_3)
 told["after 3"] = state()
 QTest.keyClick(panel, Qt.Key_1)

@@ -64,6 +64,7 @@ def test_nothing_tells_the_class_of_the_map_or_the_stratum(told):
     shown, _, study = told
     drawn = read_sample(study.folder / "points.gpkg")
     assert shown["hidden"]
+    assert shown["hidden again"]
     for name in ("opened", "after 3", "review"):
         classes = {f"{n}  {c.name}" for n, c in enumerate(DEFAULT_LEGEND, start=1)}
         said = [w for w in shown[name]["words"] if w not in classes and not w.startswith("8  ")]
