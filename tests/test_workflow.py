@@ -147,6 +147,7 @@ def test_a_threshold_that_nothing_answers_is_said(study):
         project.path.write_text(text)
 
 
+@pytest.mark.verify
 def test_reference_points_are_estimated_from_until_the_map_changes(study):
     project, _, _ = study
     map_file, points = project.results.folder / "maps" / "far.tif", project.folder / "points.gpkg"
@@ -221,6 +222,7 @@ def test_a_reviewed_map_teaches_the_next_network(study):
     project.path.write_text(text)
 
 
+@pytest.mark.verify
 def test_images_without_labels_are_mapped_and_compared_with_the_training_ground(tmp_path):
     codes = quilt(160, 130, 3)
     write_site(tmp_path, "may", codes, grid(160, 130))
@@ -288,6 +290,7 @@ def test_a_network_is_not_trained_on_samples_of_another_state_of_the_project(stu
         workflow.train(load_study(path))
 
 
+@pytest.mark.verify
 def test_what_is_up_to_date_is_known_before_a_run(study, tmp_path):
     project, _, _ = study
     shutil.copytree(project.folder, tmp_path / "s")

@@ -258,6 +258,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_tables(finished, tmp_path):
         assert first[name] == second[name], name
 
 
+@pytest.mark.verify
 def test_parts_on_two_machines_make_the_same_tables(finished, tmp_path):
     whole, _, _ = finished
     plan = Plan.of(whole)

@@ -180,6 +180,7 @@ def test_the_precision_that_a_training_began_in_is_kept(samples, tmp_path, monke
     assert train(samples, training, tmp_path / "other.safetensors").training.precision == "float32"
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("how", [KeyboardInterrupt, SystemExit])
 def test_interrupted_when_it_stopped_early_it_does_not_train_further(samples, tmp_path, how):
     recipe = replace(SMALL, epochs=30, early_stopping=1, learning_rate=1e-9)

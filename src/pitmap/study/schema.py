@@ -308,7 +308,7 @@ class MappingSection(Section):
     """Write the class probabilities too."""
     precision: Literal["auto", "float32", "bf16", "int8"] = "auto"
     """``auto`` takes bf16 where the device computes in it and the model gives the same map in it.
-    ``int8`` needs what ``pitmap export MODEL --int8`` writes beside the model."""
+    ``int8`` needs the int8 form that ``pitmap export`` writes beside the model."""
     engine: Annotated[str, ENGINE] = "auto"
     """What runs the network: ``auto`` (OpenVINO on a processor where the scene is large, else PyTorch), ``torch``,
     ``compiled``, ``openvino``, or one's own as ``package.module:name``."""

@@ -225,6 +225,7 @@ def test_a_stratum_that_is_sampled_whole_is_known():
         estimate_counts(counts, [1, 90], legend_of(2), pixels=[1, 99])
 
 
+@pytest.mark.verify
 def test_in_small_strata_the_variance_is_that_of_sampling_without_replacement():
     rng = np.random.default_rng(3)
     sizes, points = [60, 200], [40, 50]
