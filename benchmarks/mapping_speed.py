@@ -115,8 +115,11 @@ def main() -> None:
                     print(row.line(), flush=True)
     if args.report:
         command = f"python -m benchmarks.mapping_speed {shlex.join(sys.argv[1:])}".strip()
-        peer = f"Beside it: {peer_versions(args.peer)}, batches of {args.peer_batch}, {args.peer_workers} workers."
-        lines = [*heading("Mapping: whole commands", command), *([peer, ""] if args.peer else []), TITLES]
+        lines = heading("Mapping: whole commands", command)
+        if args.peer:
+            loop = f"batches of {args.peer_batch}, {args.peer_workers} workers"
+            lines += [f"Beside it: {peer_versions(args.peer)}, {loop}.", ""]
+        lines.append(TITLES)
         args.report.write_text("\n".join([*lines, *(row.line() for row in rows), ""]), encoding="utf-8")
 
 
