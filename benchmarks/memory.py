@@ -19,6 +19,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.machine import processor
+
 STEPS = {
     "sample, labels as a raster": "sample_raster",
     "sample, labels as polygons": "sample_vector",
@@ -37,13 +39,11 @@ def make(folder: Path, megapixels: float) -> None:
     import geopandas as gpd
     import numpy as np
     import rasterio
-    import torch
     from affine import Affine
     from shapely.geometry import box
 
     from pitmap.grid import blocks
     from pitmap.legend import DEFAULT_LEGEND
-    from pitmap.networks import ModelCard, build, save_model
     from pitmap.raster.codes import codes_layout
     from pitmap.study.results import Results
     from pitmap.study.study import load_study
@@ -93,13 +93,7 @@ def make(folder: Path, megapixels: float) -> None:
         crs=32649,
     )
     frame.to_file(folder / "landuse.gpkg", layer="landuse")
-    network = build("unet", 4, 7, 4)
-    torch.manual_seed(0)
-    card = ModelCard(
-        network="unet", options={"width": 4}, legend=DEFAULT_LEGEND, bands=("1", "2", "3", "4"), unit="reflectance",
-        dtype="uint16", mean=(0.2,) * 4, std=(0.1,) * 4, pixel_size_m=4.0,
-    )  # fmt: skip
-    save_model(folder / "model.safetensors", network, card)
+    write_model(folder, 4.0)
     for name, labels_line, samples in (
         ("raster", 'labels = "labels.tif"', ""),
         ("vector", 'labels = "landuse.gpkg"\nlabel_field = "class"', ""),
@@ -150,15 +144,20 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
 
 
-def processor() -> str:
-    """The processor's name."""
-    info = Path("/proc/cpuinfo")
-    names = (
-        [t.split(":")[1].strip() for t in info.read_text().splitlines() if t.startswith("model name")]
-        if info.exists()
-        else []
-    )
-    return names[0] if names else platform.processor()
+def write_model(folder: Path, pixel_size_m: float) -> None:
+    """A U-Net of width 4 with random weights, ``model.safetensors``."""
+    import torch
+
+    from pitmap.legend import DEFAULT_LEGEND
+    from pitmap.networks import ModelCard, build, save_model
+
+    network = build("unet", 4, 7, 4)
+    torch.manual_seed(0)
+    card = ModelCard(
+        network="unet", options={"width": 4}, legend=DEFAULT_LEGEND, bands=("1", "2", "3", "4"), unit="reflectance",
+        dtype="uint16", mean=(0.2,) * 4, std=(0.1,) * 4, pixel_size_m=pixel_size_m,
+    )  # fmt: skip
+    save_model(folder / "model.safetensors", network, card)
 
 
 def main() -> None:

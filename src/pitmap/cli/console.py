@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
@@ -185,27 +184,6 @@ def workers_of(address: str | None) -> Iterator[Cluster | None]:
 def say(text: str) -> None:
     """Print to stderr, so that stdout holds the result alone."""
     Console().say(text)
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A result of a command that no step returns.
-
-    Attributes:
-        text: For people.
-        content: Plain values for machines.
-    """
-
-    text: str
-    content: dict[str, Any]
-
-    def summary(self) -> str:
-        """The text."""
-        return self.text
-
-    def to_json(self) -> dict[str, Any]:
-        """The plain values."""
-        return self.content
 
 
 def show(result: Result, as_json: bool, text: str | None = None) -> None:

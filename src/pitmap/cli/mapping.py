@@ -14,7 +14,6 @@ from pitmap.cli.console import (
     Console,
     JsonOption,
     ReplaceOption,
-    Shown,
     WaitOption,
     band_list,
     exact_or_pixels,
@@ -22,6 +21,7 @@ from pitmap.cli.console import (
     workers_of,
 )
 from pitmap.errors import ProjectError
+from pitmap.information import Information
 from pitmap.study.results import MapFiles
 
 if TYPE_CHECKING:
@@ -182,6 +182,7 @@ def _map_one(
     wait: bool,
     as_json: bool,
 ) -> None:
+    from pitmap.mapping.order import extract_ordered
     from pitmap.mapping.prediction import map_image as map_whole_image
 
     with Console() as observer, workers_of(cluster) as workers:
@@ -190,20 +191,10 @@ def _map_one(
         )
         found = None
         if mines is not None:
-            from pitmap.mapping.mines import extract_mines
-
-            found = extract_mines(
-                order.out,
-                mines,
-                classes=options.classes,
-                minimum_mapping_unit_m2=options.minimum_mapping_unit_m2,
-                simplify_m=options.simplify_m,
-                confidence=order.options.confidence,
-                observer=observer,
-            )
+            found = extract_ordered(order, options, mines, observer)
     text = result.summary() + (f" {found.summary()}" if found else "")
     content = result.to_json() | {"mines": found and found.to_json()}
-    show(Shown(text, content), as_json)
+    show(Information(text, content), as_json)
 
 
 def _map_several(

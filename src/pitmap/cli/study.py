@@ -14,7 +14,6 @@ from pitmap.cli.console import (
     JsonOption,
     ProjectArgument,
     ReplaceOption,
-    Shown,
     WaitOption,
     band_list,
     show,
@@ -22,6 +21,7 @@ from pitmap.cli.console import (
     workers_of,
 )
 from pitmap.errors import OutputError
+from pitmap.information import Information
 from pitmap.processor import let_threads_yield
 
 NetworkOption = Annotated[str | None, typer.Option(help="Wins over the project file; see `pitmap networks`.")]
@@ -60,7 +60,7 @@ def init(
         raise OutputError(f"{path} exists already.", remedy="Choose another folder, or remove it first.")
     write_project_file(folder, everything=everything)
     text = f"Wrote {path}. Name your image and labels in it, then: pitmap run {path}"
-    show(Shown(text, {"path": str(path)}), as_json)
+    show(Information(text, {"path": str(path)}), as_json)
 
 
 def sample(project: ProjectArgument, wait: WaitOption = False, as_json: JsonOption = False) -> None:
@@ -94,7 +94,7 @@ def networks(
     of = f"Width {width}, {bands} bands, {classes} classes, no batch normalisation; the first variant is the default."
     counted = {"width": width, "bands": bands, "classes": classes, "networks": [asdict(r) for r in rows]}
     if as_json:
-        show(Shown(of, counted), as_json)
+        show(Information(of, counted), as_json)
         return
     from rich.console import Console
     from rich.table import Table
@@ -110,7 +110,7 @@ def networks(
             r.network, r.variant, str(r.depth), f"{r.parameters:,}", gmac, str(r.stride), str(r.reach), str(r.halo)
         )
     Console().print(shown)
-    show(Shown(of, counted), as_json)
+    show(Information(of, counted), as_json)
 
 
 def train(

@@ -21,7 +21,7 @@ from pitmap.grid import Grid
 from pitmap.legend import Legend
 from pitmap.networks.model_file import ModelCard
 from pitmap.paths import is_gdal, local_file
-from pitmap.raster.codes import read_legend
+from pitmap.raster.codes import MODEL_TAG, read_legend
 from pitmap.raster.reading import RasterInfo, describe
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
@@ -35,7 +35,6 @@ CLASSIFICATION = "https://stac-extensions.github.io/classification/v2.0.0/schema
 FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
 MLM = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json"
 
-MODEL_TAG = "PITMAP_MODEL"
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _TYPES = {

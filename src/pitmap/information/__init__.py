@@ -18,7 +18,7 @@ VECTOR_ENDINGS = (
 
 @dataclass(frozen=True)
 class Information:
-    """What was found.
+    """What is told of a file or a study, or by a command whose step returns no result of its own.
 
     Attributes:
         text: For people.

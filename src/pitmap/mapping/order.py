@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pitmap.currency import content_key, is_current, mark, unmark
 from pitmap.exclusive import exclusive
@@ -16,6 +16,9 @@ from pitmap.mapping.prediction import Choice, MapOptions, MapReport, map_image, 
 from pitmap.networks.model_file import read_card
 from pitmap.observer import SILENT, Observer, Part
 from pitmap.study.results import MapFiles
+
+if TYPE_CHECKING:
+    from pitmap.mapping.mines import Mines
 
 Beside = Literal["mines", "confidence", "probabilities"]
 """What may be written beside a map, under the names of ``MapFiles``."""
@@ -143,10 +146,26 @@ def _extract(order: MapOrder, options: MineOptions, map_key: str, observer: Obse
     path = MapFiles(order.out).mines
     if is_current(path, key := _mines_key(options, map_key)):
         return
+    unmark(path)
+    extract_ordered(order, options, path, observer)
+    mark(path, key)
+
+
+def extract_ordered(order: MapOrder, options: MineOptions, path: Path, observer: Observer = SILENT) -> Mines:
+    """The mines of the map of an order, with its confidence.
+
+    Args:
+        order: Its map is there.
+        options: What counts as a mine.
+        path: The GeoPackage.
+        observer: Told of the progress.
+
+    Raises:
+        PitmapError: See ``extract_mines``.
+    """
     from pitmap.mapping.mines import extract_mines
 
-    unmark(path)
-    extract_mines(
+    return extract_mines(
         order.out,
         path,
         classes=options.classes,
@@ -155,4 +174,3 @@ def _extract(order: MapOrder, options: MineOptions, map_key: str, observer: Obse
         confidence=order.options.confidence,
         observer=observer,
     )
-    mark(path, key)

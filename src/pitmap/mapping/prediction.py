@@ -43,7 +43,7 @@ from pitmap.networks.demand import demand
 from pitmap.networks.model_file import ModelCard, held_model
 from pitmap.networks.reach import tile_geometry
 from pitmap.observer import SILENT, Observer
-from pitmap.raster.codes import IMAGE_TAG, WARNINGS_TAG
+from pitmap.raster.codes import IMAGE_TAG, MODEL_TAG, WARNINGS_TAG
 from pitmap.raster.reading import open_raster
 from pitmap.study.asked import Asked
 
@@ -337,7 +337,7 @@ def _map_image(
         tags = {
             IMAGE_TAG: image_path.name,
             **({} if taken is None else {ACQUIRED_TAG: str(taken)}),
-            "PITMAP_MODEL": model_path.name,
+            MODEL_TAG: model_path.name,
             "PITMAP_MODEL_SHA256": card.sha256,
             "PITMAP_NETWORK": card.network,
             "PITMAP_PROJECT": options.project or card.project,

@@ -60,6 +60,9 @@ TAG_PREFIX = "PITMAP_"
 IMAGE_TAG = "PITMAP_IMAGE"
 """Metadata item of a map: file name of the image that it was made from."""
 
+MODEL_TAG = "PITMAP_MODEL"
+"""Metadata item of a map: file name of the model that made it."""
+
 WARNINGS_TAG = "PITMAP_WARNINGS"
 """Metadata item of maps: what should be looked at before the map is used."""
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import platform
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
@@ -25,6 +22,7 @@ from pitmap.networks.fusion import fuse
 from pitmap.networks.normalise import normalise
 from pitmap.networks.reach import tile_geometry
 from pitmap.networks.trimming import Cut, TrimmedNetwork, trim
+from pitmap.processor import keep_freed_memory
 
 Kind = Literal["logits", "codes", "confident"]
 """What a graph gives: the logits, the codes, or the codes and the confidence."""
@@ -77,7 +75,7 @@ class NetworkEngine(ABC):
     def __init__(self, network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions) -> None:
         self.options = options
         if options.device.type == "cpu":
-            _keep_freed_memory()
+            keep_freed_memory()
         self.gain, self.bias = gain.to(options.device), bias.to(options.device)
         geometry = tile_geometry(network, len(gain))
         fused = fuse(network)
@@ -168,17 +166,3 @@ def _turned(kept: Kept, shape: tuple[int, int], quarter_turns: int, flipped: boo
     if flipped:
         left, right = width - right, width - left
     return slice(top, bottom), slice(left, right)
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc keep large freed blocks instead of giving each back to the system: saves page faults on processors.
-
-    Without effect elsewhere.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL("libc.so.6")
-        m_trim_threshold, m_mmap_threshold = -1, -3
-        libc.mallopt(m_mmap_threshold, 2**31 - 1)
-        libc.mallopt(m_trim_threshold, 2**31 - 1)
