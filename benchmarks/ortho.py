@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import resource
 import shutil
 import subprocess
@@ -23,8 +24,6 @@ import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
-
-from benchmarks.machine import processor
 
 THREADS = "2"
 
@@ -120,7 +119,7 @@ def compare(args: argparse.Namespace, rows: int, cols: int) -> None:
     lines = [
         f"# Calibration and orthorectification of a full-size scene, {args.kernel}, {date.today().isoformat()}",
         "",
-        f"Device: {processor()}; load at the end {os.getloadavg()[0]:.1f}. "
+        f"Device: {os.cpu_count()} processors, {processor()}; load at the end {os.getloadavg()[0]:.1f}. "
         f"Command: `python benchmarks/ortho.py {' '.join(sys.argv[1:])}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC.",
         f"{version('gdalwarp')}; two threads on both sides; best of {args.repeat}.",
         "",
@@ -196,6 +195,13 @@ def difference(work: Path) -> str:
         f"median {np.median(gap):.0f}, 99th percentile {np.percentile(gap, 99):.0f} x 0.0001 reflectance in the near "
         f"infrared, whose standard deviation is {spread:.0f}"
     )
+
+
+def processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def version(program: str) -> str:
