@@ -13,7 +13,7 @@ from pitmap.errors import OutputError, ProjectError
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.mapping.review import ReviewOptions, review
 from pitmap.mapping.study import split_file
-from pitmap.networks.model_file import read_card
+from pitmap.networks.model_card import read_card
 from pitmap.raster.codes import codes_layout, read_codes
 from pitmap.raster.reading import describe
 from pitmap.raster.writing import Layout, write_cog

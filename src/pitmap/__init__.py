@@ -42,7 +42,7 @@ _MODULES = {
     "ComparisonRun": "pitmap.comparison.comparison",
     # A model and an image
     "load_model": "pitmap.networks.model_file",
-    "ModelCard": "pitmap.networks.model_file",
+    "ModelCard": "pitmap.networks.model_card",
     "map_image": "pitmap.mapping.prediction",
     "MapOptions": "pitmap.mapping.prediction",
     "MapReport": "pitmap.mapping.prediction",
@@ -125,7 +125,7 @@ if TYPE_CHECKING:
     from pitmap.mapping.scenes import MapRun as MapRun
     from pitmap.mapping.scenes import map_images as map_images
     from pitmap.mapping.study import map_scenes as map_scenes
-    from pitmap.networks.model_file import ModelCard as ModelCard
+    from pitmap.networks.model_card import ModelCard as ModelCard
     from pitmap.networks.model_file import load_model as load_model
     from pitmap.observer import Observer as Observer
     from pitmap.reporting.map_page import MapPage as MapPage

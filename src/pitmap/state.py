@@ -11,7 +11,7 @@ from pitmap.errors import ModelError, PitmapError
 from pitmap.study.study import Study
 
 if TYPE_CHECKING:
-    from pitmap.networks.model_file import ModelCard
+    from pitmap.networks.model_card import ModelCard
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _step(name: str, current: bool, exists: bool, inputs: str) -> Step:
 
 def _card(path: Path, key: str) -> ModelCard | None:
     """The card of a model of this key, None where there is none."""
-    from pitmap.networks.model_file import read_card
+    from pitmap.networks.model_card import read_card
 
     try:
         card = read_card(path)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pitmap.accuracy.census.study import StudyAccuracy
     from pitmap.accuracy.sampling.sample import SampleEstimate
     from pitmap.company import Company
-    from pitmap.networks.model_file import ModelCard
+    from pitmap.networks.model_card import ModelCard
     from pitmap.samples.dataset import SampleSet
 
 
@@ -338,6 +338,6 @@ def report_key(project: Study, figures: str) -> str:
 
 def read_sha(model: Path) -> str:
     """The checksum that a model file carries."""
-    from pitmap.networks.model_file import read_card
+    from pitmap.networks.model_card import read_card
 
     return read_card(model).sha256

@@ -9,7 +9,8 @@ from torch import nn
 from pitmap.errors import ModelError
 from pitmap.mapping.engines.int8_file import int8_path, read_int8
 from pitmap.mapping.prediction import MapOptions, map_image
-from pitmap.networks.model_file import ModelCard, load_model, save_model
+from pitmap.networks.model_card import ModelCard
+from pitmap.networks.model_file import load_model, save_model
 from pitmap.networks.registry import build
 from pitmap.raster.codes import read_codes
 from pitmap.raster.reading import describe

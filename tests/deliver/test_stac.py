@@ -12,7 +12,8 @@ import torch
 from pitmap.errors import OutputError, ProjectError
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.networks.model_file import ModelCard, save_model
+from pitmap.networks.model_card import ModelCard
+from pitmap.networks.model_file import save_model
 from pitmap.networks.registry import build
 from pitmap.raster.codes import codes_layout
 from pitmap.raster.writing import Layout, write_cog

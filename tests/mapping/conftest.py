@@ -13,7 +13,8 @@ from torch import nn
 from mapping import small_network  # noqa: F401, registers it
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.networks.model_file import ModelCard, save_model
+from pitmap.networks.model_card import ModelCard
+from pitmap.networks.model_file import save_model
 from pitmap.networks.registry import build
 from pitmap.raster.writing import Layout, write_cog
 

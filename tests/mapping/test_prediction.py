@@ -21,7 +21,7 @@ from pitmap.mapping.batches import WRITE_BEHIND
 from pitmap.mapping.engines.interface import Prediction
 from pitmap.mapping.engines.torch_engine import TorchEngine
 from pitmap.mapping.prediction import MapOptions, map_image
-from pitmap.networks.model_file import read_card
+from pitmap.networks.model_card import read_card
 from pitmap.raster.codes import read_codes, read_legend
 from pitmap.raster.reading import RasterReader, describe, open_raster
 from pitmap.raster.writing import Layout, write_cog

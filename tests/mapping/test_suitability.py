@@ -16,7 +16,7 @@ from pitmap.errors import ImageError, ModelError
 from pitmap.grid import Grid, Window
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.mapping.suitability import Spread, fit_image, spread_of, unlike
-from pitmap.networks.model_file import ModelCard
+from pitmap.networks.model_card import ModelCard
 from pitmap.raster.reading import RasterInfo, RasterReader, describe, open_raster
 from pitmap.raster.writing import Layout, write_cog
 from pitmap.simulate.landscape import simulate, sites

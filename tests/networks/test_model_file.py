@@ -13,7 +13,8 @@ from torch import nn
 from pitmap.errors import ModelError, OutputError
 from pitmap.legend import DEFAULT_LEGEND, Legend
 from pitmap.networks import registry
-from pitmap.networks.model_file import FORMAT, ModelCard, TrainingRecord, _serialise, load_model, read_card, save_model
+from pitmap.networks.model_card import FORMAT, ModelCard, TrainingRecord, read_card
+from pitmap.networks.model_file import _serialise, load_model, save_model
 from pitmap.networks.registry import build
 
 RECORD = TrainingRecord(

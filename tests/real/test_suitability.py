@@ -9,7 +9,7 @@ import pytest
 
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.mapping.suitability import Spread, spread_of, unlike
-from pitmap.networks.model_file import ModelCard
+from pitmap.networks.model_card import ModelCard
 from pitmap.raster.reading import open_raster
 from pitmap.study.study import load_study
 

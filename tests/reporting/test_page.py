@@ -22,7 +22,8 @@ from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.mapping.mines import extract_mines
 from pitmap.networks import build as build_network
-from pitmap.networks.model_file import ModelCard, TrainingRecord, read_card, save_model
+from pitmap.networks.model_card import ModelCard, TrainingRecord, read_card
+from pitmap.networks.model_file import save_model
 from pitmap.raster.codes import WARNINGS_TAG, codes_layout, read_codes
 from pitmap.raster.writing import Layout, write_cog
 from pitmap.reporting import write_report

@@ -23,7 +23,7 @@ from pitmap.errors import ProjectError
 from pitmap.exclusive import exclusive
 from pitmap.files import write_json
 from pitmap.mapping.study import map_scenes
-from pitmap.networks.model_file import ModelCard
+from pitmap.networks.model_card import ModelCard
 from pitmap.observer import SILENT, Observer
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split

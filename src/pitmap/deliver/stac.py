@@ -21,7 +21,7 @@ from pitmap.acquisition import Acquisition, acquisition
 from pitmap.deliver.stac_items import FILE, AssetLinks, identifier_of, image_item, interval, map_item, model_item
 from pitmap.errors import OutputError, PitmapError, ProjectError
 from pitmap.files import make_folder
-from pitmap.networks.model_file import read_card
+from pitmap.networks.model_card import read_card
 from pitmap.observer import SILENT, Observer
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study

@@ -19,7 +19,7 @@ from pitmap.acquisition import Acquisition
 from pitmap.deliver.footprint import bounds, footprint
 from pitmap.grid import Grid
 from pitmap.legend import Legend
-from pitmap.networks.model_file import ModelCard
+from pitmap.networks.model_card import ModelCard
 from pitmap.paths import is_gdal, local_file
 from pitmap.raster.codes import MODEL_TAG, read_legend
 from pitmap.raster.reading import RasterInfo, describe

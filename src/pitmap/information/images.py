@@ -15,7 +15,7 @@ def model(path: Path) -> Information:
     Raises:
         ModelError: It is none.
     """
-    from pitmap.networks.model_file import read_card
+    from pitmap.networks.model_card import read_card
 
     return plain(read_card(path).model_dump(mode="json"))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pitmap.currency import content_key, is_current, mark, unmark
 from pitmap.exclusive import exclusive
 from pitmap.mapping.prediction import Choice, MapOptions, MapReport, map_image, map_key
-from pitmap.networks.model_file import read_card
+from pitmap.networks.model_card import read_card
 from pitmap.observer import SILENT, Observer, Part
 from pitmap.study.results import MapFiles
 

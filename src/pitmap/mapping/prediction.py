@@ -40,7 +40,8 @@ from pitmap.mapping.resting import geopackages, refuse_to_replace_image, refuse_
 from pitmap.mapping.suitability import fit_image, spread_of, unlike
 from pitmap.mapping.tiles import TilePlan, round_up
 from pitmap.networks.demand import demand
-from pitmap.networks.model_file import ModelCard, held_model
+from pitmap.networks.model_card import ModelCard
+from pitmap.networks.model_file import held_model
 from pitmap.networks.reach import tile_geometry
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import IMAGE_TAG, MODEL_TAG, WARNINGS_TAG

@@ -17,7 +17,7 @@ from pitmap.mapping.manifest import MANIFEST, Line, Status, count_mines, read_ma
 from pitmap.mapping.order import Beside, MapOrder, fulfil
 from pitmap.mapping.parts import engines_kept, forget_engine
 from pitmap.mapping.prediction import Choice, MapOptions
-from pitmap.networks.model_file import read_card
+from pitmap.networks.model_card import read_card
 from pitmap.observer import SILENT, Observer, Part, logger
 from pitmap.paths import is_gdal, matching
 from pitmap.study.names import clashes, name_from_path

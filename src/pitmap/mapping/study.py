@@ -9,7 +9,7 @@ from pitmap.currency import is_current
 from pitmap.mapping.order import MapOrder, MineOptions, fulfil, is_fulfilled
 from pitmap.mapping.prediction import MapOptions, map_key
 from pitmap.mapping.resting import geopackages, refuse_to_replace_under
-from pitmap.networks.model_file import read_card
+from pitmap.networks.model_card import read_card
 from pitmap.observer import SILENT, Observer, Part
 from pitmap.study.results import MapFiles
 from pitmap.study.scenes import Scene

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pitmap.errors import ImageError, ModelError
 from pitmap.grid import Window, lack_of_place
 from pitmap.labels import Cover
-from pitmap.networks.model_file import ModelCard
+from pitmap.networks.model_card import ModelCard
 from pitmap.raster.reading import RasterInfo, RasterReader
 from pitmap.study.asked import AS_IT_IS, Asked, Reading
 

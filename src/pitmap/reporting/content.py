@@ -21,7 +21,7 @@ from pitmap.acquisition import acquisition
 from pitmap.errors import ProjectError
 from pitmap.grid import Grid
 from pitmap.legend import Legend
-from pitmap.networks.model_file import ModelCard
+from pitmap.networks.model_card import ModelCard
 from pitmap.raster.codes import LEGEND_TAG, TAG_PREFIX, WARNINGS_TAG, class_areas
 from pitmap.raster.reading import describe
 from pitmap.reporting.mine_table import MineTable, read_mine_table

@@ -16,7 +16,7 @@ from pitmap.accuracy.sampling.sample import EstimateOptions, SampleEstimate, est
 from pitmap.errors import ModelError
 from pitmap.files import write_text
 from pitmap.mapping.mines import map_legend, mine_classes
-from pitmap.networks.model_file import read_card
+from pitmap.networks.model_card import read_card
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import LEGEND_TAG, TAG_PREFIX, WARNINGS_TAG
 from pitmap.raster.reading import describe

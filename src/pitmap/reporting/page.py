@@ -17,7 +17,7 @@ from pitmap import __version__
 from pitmap.accuracy.sampling.estimation import FEW_POINTS
 from pitmap.errors import ProjectError
 from pitmap.files import write_text
-from pitmap.networks.model_file import ModelCard, read_card
+from pitmap.networks.model_card import ModelCard, read_card
 from pitmap.reporting import content, formats
 from pitmap.reporting.language import Language
 from pitmap.reporting.mine_table import MineTable

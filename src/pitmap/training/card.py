@@ -16,7 +16,7 @@ import numpy as np
 
 from pitmap import __version__
 from pitmap.files import write_json
-from pitmap.networks.model_file import ModelCard, TrainingRecord
+from pitmap.networks.model_card import ModelCard, TrainingRecord
 from pitmap.processor import device_name
 from pitmap.samples.dataset import SampleSet
 from pitmap.training.calibration import ValidationChecks

@@ -20,7 +20,8 @@ from pitmap.company import Company
 from pitmap.currency import is_current, mark
 from pitmap.errors import LabelError, ModelError, PitmapError
 from pitmap.files import make_folder
-from pitmap.networks.model_file import ModelCard, read_card, save_model
+from pitmap.networks.model_card import ModelCard, read_card
+from pitmap.networks.model_file import save_model
 from pitmap.observer import SILENT, Epoch, Observer
 from pitmap.samples.batches import PatchDataset
 from pitmap.samples.dataset import SampleSet

@@ -10,7 +10,8 @@ from pitmap.accuracy.census.assess import assess_arrays
 from pitmap.accuracy.census.confidence import Reliability
 from pitmap.accuracy.census.study import LEAKING_GROUND, TEST_GROUND, assess_study
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.networks.model_file import ModelCard, save_model
+from pitmap.networks.model_card import ModelCard
+from pitmap.networks.model_file import save_model
 from pitmap.networks.registry import build as build_network
 from pitmap.raster.codes import codes_layout
 from pitmap.raster.writing import Layout, write_cog

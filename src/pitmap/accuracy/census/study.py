@@ -15,7 +15,7 @@ from pitmap.accuracy.census.assess import Assessment, assess_arrays
 from pitmap.accuracy.census.confidence import Reliability
 from pitmap.files import write_json
 from pitmap.grid import blocks
-from pitmap.networks.model_file import read_card
+from pitmap.networks.model_card import read_card
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.reading import open_raster
 from pitmap.samples.dataset import SampleSet
