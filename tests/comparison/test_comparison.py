@@ -109,7 +109,10 @@ def test_each_run_has_the_files_of_a_study_and_a_network_from_outside_stands_bes
     assert by_network["unetplus"]["depth"] == "27"
     assert float(by_network["unetplus"]["mapping_megabytes_per_megapixel"]) > 0
     for name in ("fig11-blocks", "fig11-random", "maps-a"):
-        assert (project.results.folder / "comparison" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        for kind, begins in {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}.items():
+            assert (project.results.folder / "comparison" / f"{name}.{kind}").read_bytes().startswith(begins)
+    for name in ("table1", "table2-blocks", "table2-random", "table3", "differences"):
+        assert "outside:dilated" in (project.results.folder / "comparison" / f"{name}.tex").read_text()
 
 
 def test_tables_keep_every_seed_and_their_identities_hold(finished):

@@ -7,7 +7,9 @@ tables        Table I, II, III and accuracy by site
 identities    what must hold between the figures of any such table
 verdicts      paired differences, intervals, verdicts; optimism of the random split
 paper         the published numbers, with corrections
-figures       maps and bars
+figures       maps and bars, as PNG, SVG and PDF
+cartography   what makes a picture a map: legend, scale bar, north arrow
+latex         the tables for a paper
 page          comparison.html
 comparison    compare(): all of it
 """

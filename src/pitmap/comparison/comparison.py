@@ -7,10 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from pitmap.accuracy.census.resampling import Interval
 from pitmap.cluster import Cluster
 from pitmap.comparison.costs import Trial, counted, describe_plan, run_seconds, trial_of
-from pitmap.comparison.figures import draw_bars, draw_maps, scene_maps, write_picture
+from pitmap.comparison.figures import draw_bars, draw_maps, scene_maps, write_figure
+from pitmap.comparison.latex import latex_tables
 from pitmap.comparison.page import Comparison, comparison_page
 from pitmap.comparison.plan import Plan
 from pitmap.comparison.runs import Keys, Samples, check_alike, execute, read_result
@@ -110,7 +113,9 @@ def compare(
 
 
 def write_comparison(plan: Plan, trials: dict[str, Trial], costs: dict[str, Cost]) -> Path:
-    """Tables and pictures of runs that are all done, in ``comparison/``, and the page ``comparison.html``.
+    """Tables (CSV, LaTeX) and figures (PNG, SVG, PDF) in ``comparison/``, and the page ``comparison.html``.
+
+    All runs must be done.
 
     Raises:
         ProjectError: The runs were made with different recipes.
@@ -120,8 +125,10 @@ def write_comparison(plan: Plan, trials: dict[str, Trial], costs: dict[str, Cost
     folder = make_folder(plan.project.results.comparison)
     for name, rows in tables.items():
         write_text(folder / f"{name}.csv", to_csv(rows))
-    for name, picture in found.pictures.items():
-        write_picture(folder / f"{name}.png", picture)
+    for name, text in latex_tables(found).items():
+        write_text(folder / f"{name}.tex", text)
+    for name, figure in found.figures.items():
+        write_figure(folder, name, figure)
     page = plan.project.results.comparison_page
     write_text(page, comparison_page(found))
     return page
@@ -151,7 +158,7 @@ def collect(plan: Plan, trials: dict[str, Trial], costs: dict[str, Cost]) -> tup
         differences=pairs,
         optimism=optimism(results, legend, mines),
         sites=site_table(results, {s.name: s.site.name for s in project.scenes}, legend, mines),
-        pictures=_pictures(plan, summaries, intervals),
+        figures=_figures(plan, summaries, intervals),
     )
     tables = {
         "table1": found.costs,
@@ -181,20 +188,22 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _pictures(plan: Plan, summaries: dict[str, Any], intervals: dict[str, Any]) -> dict[str, bytes]:
+def _figures(plan: Plan, summaries: dict[str, Any], intervals: dict[str, Any]) -> dict[str, Figure]:
     """Bars of every split, and the maps of the first seed under the first split of the ground."""
-    pictures = {
+    figures = {
         f"fig11-{split}": draw_bars(
             summaries[split], intervals[split], f"Split {split}, mean of {len(plan.seeds)} seed(s)"
         )
         for split in plan.splits
     }
     split = next((s for s in plan.splits if s != "random"), plan.splits[0])
-    seed = plan.seeds[0]
+    seed, legend = plan.seeds[0], plan.project.legend
+    mines = [legend[key].code for key in plan.project.mine_classes]
     for scene in _drawn(plan.project.scenes):
         panels = scene_maps(plan, split, seed, scene)
-        pictures[f"maps-{scene.name}"] = draw_maps(panels, f"{scene.name} (split {split}, seed {seed})")
-    return pictures
+        title = f"{scene.name} (split {split}, seed {seed})"
+        figures[f"maps-{scene.name}"] = draw_maps(panels, legend, mines, title)
+    return figures
 
 
 def _drawn(scenes: Sequence[Scene]) -> list[Scene]:

@@ -6,20 +6,18 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from pitmap import __version__
 from pitmap.accuracy.census.resampling import Interval
+from pitmap.comparison.figures import rendered
 from pitmap.comparison.identities import deviations
 from pitmap.comparison.paper import paper
 from pitmap.comparison.plan import Plan
-from pitmap.comparison.runs import CLASS_FIGURES, GLOBAL_FIGURES, Result, Scores
-from pitmap.comparison.tables import Rows, Summary, best, top_two
+from pitmap.comparison.runs import Result
+from pitmap.comparison.tables import NAMES, Rows, Summary, figure_table, top_two
 from pitmap.comparison.verdicts import FIGURES, LEAST_BLOCKS, LEVEL, SAME, Difference, Optimism, describe, turned
 from pitmap.reporting.page import render
-
-NAMES = {
-    "overall_accuracy": "OA", "kappa": "Kappa", "mean_iou": "mIoU", "mine_iou": "mine IoU",
-    "producers_accuracy": "PA", "users_accuracy": "UA", "iou": "IoU",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Comparison:
         differences: All pairs, splits of the ground only.
         optimism: Random against ground.
         sites: Accuracy by site.
-        pictures: PNG by file name: maps and bars.
+        figures: By file name: maps and bars.
     """
 
     plan: Plan
@@ -46,7 +44,7 @@ class Comparison:
     differences: list[Difference]
     optimism: list[Optimism]
     sites: Rows
-    pictures: dict[str, bytes]
+    figures: dict[str, Figure]
 
 
 def comparison_page(found: Comparison) -> str:
@@ -74,7 +72,7 @@ def comparison_page(found: Comparison) -> str:
             "optimism": found.optimism,
             "equal": project.compare.equal_training,
             "sites": _by_site(found.sites),
-            "pictures": [(_caption(name), _uri(data)) for name, data in found.pictures.items()],
+            "pictures": [(_caption(name), _uri(rendered(figure, "png"))) for name, figure in found.figures.items()],
             "paper": published,
             "paper_table": figure_table(published.scores, {n: {} for n in published.scores}, list(published.classes)),
             "paper_top": top_two(published.scores),
@@ -98,39 +96,6 @@ def claims(found: Comparison) -> list[str]:
             seen = difference if pair[0] == "unetplus" else turned(difference)
             sentences.append(f"Split {seen.split}: {describe(seen)}")
     return sentences
-
-
-def figure_table(
-    means: dict[str, Scores], seeds: dict[str, dict[int, Scores]], classes: list[str]
-) -> list[dict[str, Any]]:
-    """Table II as the paper lays it out: PA, UA and IoU, a row a network and a column a class; then the overall ones.
-
-    Args:
-        means: Figures by network.
-        seeds: The figures of each seed, by network.
-        classes: Keys of the classes.
-    """
-    blocks = [(figure, [f"{figure} {key}" for key in classes], classes) for figure in CLASS_FIGURES]
-    blocks.append(("overall", list(GLOBAL_FIGURES), [NAMES[name] for name in GLOBAL_FIGURES]))
-    made = []
-    for figure, names, columns in blocks:
-        leaders = {name: best({n: s[name] for n, s in means.items()}) for name in names}
-        rows = [
-            {
-                "network": network,
-                "cells": [
-                    {
-                        "value": scores[name],
-                        "best": network in leaders[name],
-                        "seeds": [s[name] for s in seeds[network].values()],
-                    }
-                    for name in names
-                ],
-            }
-            for network, scores in means.items()
-        ]
-        made.append({"figure": NAMES.get(figure, "Overall"), "columns": columns, "rows": rows})
-    return made
 
 
 def _split(found: Comparison, split: str) -> dict[str, Any]:

@@ -12,11 +12,17 @@ import numpy as np
 
 from pitmap.accuracy.census.confusion import figures, iou_as_one
 from pitmap.comparison.costs import Trial
-from pitmap.comparison.runs import Result, Scores
+from pitmap.comparison.runs import CLASS_FIGURES, GLOBAL_FIGURES, Result, Scores
 from pitmap.legend import Legend
 from pitmap.networks.count import Cost
 
 Rows = list[dict[str, Any]]
+
+NAMES = {
+    "overall_accuracy": "OA", "kappa": "Kappa", "mean_iou": "mIoU", "mine_iou": "mine IoU",
+    "producers_accuracy": "PA", "users_accuracy": "UA", "iou": "IoU",
+}  # fmt: skip
+"""Of figures, as they are printed."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,39 @@ def table2(summaries: Mapping[str, Summary], split: str) -> Rows:
                 }
             )
     return rows
+
+
+def figure_table(
+    means: dict[str, Scores], seeds: dict[str, dict[int, Scores]], classes: list[str]
+) -> list[dict[str, Any]]:
+    """Table II as the paper lays it out: PA, UA and IoU, a row a network and a column a class; then the overall ones.
+
+    Args:
+        means: Figures by network.
+        seeds: The figures of each seed, by network.
+        classes: Keys of the classes.
+    """
+    blocks = [(figure, [f"{figure} {key}" for key in classes], classes) for figure in CLASS_FIGURES]
+    blocks.append(("overall", list(GLOBAL_FIGURES), [NAMES[name] for name in GLOBAL_FIGURES]))
+    made = []
+    for figure, names, columns in blocks:
+        leaders = {name: best({n: s[name] for n, s in means.items()}) for name in names}
+        rows = [
+            {
+                "network": network,
+                "cells": [
+                    {
+                        "value": scores[name],
+                        "best": network in leaders[name],
+                        "seeds": [s[name] for s in seeds[network].values()],
+                    }
+                    for name in names
+                ],
+            }
+            for network, scores in means.items()
+        ]
+        made.append({"figure": NAMES.get(figure, "Overall"), "columns": columns, "rows": rows})
+    return made
 
 
 def table3(summaries: Mapping[str, Summary], split: str) -> Rows:
