@@ -31,6 +31,7 @@ from pitmap.mapping.engines import engine_maker
 from pitmap.mapping.engines.interface import EngineOptions, Kept
 from pitmap.mapping.engines.network_engine import NetworkEngine
 from pitmap.mapping.engines.openvino_engine import OpenVinoEngine
+from pitmap.networks.cuts import CutPlan
 from pitmap.networks.fusion import fuse
 from pitmap.networks.registry import build
 from pitmap.networks.trimming import TrimmedNetwork
@@ -47,7 +48,7 @@ def engine(network: nn.Module, name: str, precision: str, *, cut: bool) -> Netwo
     made = engine_maker(name)(network, gain, bias, options)
     assert isinstance(made, NetworkEngine)
     if not cut:
-        whole = TrimmedNetwork(fuse(network), made.network.stride, None)
+        whole = TrimmedNetwork(fuse(network), CutPlan(made.network.stride))
         made.network = whole.to(torch.bfloat16) if (name, precision) == ("torch", "bf16") else whole
         made.network = made.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if precision == "int8":

@@ -19,6 +19,7 @@ which TorchGeo's loop on the large scene takes ten for a network of width 64.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
@@ -38,8 +39,9 @@ from rasterio.windows import Window
 
 from benchmarks.machine import heading
 from benchmarks.record import Measure
+from pitmap.errors import ModelError
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.networks import ModelCard, build, save_model
+from pitmap.networks import ModelCard, build, read_card, save_model
 from pitmap.raster.reading import describe
 
 BANDS = 4
@@ -193,16 +195,17 @@ def peer_versions(python: str) -> str:
 
 def bare(model: Path, image: Path, engine_name: str, precision: str) -> dict[str, float]:
     """The least time for a pixel that the engine takes over tiles in memory, and the side of the tiles."""
-    from pitmap.mapping.engines import engine_maker
+    from pitmap.mapping.engines import make_engine
     from pitmap.mapping.engines.int8_file import int8_path
     from pitmap.mapping.engines.interface import EngineOptions
-    from pitmap.networks import load_model
-    from pitmap.networks.normalise import gain_and_bias
+    from pitmap.mapping.engines.source import NetworkSource
+    from pitmap.networks.scaling import folded_scaling
 
-    network, card = load_model(model)
-    gain, bias = gain_and_bias(1e-4, 0.0, card.mean, card.std)
+    card = read_card(model)
+    gain, bias = folded_scaling(1e-4, 0.0, card.mean, card.std)
     int8 = (int8_path(model), card.sha256) if precision == "int8" else None
-    options = EngineOptions(torch.device("cpu"), precision, int8, card.temperature or 1.0)  # type: ignore[arg-type]
+    options = EngineOptions("cpu", precision, int8, card.temperature or 1.0)  # type: ignore[arg-type]
+    network = NetworkSource(model, card)
     best = {"seconds_a_pixel": float("inf"), "side": 0}
     shape = describe(image).grid.shape
     for side in SIDES:
@@ -213,7 +216,7 @@ def bare(model: Path, image: Path, engine_name: str, precision: str) -> dict[str
                 source.read(window=Window(col, row, side, side))[None]
                 for row in range(0, shape[0] - side + 1, side) for col in range(0, shape[1] - side + 1, side)
             ][:8]  # fmt: skip
-        engine = engine_maker(engine_name)(network, gain, bias, options)
+        engine = make_engine(engine_name, network, gain, bias, options)
         valid, kept = np.ones((1, side, side), np.bool_), (slice(0, side), slice(0, side))
         engine.predict(tiles[0], valid, kept)  # kernels are made
         start, passes = time.perf_counter(), 0
@@ -241,23 +244,24 @@ def write_model(folder: Path, name: str, width: int) -> Path:
 
 def write_int8_form(model: Path, image: Path) -> None:
     """Calibrated on tiles of the scene. Weights are random, so that only its time means something, not its map."""
-    from pitmap.deliver.int8 import _serialised, quantised
-    from pitmap.mapping.engines.int8_file import Int8Record, int8_path, write_int8
-    from pitmap.mapping.engines.interface import EngineOptions
-    from pitmap.mapping.engines.openvino_engine import OpenVinoEngine
+    from pitmap.deliver.int8 import quantised
+    from pitmap.mapping.engines.int8_file import Int8Record, int8_path, read_int8, write_int8
+    from pitmap.mapping.engines.openvino_engine import converted, serialised
     from pitmap.networks import load_model
+    from pitmap.networks.facts import NetworkFacts
     from pitmap.networks.normalise import gain_and_bias, normalise
 
     network, card = load_model(model)
-    if int8_path(model).exists():
+    with contextlib.suppress(ModelError):
+        read_int8(int8_path(model), card.sha256)
         return
     gain, bias = gain_and_bias(1e-4, 0.0, card.mean, card.std)
     with rasterio.open(image) as source:
         tiles = [torch.from_numpy(source.read(window=Window(256 * k, 0, 256, 256))[None]) for k in range(4)]
     seen = [normalise(tile, torch.ones(1, 256, 256, dtype=torch.bool), gain, bias).numpy() for tile in tiles]
-    engine = OpenVinoEngine(network, gain, bias, EngineOptions(torch.device("cpu"), "float32"))
+    plan = NetworkFacts.of(network, BANDS).plan
     record = Int8Record(card.sha256, 0.0, 0, len(seen), {})
-    write_int8(int8_path(model), *_serialised(quantised(engine, seen)), record)
+    write_int8(int8_path(model), *serialised(quantised(converted(network, BANDS), plan, seen)), plan, record)
 
 
 def write_scene(folder: Path, height: int, width: int) -> Path:

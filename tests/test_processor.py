@@ -5,6 +5,7 @@ import sys
 import pytest
 import torch
 
+from pitmap import processor
 from pitmap.processor import cores, has_bf16, let_threads_yield
 
 
@@ -12,10 +13,32 @@ from pitmap.processor import cores, has_bf16, let_threads_yield
     ("amx", "avx512", "found"), [(False, False, False), (True, False, True), (False, True, True), (True, True, True)]
 )
 def test_a_processor_has_bf16_by_its_instructions(monkeypatch, amx, avx512, found):
+    monkeypatch.setattr(processor, "processor_flags", lambda: None)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
     assert has_bf16("cpu") is found
     assert has_bf16(torch.device("cpu")) is found
+    flags = frozenset({"avx2", *(["amx_tile"] if amx else []), *(["avx512_bf16"] if avx512 else [])})
+    monkeypatch.setattr(processor, "processor_flags", lambda: flags)
+    assert has_bf16("cpu") is found
+
+
+def test_linux_and_pytorch_say_the_same_of_this_machine():
+    flags = processor.processor_flags()
+    if flags is None:
+        pytest.skip("only Linux on x86 lists what a processor can")
+    assert has_bf16("cpu") is (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    assert ("avx2" in flags) is torch.cpu._is_avx2_supported()
+    assert processor.has_cuda() is torch.cuda.is_available()
+    assert processor.threads() == torch.get_num_threads()
+
+
+def test_flags_of_a_processor(tmp_path):
+    file = tmp_path / "cpuinfo"
+    file.write_text("processor : 0\nvmx flags : ept\nflags\t\t: fpu avx512_bf16\n\nflags : none\n")
+    assert processor.processor_flags(file) == {"fpu", "avx512_bf16"}
+    file.write_text("Processor : ARMv8\nFeatures : fp asimd\n")
+    assert processor.processor_flags.__wrapped__(file) is None
 
 
 @pytest.mark.parametrize(("there", "native"), [(False, True), (True, False), (True, True)])
@@ -45,6 +68,7 @@ def test_freed_memory_is_kept():
     code = """
 import resource, sys
 import numpy as np
+from pitmap import processor
 from pitmap.processor import keep_freed_memory
 keep_freed_memory()
 def faults():

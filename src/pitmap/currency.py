@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from pitmap.errors import PitmapError
-from pitmap.files import write_json
+from pitmap.files import cache_folder, write_json
 from pitmap.paths import gdal_name, is_gdal, local_file
 
 LARGE = 16_000_000
@@ -304,7 +304,12 @@ def _keep(name: str, signs: list[int], value: str) -> None:
 
 
 def _memory(name: str) -> Path:
-    """Where the checksum of a large file is remembered: the folder for what may be lost, never the results."""
-    folder = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    root = Path(folder) if folder else Path("~/.cache").expanduser()
-    return root / "pitmap" / "digests" / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
+    """Where the checksum of a large file is remembered.
+
+    Raises:
+        RuntimeError: The user has no folder for it.
+    """
+    folder = cache_folder("digests")
+    if folder is None:
+        raise RuntimeError("no cache folder")
+    return folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"

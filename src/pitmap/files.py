@@ -77,6 +77,19 @@ def scratch(folder: Path) -> Iterator[IO[bytes]]:
         ) from error
 
 
+def cache_folder(kind: str) -> Path | None:
+    """The user's folder for what may be lost, never for results; None where the user has no home.
+
+    Args:
+        kind: Of what is kept: the name of a folder in it.
+    """
+    folder = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    try:
+        return (Path(folder) if folder else Path("~/.cache").expanduser()) / "pitmap" / kind
+    except RuntimeError:
+        return None
+
+
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)

@@ -11,6 +11,9 @@ import ctypes
 import math
 import os
 import platform
+import sys
+from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,14 +30,53 @@ def has_bf16(device: torch.device | str) -> bool:
     Args:
         device: A device of PyTorch, or its name.
     """
+    kind = str(device).partition(":")[0]
+    if kind == "cpu":
+        flags = processor_flags()
+        if flags is not None:
+            return not flags.isdisjoint({"amx_tile", "avx512_bf16"})
     import torch
 
-    kind = torch.device(device).type
     if kind == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     if kind == "cpu":
         return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
     return False
+
+
+@lru_cache(1)
+def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str] | None:
+    """What Linux says that an x86 processor can; None elsewhere, where PyTorch has to be asked."""
+    with contextlib.suppress(OSError), cpuinfo.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            name, _, value = line.partition(":")
+            if name.strip() == "flags":
+                return frozenset(value.split())
+    return None
+
+
+def has_cuda() -> bool:
+    """Whether PyTorch finds a GPU. It is not even loaded where its build or the machine has none."""
+    build = version("torch").partition("+")[2]
+    if build == "cpu" or sys.platform == "darwin":
+        return False
+    if not build.startswith("rocm"):
+        try:
+            ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        except OSError:
+            return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def threads() -> int:
+    """Threads that a pass over a tile may take: those of PyTorch, also where it is not loaded."""
+    if (torch := sys.modules.get("torch")) is not None:
+        return int(torch.get_num_threads())
+    with contextlib.suppress(ValueError):
+        return max(1, int(os.environ.get("OMP_NUM_THREADS", "")))
+    return cores()
 
 
 def device_name(device: torch.device | str) -> str:

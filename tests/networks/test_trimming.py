@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from networks.test_exact_tiles import EVERY, difference, randomised
-from pitmap.networks import trimming
+from pitmap.networks import cuts
 from pitmap.networks.fusion import fuse
 from pitmap.networks.registry import build
 from pitmap.networks.trimming import TrimmedNetwork, trim
@@ -50,7 +50,7 @@ def test_cuts_without_room_for_wrong_padding_differ(monkeypatch: pytest.MonkeyPa
         return span[0] // self.up, -(-span[1] // self.up)
 
     network = made("unet")
-    monkeypatch.setattr(trimming._Step, "needs", needs)
+    monkeypatch.setattr(cuts.Step, "needs", needs)
     assert worst(network, trim(network, 2, 16), 16, 6) > 1e-4
 
 

@@ -106,7 +106,7 @@ def measure(samples: SampleSet, training: Training) -> Trial:
     training_bytes = _rise(step, device)
     network.eval()
     gain = torch.ones(bands)
-    engine = TorchEngine(network, gain, torch.zeros(bands), EngineOptions(device))
+    engine = TorchEngine(network, gain, torch.zeros(bands), EngineOptions(str(device)))
     pixels, valid = np.ones((1, bands, side, side), np.float32), np.ones((1, side, side), np.bool_)
     engine.logits(pixels, valid)  # the libraries choose their algorithms
     mapping_seconds = min(_seconds(lambda: engine.logits(pixels, valid), device) for _ in range(3))

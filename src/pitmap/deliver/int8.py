@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pitmap.errors import ModelError
 from pitmap.mapping.engines.int8_file import Int8Record, int8_path, write_int8
-from pitmap.mapping.engines.interface import EngineOptions
-from pitmap.mapping.engines.network_engine import WHOLE
-from pitmap.mapping.engines.openvino_engine import OpenVinoEngine, import_openvino
+from pitmap.mapping.engines.interface import WHOLE, EngineOptions
+from pitmap.mapping.engines.openvino_engine import OpenVinoEngine, converted, import_openvino, serialised
+from pitmap.networks.cuts import CutPlan
+from pitmap.networks.facts import NetworkFacts
 from pitmap.networks.model_file import load_model
 from pitmap.networks.normalise import gain_and_bias, normalise
 from pitmap.observer import SILENT, Observer
@@ -90,16 +89,15 @@ def export_int8(
     training, validation = (PatchDataset(samples, split) for split in (Split.TRAINING, Split.VALIDATION))
     if not len(training) or not len(validation):
         raise ModelError("The samples have no training or no validation patches.", "Both, to calibrate and to check.")
-    unit = gain_and_bias(1.0, 0.0, [0.0] * bands, [1.0] * bands)
-    full = OpenVinoEngine(network, *unit, EngineOptions(torch.device("cpu"), "float32"))
+    graph, plan = converted(network, bands), NetworkFacts.of(network, bands).plan
     chosen = np.unique(np.linspace(0, len(training) - 1, min(CALIBRATION_PATCHES, len(training))).round().astype(int))
     observer.say(f"Calibrating on {len(chosen)} training patches.")
-    low = OpenVinoEngine(network, *unit, EngineOptions(torch.device("cpu"), "float32"))
-    low.take(quantised(full, [x for _, x in _patches(training, samples, card, chosen.tolist())]))
+    low = quantised(graph, plan, [x for _, x in _patches(training, samples, card, chosen.tolist())])
+    unit = np.ones(bands, np.float32), np.zeros(bands, np.float32)
+    engines = [OpenVinoEngine(model, plan, *unit, EngineOptions("cpu", "float32")) for model in (low, graph)]
     same = total = 0
     for number, (valid, x) in enumerate(_patches(validation, samples, card, list(range(len(validation))))):
-        seen = torch.from_numpy(x)
-        codes, expected = (engine.run(seen, WHOLE, "codes")[0].numpy() for engine in (low, full))
+        codes, expected = (engine.run(x, WHOLE, "codes")[0] for engine in engines)
         same += int(((codes == expected) & valid).sum())
         total += int(valid.sum())
         observer.progress("comparing int8 with float32", (number + 1) / len(validation))
@@ -114,22 +112,22 @@ def export_int8(
         card.sha256, agreement, total, len(chosen), {name: version(name) for name in ("openvino", "nncf")}
     )
     out = int8_path(model_path)
-    write_int8(out, *_serialised(low.model), record)
+    write_int8(out, *serialised(low), plan, record)
     return Int8Export(out, record)
 
 
-def quantised(engine: OpenVinoEngine, patches: list[NDArray[np.float32]]) -> Any:
+def quantised(model: Any, plan: CutPlan, patches: list[NDArray[np.float32]]) -> Any:
     """A network in int8, as a model of OpenVINO that gives logits.
 
     Args:
-        engine: The network in float32.
+        model: The network in float32, see ``converted``.
+        plan: Where it is cut.
         patches: What it sees, (1, bands, H, W) each: from them the ranges of its maps are taken.
     """
     import_openvino()
     nncf = _import_nncf()
-    model = engine.model
     shapes = [(int(x.shape[-2]), int(x.shape[-1])) for x in patches]
-    cuts = [np.array(engine.network.cuts(shape, WHOLE), np.int64) for shape in shapes]
+    cuts = [np.array(plan.cuts(shape, WHOLE), np.int64) for shape in shapes]
     convolutions = [n.get_friendly_name() for n in model.get_ordered_ops() if n.get_type_name() == "Convolution"]
     # NNCF warns and draws bars of its own.
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -181,17 +179,6 @@ def _patches(
         scene = samples.scenes[int(batch.scene[0])]
         gain, bias = gain_and_bias(scene.scales, scene.offsets, card.mean, card.std)
         yield batch.valid.numpy(), normalise(batch.pixels, batch.valid, gain, bias).numpy()
-
-
-def _serialised(model: Any) -> tuple[bytes, bytes]:
-    """Graph and weights. Layers are named by their order: OpenVINO counts them through the life of a process."""
-    model.set_friendly_name("pitmap")
-    for number, layer in enumerate(model.get_ordered_ops()):
-        layer.set_friendly_name(f"{layer.get_type_name()}_{number}")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.xml"
-        import_openvino().serialize(model, path, path.with_suffix(".bin"))
-        return path.read_bytes(), path.with_suffix(".bin").read_bytes()
 
 
 def _import_nncf() -> Any:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pitmap.currency import content_key, is_current, mark, unmark
 from pitmap.exclusive import exclusive
-from pitmap.mapping.prediction import Choice, MapOptions, MapReport, map_image, map_key
-from pitmap.networks.model_card import read_card
+from pitmap.mapping.prediction import Choice, MapOptions, MapReport, map_image, map_key, weights_key
 from pitmap.observer import SILENT, Observer, Part
 from pitmap.study.results import MapFiles
 
@@ -105,7 +104,7 @@ def fulfil(
         PitmapError: See ``map_image`` and ``extract_mines``.
     """
     with exclusive(order.out, wait=wait, observer=observer):
-        key, report = map_key(read_card(model).sha256, order.image, order.options), None
+        key, report = map_key(weights_key(model, order.options), order.image, order.options), None
         if not is_current(order.out, key):
             part = observer if order.mines is None else Part(observer, 0.0, MAPPING)
             report = map_image(model, order.image, order.out, order.options, part, replace=replace, choice=choice)
@@ -120,7 +119,7 @@ def is_fulfilled(model: Path, order: MapOrder) -> bool:
     Raises:
         ModelError: The model cannot be read.
     """
-    key = map_key(read_card(model).sha256, order.image, order.options)
+    key = map_key(weights_key(model, order.options), order.image, order.options)
     if not is_current(order.out, key):
         return False
     return order.mines is None or is_current(MapFiles(order.out).mines, _mines_key(order.mines, key))

@@ -19,12 +19,13 @@ from pitmap.errors import ClusterError
 from pitmap.labels import Cover, usable_ground
 from pitmap.mapping.assembly import MapRasters
 from pitmap.mapping.batches import map_batches
-from pitmap.mapping.engines import engine_maker
+from pitmap.mapping.engines import make_engine
 from pitmap.mapping.engines.interface import Engine, EngineOptions
+from pitmap.mapping.engines.source import NetworkSource
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.tiles import Tile, TilePlan, batches_of
-from pitmap.networks.model_file import held_model
-from pitmap.networks.normalise import gain_and_bias
+from pitmap.networks.model_card import read_card
+from pitmap.networks.scaling import folded_scaling
 from pitmap.observer import SILENT, Observer
 from pitmap.paths import is_gdal
 from pitmap.raster.reading import cache_bytes, describe, open_raster
@@ -199,14 +200,15 @@ def _engine(parts: MapParts) -> Engine:
     last: tuple[object, Engine] | None = getattr(_kept, "last", None)
     if last is not None and last[0] == key:
         return last[1]
-    network, card = held_model(parts.model, parts.engine_options.device, trusted=parts.trusted)
+    card = read_card(parts.model)
     if card.sha256 != parts.model_sha256:
         raise ClusterError(
             f"The model {parts.model} is another one here than where the map is made.",
             "Storage that all machines see under one path.",
         )
-    gain, bias = gain_and_bias(parts.reading.scales, parts.reading.offsets, card.mean, card.std)
-    engine = engine_maker(parts.engine)(network, gain, bias, parts.engine_options)
+    gain, bias = folded_scaling(parts.reading.scales, parts.reading.offsets, card.mean, card.std)
+    source = NetworkSource(parts.model, card, parts.engine_options.device, parts.trusted)
+    engine = make_engine(parts.engine, source, gain, bias, parts.engine_options)
     if getattr(_kept, "depth", 0):
         _kept.last = key, engine
     return engine

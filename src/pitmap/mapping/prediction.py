@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
-
-import torch
 
 from pitmap import __version__
 from pitmap.acquisition import ACQUIRED_TAG, acquisition
@@ -26,23 +25,23 @@ from pitmap.legend import UNLABELLED
 from pitmap.mapping.assembly import map_rasters
 from pitmap.mapping.engines import engine_maker
 from pitmap.mapping.engines.choices import (
+    OPERATIONS_FOR_OPENVINO,
     choose_batch,
     choose_device,
     choose_engine,
     choose_precision,
     choose_tile,
+    device_kind,
 )
 from pitmap.mapping.engines.int8_file import int8_path, read_int8
 from pitmap.mapping.engines.interface import EngineOptions, Precision
+from pitmap.mapping.engines.source import NetworkSource
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.parts import MapParts
 from pitmap.mapping.resting import geopackages, refuse_to_replace_image, refuse_to_replace_under
 from pitmap.mapping.suitability import fit_image, spread_of, unlike
 from pitmap.mapping.tiles import TilePlan, round_up
-from pitmap.networks.demand import demand
-from pitmap.networks.model_card import ModelCard
-from pitmap.networks.model_file import held_model
-from pitmap.networks.reach import tile_geometry
+from pitmap.networks.model_card import ModelCard, read_card
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import IMAGE_TAG, MODEL_TAG, WARNINGS_TAG
 from pitmap.raster.reading import open_raster
@@ -123,10 +122,12 @@ class Choice:
     Attributes:
         device: ``cpu``, ``cuda`` or another name that PyTorch knows.
         precision: Of the network.
+        engine: For scenes that are large enough to pay for its start, or for all where it is asked for.
     """
 
     device: str
     precision: Precision
+    engine: str
 
     @classmethod
     def of(cls, card: ModelCard, options: MapOptions) -> Choice:
@@ -136,7 +137,18 @@ class Choice:
             ModelError: The device or the precision cannot be used.
         """
         device = choose_device(options.device)
-        return cls(str(device), choose_precision(options.precision, card.bf16_agreement, device))
+        precision = choose_precision(options.precision, card.bf16_agreement, device)
+        return cls(device, precision, choose_engine(options.engine, device, precision))
+
+    def engine_for(self, options: MapOptions, operations: float) -> str:
+        """The engine for a scene.
+
+        Args:
+            options: Which engine is asked for.
+            operations: Multiplications for the whole scene.
+        """
+        asked = options.engine != "auto" or self.precision == "int8" or device_kind(self.device) != "cpu"
+        return self.engine if asked or operations >= OPERATIONS_FOR_OPENVINO else "torch"
 
 
 @dataclass(frozen=True)
@@ -236,7 +248,7 @@ def map_image(
         replace: Whether another map may take the place of one on which labelled points or reviewed polygons rest. They
             are looked for beside the map.
         wait: Whether to wait for another process that makes the same map, instead of raising.
-        choice: Device and precision, where they have been chosen for several machines.
+        choice: Device, precision and engine, where they have been chosen for several machines.
         cluster: Where the tiles are mapped, see ``cluster_at``; by default in this process.
 
     Returns:
@@ -271,12 +283,13 @@ def _map_image(
 ) -> MapReport:
     confidence = None if options.confidence is None else Path(options.confidence)
     probabilities = None if options.probabilities is None else Path(options.probabilities)
-    device = choose_device(options.device if choice is None else choice.device)
     if options.engine != "auto":
         engine_maker(options.engine)  # which is refused before anything is read
-    network, card = held_model(model_path, device, trusted=tuple(options.trusted))
-    bands = len(card.bands)
-    stride, _, sufficient = tile_geometry(network, bands)
+    card = read_card(model_path)
+    choice = choice or Choice.of(card, options)
+    device, precision = choice.device, choice.precision
+    facts = NetworkSource(model_path, card, device, tuple(options.trusted)).facts
+    stride, _, sufficient = facts.geometry
     halo = sufficient if options.halo == "exact" else round_up(options.halo, stride)
 
     with open_raster(image_path) as reader:
@@ -284,7 +297,7 @@ def _map_image(
     reading = fit_image(card, info, all_bands, options.asked, options.pixel_size_m)
     # The checksum of a large image is made beside what follows, once the image is known to fit.
     thread = ThreadPoolExecutor(1)
-    key_made = thread.submit(map_key, card.sha256, image_path, options)
+    key_made = thread.submit(map_key, weights_key(model_path, options), image_path, options)
     thread.shutdown(wait=False)
     wanted = usable_ground(info.grid, options.extent, options.masks)
     warnings: tuple[str, ...] = ()
@@ -294,22 +307,20 @@ def _map_image(
         warnings = tuple(w for w in [None if spread is None else unlike(card, spread)] if w is not None)
         for warning in warnings:
             observer.warn(f"{image_path.name}: {warning}")
-    precision = choose_precision(options.precision, card.bf16_agreement, device) if choice is None else choice.precision
-    needs = demand(network, bands, stride)
-    operations = needs.operations * info.grid.height * info.grid.width
-    engine_name = choose_engine(options.engine, device, precision, operations)
-    tile = options.tile or choose_tile(needs, bands, stride, halo, device, precision)
+    operations = facts.demand.operations * info.grid.height * info.grid.width
+    engine_name = choice.engine_for(options, operations)
+    tile = options.tile or choose_tile(facts.demand, len(card.bands), stride, halo, device, precision)
     batch = options.batch or choose_batch(device)
     int8 = (int8_path(model_path).absolute(), card.sha256) if precision == "int8" else None
-    record = None if int8 is None else read_int8(*int8)[2]
+    record = None if int8 is None else read_int8(*int8).record
     engine_options = EngineOptions(device, precision, int8, card.temperature or 1.0, options.test_time_augmentation)
     key = key_made.result()
     if not replace and not is_current(out, key):
         refuse_to_replace_under(out, geopackages(out.parent))
     depends = {
         "map": key,
-        "versions": [__version__, torch.__version__],
-        "engine": [engine_name, device.type, precision, None if record is None else record.content_sha256],
+        "versions": [__version__, version("torch"), version("openvino") if engine_name == "openvino" else ""],
+        "engine": [engine_name, device_kind(device), precision, None if record is None else record.content_sha256],
         "tiles": [tile, batch, stride, halo],
     }
     parts = MapParts(
@@ -380,7 +391,7 @@ def _map_image(
         tiles=len(tiles),
         resumed=resumed,
         precision=precision,
-        device=device.type,
+        device=device_kind(device),
         engine=engine_name,
         warnings=warnings,
         pixels={key: int(totals.pixels[code]) for code, key in enumerate(keys, start=1)},
@@ -389,13 +400,25 @@ def _map_image(
     )
 
 
-def map_key(model_sha256: str, image: Path, options: MapOptions) -> str:
+def weights_key(model: Path, options: MapOptions) -> str:
+    """The checksum of what a map is computed with: of the model, and in int8 of its int8 form, too.
+
+    Raises:
+        ModelError: The model or its int8 form cannot be read.
+    """
+    sha256 = read_card(model).sha256
+    if options.precision != "int8":
+        return sha256
+    return content_key({"model": sha256, "int8": read_int8(int8_path(model), sha256).record.content_sha256})
+
+
+def map_key(weights: str, image: Path, options: MapOptions) -> str:
     """The key of a map, see ``currency``: of its model, of the contents of image, masks and extent, and of the options.
 
     The tile of an exact map changes nothing but its speed; of the paths of outputs it counts whether they are given.
 
     Args:
-        model_sha256: The checksum in the model's card.
+        weights: Of ``weights_key``.
         image: The image.
         options: How it is mapped.
 
@@ -410,7 +433,7 @@ def map_key(model_sha256: str, image: Path, options: MapOptions) -> str:
         {
             "step": "map",
             "format": FORMAT,
-            "model": model_sha256,
+            "model": weights,
             "image": digest(image),
             "masks": sorted(digest(layer) for layer in options.masks),
             "extent": None if options.extent is None else digest(options.extent),

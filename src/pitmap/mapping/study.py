@@ -7,9 +7,8 @@ from pathlib import Path
 
 from pitmap.currency import is_current
 from pitmap.mapping.order import MapOrder, MineOptions, fulfil, is_fulfilled
-from pitmap.mapping.prediction import MapOptions, map_key
+from pitmap.mapping.prediction import MapOptions, map_key, weights_key
 from pitmap.mapping.resting import geopackages, refuse_to_replace_under
-from pitmap.networks.model_card import read_card
 from pitmap.observer import SILENT, Observer, Part
 from pitmap.study.results import MapFiles
 from pitmap.study.scenes import Scene
@@ -96,7 +95,8 @@ def map_options(project: Study, site: SiteSection, out: Path) -> MapOptions:
 
 
 def _map_key(project: Study, model: Path, scene: Scene) -> str:
-    return map_key(read_card(model).sha256, scene.image, _scene_options(project, scene))
+    options = _scene_options(project, scene)
+    return map_key(weights_key(model, options), scene.image, options)
 
 
 def _scene_options(project: Study, scene: Scene) -> MapOptions:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 _MODULES = {
     "ModelCard": "model_card",
-    "TileGeometry": "reach",
+    "TileGeometry": "facts",
     "build": "registry",
     "fuse": "fusion",
     "load_model": "model_file",
@@ -33,12 +33,12 @@ _MODULES = {
 }
 
 if TYPE_CHECKING:
+    from pitmap.networks.facts import TileGeometry as TileGeometry
     from pitmap.networks.fusion import fuse as fuse
     from pitmap.networks.model_card import ModelCard as ModelCard
     from pitmap.networks.model_card import read_card as read_card
     from pitmap.networks.model_file import load_model as load_model
     from pitmap.networks.model_file import save_model as save_model
-    from pitmap.networks.reach import TileGeometry as TileGeometry
     from pitmap.networks.reach import measure_reach as measure_reach
     from pitmap.networks.reach import tile_geometry as tile_geometry
     from pitmap.networks.registry import build as build

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, fx, nn
 
+from pitmap.networks.facts import Demand
 from pitmap.networks.trimming import graph_of, node_results
-
-
-class Demand(NamedTuple):
-    """For one pixel of an image.
-
-    Attributes:
-        values: The most values of maps that are alive at once, weights aside.
-        operations: Multiplications in convolutions.
-    """
-
-    values: float
-    operations: float
 
 
 def demand(network: nn.Module, bands: int, stride: int) -> Demand:

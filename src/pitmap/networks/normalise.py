@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
+
+from pitmap.networks.scaling import folded_scaling
 
 
 def gain_and_bias(scale: ArrayLike, offset: ArrayLike, mean: ArrayLike, std: ArrayLike) -> tuple[Tensor, Tensor]:
@@ -26,14 +27,8 @@ def gain_and_bias(scale: ArrayLike, offset: ArrayLike, mean: ArrayLike, std: Arr
     Raises:
         ValueError: A value is not finite, or a standard deviation is negative.
     """
-    scale, offset, mean, std = np.broadcast_arrays(
-        *(np.atleast_1d(np.asarray(v, np.float64)) for v in (scale, offset, mean, std))
-    )
-    if not all(np.isfinite(v).all() for v in (scale, offset, mean, std)) or (std < 0).any():
-        raise ValueError(f"Scale {scale}, offset {offset}, mean {mean} and std {std} must be finite, and std >= 0.")
-    inverse = np.divide(1.0, std, out=np.zeros_like(std), where=std > 0)
-    gain, bias = scale * inverse, (offset - mean) * inverse
-    return torch.tensor(gain, dtype=torch.float32), torch.tensor(bias, dtype=torch.float32)
+    gain, bias = folded_scaling(scale, offset, mean, std)
+    return torch.from_numpy(gain), torch.from_numpy(bias)
 
 
 def normalise(pixels: Tensor, valid: Tensor, gain: Tensor, bias: Tensor) -> Tensor:

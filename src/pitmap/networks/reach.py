@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,26 +17,11 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from pitmap.errors import ModelError
+from pitmap.networks.facts import TileGeometry
 
 LARGEST_STRIDE = 128
 LARGEST_IMAGE = 4096
 """Where the search ends, px."""
-
-
-class TileGeometry(NamedTuple):
-    """How a scene may be cut into tiles for a network.
-
-    Attributes:
-        stride: Total stride S, px: tiles start at multiples of it, their sides are multiples of it.
-        reach: How far away an input pixel can lie, along rows or columns, and still change an output pixel: the largest
-            over the positions of the output pixel within S.
-        halo: What has to be thrown away at an inner edge where the kept block starts and ends at multiples of S: a
-            multiple of S. For other blocks it is the reach, rounded up to a multiple of S.
-    """
-
-    stride: int
-    reach: int
-    halo: int
 
 
 def tile_geometry(network: nn.Module, bands: int) -> TileGeometry:

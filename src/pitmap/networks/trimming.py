@@ -15,20 +15,14 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from pitmap.networks.blocks import check_size
-
-Cut = tuple[int, int, int, int]
-"""First row, end row, first column, end column of what is kept of a map."""
-
-Span = tuple[int, int]
-"""First pixel and end along one axis of a map, counted from the tile's edge."""
+from pitmap.networks.cuts import Cut, CutPlan, Node, Step
 
 
 class TrimmedNetwork(nn.Module):
@@ -36,36 +30,21 @@ class TrimmedNetwork(nn.Module):
 
     Attributes:
         stride: Total stride of the network.
-        trimmed: Whether levels are cut; otherwise the network is whole and only its result is.
+        plan: Where it is cut; without nodes where the network is whole and only its result is cut.
     """
 
-    def __init__(self, network: nn.Module, stride: int, plan: _Plan | None) -> None:
+    def __init__(self, network: nn.Module, plan: CutPlan) -> None:
         super().__init__()
-        self.network = network
-        self.stride = stride
-        self.trimmed = plan is not None
-        self._plan = plan
+        self.network, self.stride, self.plan = network, plan.stride, plan
+
+    @property
+    def trimmed(self) -> bool:
+        """Whether levels are cut."""
+        return bool(self.plan.nodes)
 
     def cuts(self, shape: tuple[int, int], kept: tuple[slice, slice]) -> tuple[Cut, ...]:
-        """The numbers for ``forward``; the last are those of the result.
-
-        Args:
-            shape: Rows and columns of the tile, multiples of the stride.
-            kept: Rows and columns of it that are wanted.
-        """
-        return self._cuts(*(((*side.indices(length)[:2],), length) for side, length in zip(kept, shape, strict=True)))
-
-    @lru_cache(maxsize=64)  # noqa: B019  # lives as long as the network, which lives as long as the engine
-    def _cuts(self, rows: tuple[Span, int], cols: tuple[Span, int]) -> tuple[Cut, ...]:
-        along = [self._along(span, length) for span, length in (rows, cols)]
-        return tuple((*r, *c) for r, c in zip(*along, strict=True))
-
-    def _along(self, kept: Span, length: int) -> list[Span]:
-        if self._plan is None:
-            return [kept]
-        aligned = _widen(kept, self.stride)
-        spans, result = self._plan.spans(aligned, length)
-        return [*spans, (kept[0] - result[0], kept[1] - result[0])]
+        """The numbers for ``forward``, see ``CutPlan.cuts``."""
+        return self.plan.cuts(shape, kept)
 
     def forward(self, x: Tensor, cuts: Sequence[Cut] | Tensor) -> Tensor:
         """Tiles (N, bands, H, W) to the kept logits (N, classes, h, w).
@@ -93,13 +72,13 @@ def trim(network: nn.Module, bands: int, stride: int) -> TrimmedNetwork:
         graph = graph_of(network)
         _prepare(graph)
         module, side = fx.GraphModule(network, graph), 2 * stride
-        plan = _Plan(graph, dict(module.named_modules()), node_results(module, bands, side), side, stride)
-        plan.insert(graph)
+        plan, nodes = _plan(graph, dict(module.named_modules()), node_results(module, bands, side), side, stride)
+        _insert(graph, [(nodes[source], nodes[target]) for source, target in plan.edges])
         graph.lint()
         module.recompile()
     except (_CannotFollowError, fx.proxy.TraceError, TypeError, ValueError, RuntimeError, NotImplementedError):
-        return TrimmedNetwork(network, stride, None)
-    return TrimmedNetwork(module, stride, plan)
+        return TrimmedNetwork(network, CutPlan(stride))
+    return TrimmedNetwork(module, plan)
 
 
 TRACING = threading.Lock()
@@ -163,149 +142,50 @@ class _CannotFollowError(Exception):
     """A node does something that has no place in a plan."""
 
 
-class _Step(NamedTuple):
-    """What an operation needs along an axis, and how it changes the size of a map.
+def _plan(
+    graph: fx.Graph, modules: dict[str, nn.Module], results: dict[fx.Node, Tensor], side: int, stride: int
+) -> tuple[CutPlan, list[fx.Node]]:
+    """The plan for a graph, and the nodes that it numbers.
 
-    For [a, b) of its result it needs [floor((a - before) / up), ceil((b + after) / up)) of its inputs.
+    Args:
+        graph: Of the network.
+        modules: Its layers by name.
+        results: Of the nodes, for a tile of ``side`` x ``side`` pixels.
+        side: Of that tile.
+        stride: Total stride of the network.
     """
-
-    before: int = 0
-    after: int = 0
-    up: int = 1
-    down: int = 1
-
-    def needs(self, span: Span) -> Span:
-        return (span[0] - self.before) // self.up, -(-(span[1] + self.after) // self.up)
-
-
-Edge = tuple[fx.Node, fx.Node]
-
-
-class _Plan:
-    """Which pixels each node of a graph delivers, and between which nodes it is cut.
-
-    What a pooling still follows is whole: pooling joins pixels in pairs from the tile's edge on. Such nodes, and the
-    last poolings, are called wide.
-    """
-
-    def __init__(
-        self, graph: fx.Graph, modules: dict[str, nn.Module], results: dict[fx.Node, Tensor], side: int, stride: int
-    ) -> None:
-        """Arguments: see ``trim``; ``results`` of the nodes for a tile of ``side`` x ``side`` pixels."""
-        (output,) = (n.args[0] for n in graph.nodes if n.op == "output")
-        if output not in results:
+    (output,) = (n.args[0] for n in graph.nodes if n.op == "output")
+    if output not in results:
+        raise _CannotFollowError
+    order = [n for n in graph.nodes if n in results]
+    inputs = {n: [i for i in n.all_input_nodes if i in results][: 1 if n.target is places else None] for n in order}
+    steps = {n: _step(n, modules, results) for n in order if n.op != "placeholder"}
+    ratio = {n: side // result.shape[-1] for n, result in results.items()}
+    if any(side % r.shape[-1] or r.shape[-1] != r.shape[-2] for r in results.values()):
+        raise _CannotFollowError
+    for node, step in steps.items():
+        ratios = {ratio[i] for i in inputs[node]}
+        if len(ratios) != 1 or ratios.pop() * step.down != ratio[node] * step.up:
             raise _CannotFollowError
-        self.output: fx.Node = output
-        self.order = [n for n in graph.nodes if n in results]
-        self.inputs = {
-            n: [i for i in n.all_input_nodes if i in results][: 1 if n.target is places else None] for n in self.order
-        }
-        self.steps = {n: _step(n, modules, results) for n in self.order if n.op != "placeholder"}
-        self.ratio = {n: side // result.shape[-1] for n, result in results.items()}
-        if any(side % r.shape[-1] or r.shape[-1] != r.shape[-2] for r in results.values()):
-            raise _CannotFollowError
-        self._check_sizes()
-        whole: set[fx.Node] = set()
-        for node in reversed(self.order):
-            if any(u in whole or self.steps[u].down > 1 for u in node.users if u in self.steps):
-                whole.add(node)
-        starts = (n for n in self.order if n.op == "placeholder" or self.steps[n].down > 1 or _is_part(n))
-        self.wide = whole | set(starts)
-        self.alignment: dict[fx.Node, int] = {}
-        for node in self.order:
-            if node not in self.wide:
-                among = [self.alignment[i] for i in self.inputs[node] if i not in self.wide]
-                self.alignment[node] = max([self.steps[node].up, *(among if len(self.inputs[node]) > 1 else among[:1])])
-        self.cut_edges = self._useful_edges(stride)
-
-    def spans(self, kept: Span, length: int) -> tuple[list[Span], Span]:
-        """For each cut the span within the map that it cuts, and the span of the tile that the result holds.
-
-        Args:
-            kept: Wanted pixels; start and end are multiples of the stride.
-            length: Of the tile.
-        """
-        delivered, wanted = self._follow(kept, length, set(self.cut_edges))
-        cuts = []
-        for source, target in self.cut_edges:
-            (first, end), start = wanted[target], delivered[source][0]
-            cuts.append((first - start, end - start))
-        return cuts, delivered[self.output]
-
-    def insert(self, graph: fx.Graph) -> None:
-        """Put the cuts into the graph, which gets them as its second input."""
-        first = next(n for n in graph.nodes if n.op == "placeholder")
-        with graph.inserting_after(first):
-            numbers = graph.placeholder("cuts")
-        for index, (source, target) in enumerate(self.cut_edges):
-            with graph.inserting_before(target):
-                part = graph.call_function(cut, (source, numbers, index))
-            target.replace_input_with(source, part)
-
-    def _follow(self, kept: Span, length: int, cut_edges: set[Edge]) -> tuple[dict[fx.Node, Span], dict[fx.Node, Span]]:
-        """What each node delivers, and what it wants of its inputs."""
-        needed, wanted = {self.output: kept}, {}
-        for node in reversed(self.order):
-            if node in self.wide or node not in needed:
-                continue
-            size, step = length // self.ratio[node], self.steps[node]
-            span = needed[node]
-            if len(self.inputs[node]) > 1:
-                span = _widen(span, self.alignment[node])
-            below = size // step.up
-            first, end = step.needs((max(span[0], 0), min(span[1], size)))
-            wanted[node] = span = (max(first, 0), min(end, below))
-            for source in self.inputs[node]:
-                known = needed.get(source, span)
-                needed[source] = (min(known[0], span[0]), max(known[1], span[1]))
-        delivered: dict[fx.Node, Span] = {}
-        for node in self.order:
-            if node in self.wide:
-                delivered[node] = (0, length // self.ratio[node])
-            elif node in wanted:
-                source = self.inputs[node][0]
-                # Several inputs always come in the wanted span: by a cut, or because they have it already.
-                narrow = len(self.inputs[node]) > 1 or (source, node) in cut_edges
-                span = wanted[node] if narrow else delivered[source]
-                delivered[node] = (span[0] * self.steps[node].up, span[1] * self.steps[node].up)
-        return delivered, wanted
-
-    def _useful_edges(self, stride: int) -> list[Edge]:
-        """Where a map can be wider than what is wanted of it, over tiles of all positions."""
-        edges = [
-            (source, node)
-            for node in self.order
-            if node not in self.wide
-            for source in dict.fromkeys(self.inputs[node])
-            if len(self.inputs[node]) > 1 or source in self.wide or self.steps[node].up > 1
-        ]
-        most = 2 + _farthest(self, stride)
-        useful = set()
-        for margin in range(most + 1):
-            length = (2 * margin + 1) * stride
-            delivered, wanted = self._follow((margin * stride, length - margin * stride), length, set(edges))
-            useful |= {(s, t) for s, t in edges if t in wanted and delivered[s] != wanted[t]}
-        return [edge for edge in edges if edge in useful]
-
-    def _check_sizes(self) -> None:
-        for node, step in self.steps.items():
-            ratios = {self.ratio[i] for i in self.inputs[node]}
-            if len(ratios) != 1 or ratios.pop() * step.down != self.ratio[node] * step.up:
-                raise _CannotFollowError
+    wide: set[fx.Node] = set()
+    for node in reversed(order):
+        if any(u in wide or steps[u].down > 1 for u in node.users if u in steps):
+            wide.add(node)
+    wide |= {n for n in order if n.op == "placeholder" or steps[n].down > 1 or _is_part(n)}
+    number = {node: index for index, node in enumerate(order)}
+    nodes = [Node(steps.get(n, Step()), tuple(number[i] for i in inputs[n]), ratio[n], n in wide) for n in order]
+    return CutPlan.of(nodes, number[output], stride), order
 
 
-def _farthest(plan: _Plan, stride: int) -> int:
-    """Strides round the kept pixels that any node needs."""
-    length = 1025 * stride
-    _, wanted = plan._follow((512 * stride, 513 * stride), length, set())
-    reach = max(
-        (512 * stride - first * plan.ratio[n] // plan.steps[n].up for n, (first, _) in wanted.items()), default=0
-    )
-    return max(reach, 0) // stride + 1
-
-
-def _widen(span: Span, multiple: int) -> Span:
-    return span[0] // multiple * multiple, -(-span[1] // multiple) * multiple
+def _insert(graph: fx.Graph, edges: Sequence[tuple[fx.Node, fx.Node]]) -> None:
+    """Put cuts into a graph, which gets them as its second input."""
+    first = next(n for n in graph.nodes if n.op == "placeholder")
+    with graph.inserting_after(first):
+        numbers = graph.placeholder("cuts")
+    for index, (source, target) in enumerate(edges):
+        with graph.inserting_before(target):
+            part = graph.call_function(cut, (source, numbers, index))
+        target.replace_input_with(source, part)
 
 
 def node_results(module: fx.GraphModule, bands: int, side: int) -> dict[fx.Node, Tensor]:
@@ -368,7 +248,7 @@ _ELEMENTWISE_LAYERS = (
 )  # fmt: skip
 
 
-def _step(node: fx.Node, modules: dict[str, nn.Module], results: dict[fx.Node, Tensor]) -> _Step:
+def _step(node: fx.Node, modules: dict[str, nn.Module], results: dict[fx.Node, Tensor]) -> Step:
     """The step of a node.
 
     Raises:
@@ -377,7 +257,7 @@ def _step(node: fx.Node, modules: dict[str, nn.Module], results: dict[fx.Node, T
     if node.op == "call_module":
         return _layer_step(modules[str(node.target)])
     if node.target is unpool:
-        return _Step(up=2)
+        return Step(up=2)
     if node.target is F.interpolate:
         given = dict(zip(("input", "size", "scale_factor", "mode", "align_corners"), node.args, strict=False))
         given |= node.kwargs
@@ -385,7 +265,7 @@ def _step(node: fx.Node, modules: dict[str, nn.Module], results: dict[fx.Node, T
             raise _CannotFollowError
         return _upsampling(given.get("scale_factor"), given.get("mode", "nearest"), given.get("align_corners"))
     if node.target in _POOLING:
-        return _Step(down=_pooling_stride(node))
+        return Step(down=_pooling_stride(node))
     if node.target not in _ELEMENTWISE:
         raise _CannotFollowError
     axes = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 and node.target in _OVER_AN_AXIS else None)
@@ -393,7 +273,7 @@ def _step(node: fx.Node, modules: dict[str, nn.Module], results: dict[fx.Node, T
         rank = results[node.all_input_nodes[0]].ndim
         if not isinstance(axes, int) or axes % rank >= rank - 2:
             raise _CannotFollowError
-    return _Step()
+    return Step()
 
 
 def _pooling_stride(node: fx.Node) -> int:
@@ -406,12 +286,12 @@ _POOLING = {F.max_pool2d, F.max_pool2d_with_indices, F.avg_pool2d}
 _OVER_AN_AXIS = {torch.cat, torch.concat, torch.unflatten, "mean", "sum", "unflatten"}
 
 
-def _layer_step(layer: nn.Module) -> _Step:
+def _layer_step(layer: nn.Module) -> Step:
     if isinstance(layer, nn.ConvTranspose2d):
         kernel, stride, padding = (_one(v) for v in (layer.kernel_size, layer.stride, layer.padding))
         if kernel - stride != 2 * padding or _one(layer.dilation) != 1 or _one(layer.output_padding) != 0:
             raise _CannotFollowError
-        return _Step(kernel - stride - padding, padding, up=stride)
+        return Step(kernel - stride - padding, padding, up=stride)
     if isinstance(layer, nn.Conv2d):
         if isinstance(layer.padding, str) or layer.padding_mode != "zeros":
             raise _CannotFollowError
@@ -419,25 +299,25 @@ def _layer_step(layer: nn.Module) -> _Step:
             _one(v) for v in (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
         )
         if stride > 1:
-            return _Step(down=stride)
+            return Step(down=stride)
         if (kernel - 1) * dilation != 2 * padding:
             raise _CannotFollowError
-        return _Step(padding, padding)
+        return Step(padding, padding)
     if isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
-        return _Step(down=_one(layer.stride))
+        return Step(down=_one(layer.stride))
     if isinstance(layer, nn.Upsample) and layer.size is None:
         return _upsampling(layer.scale_factor, layer.mode, layer.align_corners)
     if isinstance(layer, _ELEMENTWISE_LAYERS):
-        return _Step()
+        return Step()
     raise _CannotFollowError
 
 
-def _upsampling(factor: Any, mode: Any, align_corners: Any) -> _Step:
+def _upsampling(factor: Any, mode: Any, align_corners: Any) -> Step:
     scale = _one(factor)
     if scale != int(scale) or align_corners or mode not in ("nearest", "bilinear"):
         raise _CannotFollowError
     around = int(scale) // 2 if mode == "bilinear" else 0
-    return _Step(around, around, up=int(scale))
+    return Step(around, around, up=int(scale))
 
 
 def _one(value: Any) -> Any:

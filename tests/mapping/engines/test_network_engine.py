@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from pitmap.mapping.engines import engine_maker
+from pitmap.mapping.engines.array_engine import ArrayEngine
 from pitmap.mapping.engines.interface import NO_PROBABILITY, EngineOptions
 from pitmap.mapping.engines.network_engine import NetworkEngine
 from pitmap.mapping.tiles import TilePlan
@@ -18,18 +19,18 @@ from pitmap.networks.registry import BUILT_IN
 from pitmap.processor import has_bf16
 
 HALO = 96  # of U-Net and U-Net+
-CPU = torch.device("cpu")
+CPU = "cpu"
 PACKAGES = {"openvino": "openvino", "onnxruntime": "onnxruntime"}
 WHOLE = (slice(None), slice(None))
 
 
-def engine_of(path: Path, engine: str = "torch", **options) -> NetworkEngine:
+def engine_of(path: Path, engine: str = "torch", **options) -> NetworkEngine | ArrayEngine:
     if engine in PACKAGES:
         pytest.importorskip(PACKAGES[engine])
     network, card = load_model(path)
     folded = gain_and_bias(1e-4, 0.0, card.mean, card.std)
     made = engine_maker(engine)(network, *folded, EngineOptions(CPU, temperature=card.temperature, **options))
-    assert isinstance(made, NetworkEngine)
+    assert isinstance(made, NetworkEngine | ArrayEngine)
     return made
 
 
@@ -38,20 +39,20 @@ def padded(pixels: NDArray, plan: TilePlan) -> tuple[NDArray, NDArray[np.bool_]]
     return np.pad(pixels, ((0, 0), (0, rows), (0, cols))), np.pad((pixels != 0).all(axis=0), ((0, rows), (0, cols)))
 
 
-def tiled_logits(engine: NetworkEngine, pixels: NDArray, plan: TilePlan, classes: int) -> NDArray:
+def tiled_logits(engine: NetworkEngine | ArrayEngine, pixels: NDArray, plan: TilePlan, classes: int) -> NDArray:
     whole, valid = padded(pixels, plan)
     result = np.full((classes, *plan.shape), np.nan, np.float32)
     for tile in plan.tiles():
         rows, cols = tile.read.slices
         logits = engine.logits(whole[None, :, rows, cols], valid[None, rows, cols], tile.kept)[0]
-        result[:, *tile.keep.slices] = logits.numpy()
+        result[:, *tile.keep.slices] = np.asarray(logits)
     return result
 
 
-def check_exact(engine: NetworkEngine, pixels: NDArray, plan: TilePlan, classes: int = 7) -> None:
+def check_exact(engine: NetworkEngine | ArrayEngine, pixels: NDArray, plan: TilePlan, classes: int = 7) -> None:
     """Logits within 1e-5 of their range; codes equal wherever the two best logits differ by more."""
     whole, valid = padded(pixels, plan)
-    expected = engine.logits(whole[None], valid[None])[0, :, : plan.shape[0], : plan.shape[1]].numpy()
+    expected = np.asarray(engine.logits(whole[None], valid[None])[0, :, : plan.shape[0], : plan.shape[1]])
     found = tiled_logits(engine, pixels, plan, classes)
     tolerance = 1e-5 * np.ptp(expected)
     assert np.abs(found - expected).max() <= tolerance
@@ -130,10 +131,11 @@ def test_a_halo_one_stride_smaller_is_not_exact(name: str, model_file: Callable,
         check_exact(engine, noise(320, 32), plan)
 
 
-def test_augmentation_is_the_mean_over_the_scene_turned_eight_ways(model_file: Callable, noise: Callable):
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_augmentation_is_the_mean_over_the_scene_turned_eight_ways(engine: str, model_file: Callable, noise: Callable):
     # Against an independent reference: the whole padded scene turned by numpy, one pass each, turned back.
     path = model_file("unet")
-    augmented, plain = engine_of(path, test_time_augmentation=True), engine_of(path)
+    augmented, plain = engine_of(path, engine, test_time_augmentation=True), engine_of(path)
     plan = TilePlan((230, 70), 16, 96, 224)
     pixels, valid = padded(noise(230, 70), plan)
     mean = np.zeros((7, *plan.padded))

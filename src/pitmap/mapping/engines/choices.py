@@ -5,13 +5,12 @@ from __future__ import annotations
 import importlib.util
 
 import psutil
-import torch
 
 from pitmap.errors import ModelError
 from pitmap.mapping.engines.interface import Precision
 from pitmap.mapping.tiles import round_up
-from pitmap.networks.demand import Demand
-from pitmap.processor import has_bf16
+from pitmap.networks.facts import Demand
+from pitmap.processor import has_bf16, has_cuda
 
 LEAST_BF16_AGREEMENT = 0.999
 """Share of validation pixels on which bf16 must have given the same code before it is used unasked."""
@@ -38,14 +37,18 @@ SPARE = 1.25
 """Factor on the memory of the maps, for what the engines work with besides."""
 
 
-def choose_device(name: str) -> torch.device:
-    """The device for ``auto``, ``cpu``, ``cuda`` or another name that PyTorch knows.
+def choose_device(name: str) -> str:
+    """The device for ``auto``, ``cpu``, ``cuda`` or another name that PyTorch knows, as PyTorch calls it.
 
     Raises:
         ModelError: There is no such device here.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return "cuda" if has_cuda() else "cpu"
+    if name == "cpu":
+        return name
+    import torch
+
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -55,10 +58,15 @@ def choose_device(name: str) -> torch.device:
             "A device that PyTorch finds on this machine.",
             "Take device cpu or auto.",
         ) from error
-    return device
+    return str(device)
 
 
-def choose_precision(wanted: str, agreement: float | None, device: torch.device) -> Precision:
+def device_kind(device: str) -> str:
+    """A device without its number."""
+    return device.partition(":")[0]
+
+
+def choose_precision(wanted: str, agreement: float | None, device: str) -> Precision:
     """The precision to map with.
 
     Args:
@@ -86,24 +94,22 @@ def choose_precision(wanted: str, agreement: float | None, device: torch.device)
     return "bf16" if agrees and has_bf16(device) else "float32"
 
 
-def choose_engine(wanted: str, device: torch.device, precision: Precision, operations: float) -> str:
+def choose_engine(wanted: str, device: str, precision: Precision) -> str:
     """The name of the engine: what is wanted, or for ``auto`` what is fastest by rule.
 
-    On a processor that is OpenVINO, where it is installed and the scene is large enough to pay for its start;
-    elsewhere PyTorch.
+    On a processor that is OpenVINO, where it is installed; elsewhere PyTorch.
 
     Args:
         wanted: ``auto`` or a name.
         device: Where the network works.
         precision: What it computes in.
-        operations: Multiplications for the whole scene.
     """
     if wanted != "auto":
         return wanted
     if precision == "int8":
         return "openvino"
-    suits = device.type == "cpu" and (precision == "float32" or has_bf16(device))
-    return "openvino" if suits and operations >= OPERATIONS_FOR_OPENVINO and has_openvino() else "torch"
+    suits = device_kind(device) == "cpu" and (precision == "float32" or has_bf16(device))
+    return "openvino" if suits and has_openvino() else "torch"
 
 
 def has_openvino() -> bool:
@@ -111,14 +117,14 @@ def has_openvino() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
-def choose_tile(needs: Demand, bands: int, stride: int, halo: int, device: torch.device, precision: Precision) -> int:
+def choose_tile(needs: Demand, bands: int, stride: int, halo: int, device: str, precision: Precision) -> int:
     """The longest side of a tile, whatever else is in the memory at the moment.
 
     The larger a tile, the less is its halo: it is as large as memory lets it, as the work that a killed run may lose,
     and as ``LARGEST_TILE``; but four halos at least, below which a tile is mostly halo.
     """
-    room = MEMORY_SHARE.get(device.type, ELSEWHERE) * memory_bytes(device)
-    room = room if device.type == "cuda" else min(room, MOST_MEMORY)
+    room = MEMORY_SHARE.get(device_kind(device), ELSEWHERE) * memory_bytes(device)
+    room = room if device_kind(device) == "cuda" else min(room, MOST_MEMORY)
     value = 2 if precision == "bf16" else 4
     bytes_a_pixel = SPARE * (value * needs.values + (2 + 4) * bands)
     pixels = min(room / choose_batch(device) / bytes_a_pixel, OPERATIONS_A_TILE / needs.operations)
@@ -126,13 +132,15 @@ def choose_tile(needs: Demand, bands: int, stride: int, halo: int, device: torch
     return max(side, round_up(4 * halo, stride) or stride)
 
 
-def choose_batch(device: torch.device) -> int:
+def choose_batch(device: str) -> int:
     """Tiles mapped at once: 1 on a processor, 4 elsewhere."""
-    return 1 if device.type == "cpu" else 4
+    return 1 if device_kind(device) == "cpu" else 4
 
 
-def memory_bytes(device: torch.device) -> int:
+def memory_bytes(device: str) -> int:
     """The whole memory of a device, used or not."""
-    if device.type == "cuda":
+    if device_kind(device) == "cuda":
+        import torch
+
         return int(torch.cuda.get_device_properties(device).total_memory)
     return int(psutil.virtual_memory().total)

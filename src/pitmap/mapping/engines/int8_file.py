@@ -1,7 +1,8 @@
 """The int8 form of a model, in a file beside it that cannot run code.
 
-A safetensors file with two byte tensors, the graph and the weights in OpenVINO's own form (XML and binary), and a
-record of the model that it is of, of how many validation pixels keep their code, and of what it was calibrated with.
+A safetensors file with two byte tensors, the graph and the weights in OpenVINO's own form (XML and binary), the plan by
+which the graph is cut, and a record of the model that it is of, of how many validation pixels keep their code, and of
+what it was calibrated with.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import safetensors.numpy
 from numpy import frombuffer, uint8
@@ -18,9 +19,10 @@ from safetensors import SafetensorError
 
 from pitmap.errors import ModelError
 from pitmap.files import replacing
+from pitmap.networks.cuts import CutPlan
 
 SUFFIX = ".int8.safetensors"
-FORMAT = 1
+FORMAT = 2
 _KEY = "pitmap_int8"
 
 
@@ -34,7 +36,7 @@ class Int8Record:
         validation_pixels: How many there were.
         calibration_patches: Training patches from which the ranges of the maps were taken.
         versions: Of the libraries that made it.
-        content_sha256: Checksum of graph and weights.
+        content_sha256: Checksum of graph, weights and plan.
     """
 
     model_sha256: str
@@ -45,26 +47,43 @@ class Int8Record:
     content_sha256: str = ""
 
 
+class Int8Form(NamedTuple):
+    """An int8 form.
+
+    Attributes:
+        graph: In OpenVINO's own form, from pixels and cuts to logits.
+        weights: Likewise.
+        plan: Where the graph is cut.
+        record: What is known of it.
+    """
+
+    graph: bytes
+    weights: bytes
+    plan: CutPlan
+    record: Int8Record
+
+
 def int8_path(model: Path) -> Path:
     """Where the int8 form of a model lies."""
     return model.with_name(model.name.removesuffix(".safetensors") + SUFFIX)
 
 
-def write_int8(path: Path, graph: bytes, weights: bytes, record: Int8Record) -> None:
+def write_int8(path: Path, graph: bytes, weights: bytes, plan: CutPlan, record: Int8Record) -> None:
     """Write an int8 form.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    facts = {"format": FORMAT, **asdict(record), "content_sha256": _checksum(graph, weights)}
+    planned = plan.to_json()
+    facts = {"format": FORMAT, "plan": planned, **asdict(record), "content_sha256": _checksum(graph, weights, planned)}
     tensors = {"graph": frombuffer(graph, uint8), "weights": frombuffer(weights, uint8)}
     data = safetensors.numpy.save(tensors, {_KEY: json.dumps(facts, sort_keys=True)})
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 
 
-def read_int8(path: Path, model_sha256: str) -> tuple[bytes, bytes, Int8Record]:
-    """Graph, weights and record of the int8 form of a model.
+def read_int8(path: Path, model_sha256: str) -> Int8Form:
+    """The int8 form of a model.
 
     Raises:
         ModelError: There is none, it is damaged, or it is of another model.
@@ -77,7 +96,8 @@ def read_int8(path: Path, model_sha256: str) -> tuple[bytes, bytes, Int8Record]:
         tensors = safetensors.numpy.load(data)
         if facts.pop("format") != FORMAT:
             raise ValueError("another format")
-        record = Int8Record(**facts)
+        planned = facts.pop("plan")
+        plan, record = CutPlan.from_json(planned), Int8Record(**facts)
         graph, weights = tensors["graph"].tobytes(), tensors["weights"].tobytes()
     except OSError as error:
         raise ModelError(
@@ -85,12 +105,15 @@ def read_int8(path: Path, model_sha256: str) -> tuple[bytes, bytes, Int8Record]:
         ) from error
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ModelError(f"{path} is no int8 form of a model, or it is damaged.", "", again) from error
-    if record.content_sha256 != _checksum(graph, weights):
+    if record.content_sha256 != _checksum(graph, weights, planned):
         raise ModelError(f"{path} is damaged: its checksum is not the one it was written with.", "", again)
     if record.model_sha256 != model_sha256:
         raise ModelError(f"{path} is the int8 form of another model.", "", again)
-    return graph, weights, record
+    return Int8Form(graph, weights, plan, record)
 
 
-def _checksum(graph: bytes, weights: bytes) -> str:
-    return hashlib.sha256(graph + weights).hexdigest()
+def _checksum(graph: bytes, weights: bytes, plan: dict[str, Any]) -> str:
+    digest = hashlib.sha256(graph)
+    digest.update(weights)
+    digest.update(json.dumps(plan, sort_keys=True).encode())
+    return digest.hexdigest()

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
 Precision = Literal["float32", "bf16", "int8"]
@@ -33,13 +32,16 @@ CONFIDENCE_STEPS = 255
 Kept = tuple[slice, slice]
 """Rows and columns of a tile that the result is wanted for, with a start and an end each."""
 
+WHOLE: Kept = (slice(None), slice(None))
+"""All of a tile."""
+
 
 @dataclass(frozen=True)
 class EngineOptions:
     """How an engine is to work.
 
     Attributes:
-        device: Where.
+        device: Where: ``cpu``, ``cuda``, ``cuda:1`` or another name that PyTorch knows.
         precision: ``bf16`` runs the layers in bfloat16; weights and sums of the result stay float32. In float32 no
             reduced mode of the hardware (TF32) may be used.
         int8: File of the int8 form of the model, for precision ``int8``, and the checksum of the model.
@@ -48,11 +50,16 @@ class EngineOptions:
             network's stride onto itself, so that tiles stay exact: the result equals the same average over the scene.
     """
 
-    device: torch.device
+    device: str = "cpu"
     precision: Precision = "float32"
     int8: tuple[Path, str] | None = None
     temperature: float = 1.0
     test_time_augmentation: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Of the device, without its number."""
+        return self.device.partition(":")[0]
 
 
 class Prediction(NamedTuple):
@@ -69,6 +76,18 @@ class Prediction(NamedTuple):
     codes: NDArray[np.uint8]
     confidence: NDArray[np.uint8] | None
     probabilities: NDArray[np.uint16] | None
+
+
+def turned(kept: Kept, shape: tuple[int, int], quarter_turns: int, flipped: bool) -> Kept:
+    """Where the kept pixels lie after ``rot90`` and a flip of the columns."""
+    (top, bottom, _), (left, right, _) = (side.indices(length) for side, length in zip(kept, shape, strict=True))
+    height, width = shape
+    for _ in range(quarter_turns):
+        top, bottom, left, right = width - right, width - left, top, bottom
+        height, width = width, height
+    if flipped:
+        left, right = width - right, width - left
+    return slice(top, bottom), slice(left, right)
 
 
 class Engine(Protocol):

@@ -14,20 +14,21 @@ from pitmap.mapping.engines.interface import (
     CONFIDENCE_STEPS,
     NO_PROBABILITY,
     PROBABILITY_SCALE,
+    WHOLE,
     EngineOptions,
     Kept,
     Prediction,
+    turned,
 )
+from pitmap.networks.cuts import Cut, CutPlan
 from pitmap.networks.fusion import fuse
 from pitmap.networks.normalise import normalise
 from pitmap.networks.reach import tile_geometry
-from pitmap.networks.trimming import Cut, TrimmedNetwork, trim
+from pitmap.networks.trimming import TrimmedNetwork, trim
 from pitmap.processor import keep_freed_memory
 
 Kind = Literal["logits", "codes", "confident"]
 """What a graph gives: the logits, the codes, or the codes and the confidence."""
-
-WHOLE: Kept = (slice(None), slice(None))
 
 
 class MappingGraph(nn.Module):
@@ -74,12 +75,12 @@ class NetworkEngine(ABC):
 
     def __init__(self, network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions) -> None:
         self.options = options
-        if options.device.type == "cpu":
+        if options.kind == "cpu":
             keep_freed_memory()
         self.gain, self.bias = gain.to(options.device), bias.to(options.device)
         geometry = tile_geometry(network, len(gain))
         fused = fuse(network)
-        whole = TrimmedNetwork(fused, geometry.stride, None)
+        whole = TrimmedNetwork(fused, CutPlan(geometry.stride))
         self.network = trim(fused, len(gain), geometry.stride) if self.trims else whole
 
     @abstractmethod
@@ -137,7 +138,7 @@ class NetworkEngine(ABC):
     def _on_device(self, array: NDArray[Any]) -> Tensor:
         """Staged in pinned memory where that lets the copy run beside the work on the device."""
         tensor, device = torch.from_numpy(array), self.options.device
-        return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+        return tensor.pin_memory().to(device, non_blocking=True) if self.options.kind == "cuda" else tensor.to(device)
 
     def _mean_over_orientations(self, x: Tensor, kept: Kept) -> Tensor:
         """Mean of the probabilities of the eight flips and rotations, of the kept pixels."""
@@ -147,22 +148,10 @@ class NetworkEngine(ABC):
             for flipped in (False, True):
                 view = torch.rot90(x, quarter_turns, (2, 3))
                 view = view.flip(3) if flipped else view
-                part = _turned(kept, (height, width), quarter_turns, flipped)
+                part = turned(kept, (height, width), quarter_turns, flipped)
                 (logits,) = self.run(view.contiguous(), part, "logits")
                 share = (logits / self.options.temperature).softmax(1)
                 share = torch.rot90(share.flip(3) if flipped else share, -quarter_turns, (2, 3))
                 total = share.clone() if total is None else total.add_(share)
         assert total is not None
         return total.div_(8)
-
-
-def _turned(kept: Kept, shape: tuple[int, int], quarter_turns: int, flipped: bool) -> Kept:
-    """Where the kept pixels lie after ``rot90`` and a flip of the columns."""
-    (top, bottom, _), (left, right, _) = (side.indices(length) for side, length in zip(kept, shape, strict=True))
-    height, width = shape
-    for _ in range(quarter_turns):
-        top, bottom, left, right = width - right, width - left, top, bottom
-        height, width = width, height
-    if flipped:
-        left, right = width - right, width - left
-    return slice(top, bottom), slice(left, right)

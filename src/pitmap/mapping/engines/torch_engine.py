@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pitmap.errors import ModelError
 from pitmap.mapping.engines.interface import EngineOptions, Kept
 from pitmap.mapping.engines.network_engine import Kind, MappingGraph, NetworkEngine
-from pitmap.networks.trimming import Cut
+from pitmap.networks.cuts import Cut
 
 
 class TorchEngine(NetworkEngine):
@@ -34,7 +34,7 @@ class TorchEngine(NetworkEngine):
     def run(self, x: Tensor, kept: Kept, kind: Kind) -> tuple[Tensor, ...]:
         """See ``NetworkEngine.run``."""
         x = x.to(self.dtype, memory_format=torch.channels_last)
-        with _full_float32(self.options.device):
+        with _full_float32(self.options.kind):
             graph = MappingGraph(self.network, kind, self.options.temperature)
             result: tuple[Tensor, ...] = graph(x, self._cuts(x, kept))
         return result
@@ -55,7 +55,7 @@ class CompiledEngine(TorchEngine):
     trims = False
 
     def __init__(self, network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions) -> None:
-        if options.device.type == "cpu" and not any(
+        if options.kind == "cpu" and not any(
             shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++", "cl")
         ):
             raise ModelError(
@@ -75,7 +75,7 @@ class CompiledEngine(TorchEngine):
         with (
             torch.inference_mode(False),
             torch.no_grad(),
-            _full_float32(self.options.device),
+            _full_float32(self.options.kind),
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -90,8 +90,8 @@ class _Identity(nn.Module):
         return x
 
 
-def _full_float32(device: torch.device) -> contextlib.AbstractContextManager[None]:
+def _full_float32(kind: str) -> contextlib.AbstractContextManager[None]:
     """Convolutions in true float32 with algorithms that repeat: PyTorch allows TF32 in them by default."""
-    if device.type != "cuda":
+    if kind != "cuda":
         return contextlib.nullcontext()
     return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
