@@ -137,8 +137,11 @@ def test_a_threshold_that_nothing_answers_is_said(study):
     try:
         project.path.write_text(text + "[report]\nthreshold_ha = 60\n")
         heard = Heard()
-        assert workflow.estimate_reference(load_study(project.path), heard) is None
-        assert any("threshold_ha is known from labelled points alone" in s for s in heard.warned)
+        made = workflow.report(load_study(project.path), observer=heard)
+        (sentence,) = heard.warned
+        assert "more than the 60 ha of [report] threshold_ha is not known: that is known from labelled" in sentence
+        assert made.warnings == (sentence,) == workflow.run(load_study(project.path)).unanswered
+        assert "Whether it exceeds 60 ha is not known without labelled points." in made.path.read_text()
         without = text.replace("[mapping]", "[mapping]\nmines = []")
         project.path.write_text(without + "[report]\nthreshold_ha = 60\n")
         with pytest.raises(ProjectError, match="nothing is compared with it"):

@@ -33,9 +33,11 @@ class Report:
 
     Attributes:
         path: The page, one HTML file.
+        warnings: What the page cannot say.
     """
 
     path: Path
+    warnings: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One line for the screen."""
@@ -43,7 +45,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"path": str(self.path)}
+        return {"path": str(self.path), "warnings": list(self.warnings)}
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class StudyRun:
         samples: The sample set.
         card: Of the model.
         estimate: From reference points; None where the study has none that can be used.
+        unanswered: What the project file asks the report and nothing answers.
         study: The study.
         counted: The accuracy, None where its files were up to date.
     """
@@ -67,6 +70,7 @@ class StudyRun:
     samples: SampleSet
     card: ModelCard
     estimate: SampleEstimate | None
+    unanswered: tuple[str, ...]
     study: Study = field(repr=False)
     counted: StudyAccuracy | None = field(repr=False)
 
@@ -80,7 +84,7 @@ class StudyRun:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Of all steps."""
-        return self.samples.warnings + (self.estimate.warnings if self.estimate else ())
+        return self.samples.warnings + (self.estimate.warnings if self.estimate else ()) + self.unanswered
 
     def summary(self) -> str:
         """One line for the screen."""
@@ -211,11 +215,6 @@ def estimate_reference(project: Study, observer: Observer = SILENT) -> SampleEst
     from pitmap.errors import LabelError
 
     if project.accuracy.reference is None:
-        if project.report.threshold_ha is not None:
-            observer.warn(
-                "How likely the mines cover more than [report] threshold_ha is known from labelled points alone: "
-                "[accuracy] reference names none."
-            )
         return None
     points, out = project.place(project.accuracy.reference), project.results.estimate
     try:
@@ -280,22 +279,24 @@ def run(
             observer.say(accuracy.summary())
             mark(results.accuracy, key, [results.confusion])
         estimate = estimate_reference(project, observer)
+        unanswered = _unanswered(project, observer)
         key = report_key(project, key)
         if not is_current(results.report, key):
             unmark(results.report)
             write_report(project, model)
             mark(results.report, key)
         qgis = write_study_project(project, observer)
-        return StudyRun(results.report, qgis, model, samples, card, estimate, project, accuracy)
+        return StudyRun(results.report, qgis, model, samples, card, estimate, unanswered, project, accuracy)
 
 
-def report(project: Study, network: str | None = None, seed: int | None = None) -> Report:
+def report(project: Study, network: str | None = None, seed: int | None = None, observer: Observer = SILENT) -> Report:
     """Write the report of a study from its results: one HTML file that opens offline.
 
     Args:
         project: The study, of which all steps up to the assessment are done.
         network: Wins over the project file.
         seed: Likewise.
+        observer: Warned of what the page cannot say.
 
     Raises:
         ProjectError: A result is missing, or is not of the study as it stands.
@@ -304,7 +305,19 @@ def report(project: Study, network: str | None = None, seed: int | None = None) 
     """
     from pitmap.reporting import write_report
 
-    return Report(write_report(project, model_path(project, network, seed)))
+    page = write_report(project, model_path(project, network, seed))
+    return Report(page, _unanswered(project, observer))
+
+
+def _unanswered(project: Study, observer: Observer) -> tuple[str, ...]:
+    """What the project file asks the report and nothing answers."""
+    from pitmap.reporting.content import threshold_warning
+
+    sentence = threshold_warning(project)
+    if sentence is None:
+        return ()
+    observer.warn(sentence)
+    return (sentence,)
 
 
 def figures_key(project: Study, samples: SampleSet, card: ModelCard) -> str:

@@ -1,12 +1,13 @@
 """The page in a browser; needs Chromium, and ``AXE`` naming the file ``axe.min.js`` of axe-core."""
 
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from benchmarks.report_page import DESKTOP, PHONE, axe, browser, look, pages
+from benchmarks.report_page import DESKTOP, PHONE, axe, browser, fills, look, pages
 
 from pitmap.reporting import write_report
 from pitmap.reporting.map_page import MapReportOptions, report_map
@@ -51,3 +52,9 @@ def test_the_first_page_is_one_page(written):
         alone = page.with_name("first.html")
         alone.write_text(f"{text[: text.index('<body')]}<body><main>{text[start:end]}</main></body></html>")
         assert pages(alone) == 1
+
+
+@pytest.mark.skipif(shutil.which("pdftoppm") is None, reason="needs pdftoppm")
+def test_no_page_is_nearly_empty(written):
+    for page in written:
+        assert min(fills(page)) > 0.45, page

@@ -8,10 +8,13 @@ import pytest
 from observers import Heard
 from pitmap.errors import LabelError
 from pitmap.legend import DEFAULT_LEGEND
+from pitmap.mapping.mines import extract_mines
 from pitmap.raster.codes import codes_layout
 from pitmap.raster.writing import write_cog
+from pitmap.reporting import mine_table
 from pitmap.reporting.map_page import MapReportOptions, report_map
 from reporting.places import FOREST, PIT, SQUARE_HA, WHERE, make_place
+from studies import grid
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +88,47 @@ def test_points_of_another_map_are_refused_and_nothing_is_written(place, tmp_pat
     with pytest.raises(LabelError, match="sample of another map"):
         report_map(tmp_path / "other.tif", tmp_path / "r.html", MapReportOptions(points=place / "points.gpkg"))
     assert not (tmp_path / "r.html").exists()
+
+
+@pytest.fixture
+def pocked(tmp_path):
+    """A map with 40 mines of 2 x 2 to 2 x 41 pixels, number 1 being the largest."""
+    codes = np.full((200, 100), FOREST, np.uint8)
+    for k in range(40):
+        codes[5 * k : 5 * k + 2, 3 : 5 + k] = PIT
+    path = tmp_path / "pocked.tif"
+    write_cog(path, codes, grid(200, 100), codes_layout(DEFAULT_LEGEND))
+    extract_mines(path, tmp_path / "pocked.gpkg", minimum_mapping_unit_m2=0)
+    return path
+
+
+def test_what_the_first_page_says_of_smaller_mines_is_true(pocked, tmp_path, monkeypatch):
+    def page():
+        return words(report_map(pocked, tmp_path / "r.html").path)
+
+    text = page()
+    assert "and 32 smaller ones, listed in the annex" in text
+    annex = text[text.index("Mines of pocked") :]
+    for number in range(1, 41):
+        assert re.search(rf"\b{number} {2 * (42 - number) * SQUARE_HA:.2f} ha · 34\.3\d+° N, 111\.\d+° E", annex), (
+            number
+        )
+    assert "has all of them" not in annex
+    monkeypatch.setattr(mine_table, "OUTLINED", 25)
+    text = page()
+    assert "and 32 smaller ones; the annex lists the 25 largest, pocked.gpkg has all" in text
+    annex = text[text.index("Mines of pocked") :]
+    assert "The 25 largest of 40 mines; pocked.gpkg has all of them." in annex
+    assert len(re.findall(r"ha · 34\.3", annex)) == 25
+
+
+def test_mines_that_are_all_on_the_first_page_are_not_listed_again(place, tmp_path):
+    text = words(report_map(place / "valley.tif", tmp_path / "r.html").path)
+    assert "Mines of valley" not in text
+    assert text.count("34.339") == 2  # the place, and the mine in its table
+
+
+def test_only_what_can_be_signed_has_lines_for_it(place, tmp_path):
+    assert "Signature" not in words(report_map(place / "valley.tif", tmp_path / "r.html").path)
+    options = MapReportOptions(points=place / "points.gpkg")
+    assert "Signature" in words(report_map(place / "valley.tif", tmp_path / "r.html", options).path)

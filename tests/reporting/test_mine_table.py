@@ -13,7 +13,7 @@ from pitmap.mapping.mines import extract_mines
 from pitmap.raster.codes import codes_layout
 from pitmap.raster.reading import open_raster
 from pitmap.raster.writing import Layout, write_cog
-from pitmap.reporting import content, mine_table, statement
+from pitmap.reporting import content, mine_pictures, mine_table
 from pitmap.reporting.mine_table import read_mine_table
 
 
@@ -41,7 +41,7 @@ def test_the_rest_is_added_up_whatever_is_read(tmp_path: Path, monkeypatch: pyte
     else:
         assert whole["total"]["area_ha"] == pytest.approx(table["area_ha"].sum())
         assert group["rest"]["area_ha"] == pytest.approx(table["area_ha"][3:].sum())
-    described = statement.describe_mines(few, grid, None, None, None)
+    described = mine_pictures.describe_mines(few, grid, None, None, None)
     assert [mine.number for mine in described] == [1, 2, 3, 4]
 
 
@@ -66,8 +66,8 @@ def test_a_thumbnail_of_a_mine_across_the_scene_is_read_thin(tmp_path: Path):
     write_cog(tmp_path / "image.tif", image, Grid(None, Affine.identity(), 900, 700), Layout(4, "uint16", 0))
     with open_raster(tmp_path / "image.tif") as reader:
         window = Window(-100, 50, 1300, 1300)
-        pixels, valid = statement._read_square(reader, window, (0, 1, 3))
-    step = round(1300 / statement.THUMBNAIL_SIDE)
+        pixels, valid = mine_pictures._read_square(reader, window, (0, 1, 3))
+    step = round(1300 / mine_pictures.THUMBNAIL_SIDE)
     assert pixels.shape == (3, *valid.shape) == (3, -(-1300 // step), -(-1300 // step))
     at_row, at_col = np.mgrid[: valid.shape[0], : valid.shape[1]] * step + np.array([-100, 50])[:, None, None]
     inside = (at_row >= step) & (at_row < 900 - step) & (at_col < 700 - step)

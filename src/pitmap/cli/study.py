@@ -205,7 +205,10 @@ def report(
             raise typer.BadParameter(f"{', '.join(given)} belong to --map; a project says such things in its file")
         from pitmap import workflow
 
-        show(workflow.report(pitmap.load_study(project), network), as_json)
+        study = pitmap.load_study(project)
+        with Console() as observer:
+            written = workflow.report(study, network, observer=observer)
+        show(written, as_json)
         return
     if network is not None:
         raise typer.BadParameter("--network belongs to PROJECT; the model of a map is given with --model")

@@ -435,6 +435,28 @@ def estimate(results: Results, keys: Sequence[str]) -> tuple[dict[str, Any] | No
     return None, str(sources["map"])
 
 
+def answer(exceeds: Mapping[str, float] | None, threshold_ha: float | None) -> Mapping[str, float] | None:
+    """What an estimate says of a threshold: nothing where it was asked about another one."""
+    asked = threshold_ha is None or (exceeds is not None and exceeds["threshold"] == threshold_ha)
+    return exceeds if asked else None
+
+
+def threshold_warning(project: Study) -> str | None:
+    """What to say where ``[report] threshold_ha`` asks something that nothing answers, else None."""
+    asked = project.report.threshold_ha
+    if asked is None:
+        return None
+    found, _ = estimate(project.results, ("classes", "warnings"))
+    if found is None:
+        why = "that is known from labelled points alone, and there is no estimate from such ([accuracy] reference)."
+    else:
+        told = {row["key"]: answer(row.get("exceeds"), asked) for row in found["classes"]}
+        if all(told.get(key) is not None for key in project.mine_classes):
+            return None
+        why = "estimate.json does not say. `pitmap run` makes it anew."
+    return f"Whether the mines cover more than the {asked:g} ha of [report] threshold_ha is not known: {why}"
+
+
 def few_points(estimate: Mapping[str, Any]) -> dict[str, Any]:
     """What a reader must know of an estimate: figures with too few points, and all other warnings.
 

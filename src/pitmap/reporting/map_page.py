@@ -13,6 +13,7 @@ from typing import Any
 from pitmap import __version__
 from pitmap.accuracy.sampling.estimation import METHODS
 from pitmap.accuracy.sampling.sample import EstimateOptions, SampleEstimate, estimate
+from pitmap.accuracy.sampling.strata import map_checksum
 from pitmap.errors import ModelError
 from pitmap.files import write_text
 from pitmap.mapping.mines import map_legend, mine_classes
@@ -24,7 +25,7 @@ from pitmap.reporting.content import acquisition_date, few_points
 from pitmap.reporting.language import Code, Language
 from pitmap.reporting.mine_table import MineTable, read_mine_table
 from pitmap.reporting.page import render
-from pitmap.reporting.statement import MINES_ON_PAGE, Statement, state
+from pitmap.reporting.statement import MINES_ON_PAGE, Statement, gallery_of, state
 from pitmap.study.results import MapFiles
 
 
@@ -114,7 +115,7 @@ def report_map(
         result = estimate(options.points, map_path, EstimateOptions(thresholds=thresholds), observer)
     elif options.threshold_ha is not None:
         observer.warn("How likely the area exceeds a threshold is known from labelled points alone: none were given.")
-    image = options.image
+    image, mines = options.image, options.mines or files.mines
     tags = {} if image is None else describe(image).tags
     observer.progress("drawing", 0.3)
     statement = state(
@@ -123,12 +124,14 @@ def report_map(
         image=image,
         bands=options.bands,
         confidence=files.confidence,
-        mines=_mines(options.mines or files.mines, required=options.mines is not None),
+        mines=_mines(mines, required=options.mines is not None),
+        mines_file=mines.name,
         estimate=None if result is None else result.to_json(),
         date=acquisition_date(map_path, info.tags) if image is None else acquisition_date(image, tags),
         threshold_ha=options.threshold_ha,
     )  # fmt: skip
-    made = _provenance(info.tags, options.model)
+    made = [("map", map_path.name), ("checksum of the codes", map_checksum(map_path)), ("pitmap", __version__)]
+    made += _provenance(info.tags, options.model)
     page = render(
         {
             "version": __version__,
@@ -137,7 +140,7 @@ def report_map(
             "s": statement,
             "estimate": None if result is None else result.to_json(),
             "few_points": None if result is None else few_points(result.to_json()),
-            "galleries": [(statement.name, statement.mines, statement.number_of_mines)] if statement.mines else [],
+            "galleries": gallery_of(statement),
             "method": "" if result is None else METHODS[result.estimates.method],
             "made": made,
             "warnings": [info.tags[WARNINGS_TAG]] if WARNINGS_TAG in info.tags else [],

@@ -20,10 +20,11 @@ from pitmap.files import write_text
 from pitmap.networks.model_card import ModelCard, read_card
 from pitmap.reporting import content, formats
 from pitmap.reporting.language import Language
+from pitmap.reporting.mine_pictures import Gallery, describe_mines, gallery
 from pitmap.reporting.mine_table import MineTable
 from pitmap.reporting.pictures import DISAGREEMENT, curves, reliability
 from pitmap.reporting.scenes import scene_pictures
-from pitmap.reporting.statement import MINES_ON_PAGE, Mine, Statement, describe_mines, state
+from pitmap.reporting.statement import MINES_ON_PAGE, Statement, gallery_of, state
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import SPLIT_LEGEND
 from pitmap.study.scenes import Scene
@@ -90,6 +91,7 @@ def render(context: dict[str, Any], template: str = "report.html", package: str 
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["halves"] = halves
     for name in FILTERS:
         environment.filters[name] = getattr(formats, name)
     environment.filters["heat"] = heat
@@ -99,6 +101,15 @@ def render(context: dict[str, Any], template: str = "report.html", package: str 
     environment.globals["few"] = FEW_POINTS
     environment.globals["decimals_for"] = formats.decimals_for
     return environment.get_template(template).render(context).strip() + "\n"
+
+
+def halves(items: Sequence[Any], last: int, step: int = 1) -> tuple[Sequence[Any], Sequence[Any]]:
+    """A sequence in two: at least ``last`` items in the second part, and a multiple of ``step`` in the first.
+
+    The second part is what print keeps in one piece, so that neither its page nor the one before is nearly empty.
+    """
+    first = max(len(items) - last, 0) // step * step
+    return items[:first], items[first:]
 
 
 def heat(cell: dict[str, Any]) -> str:
@@ -155,7 +166,7 @@ def _context(project: Study, model_path: Path) -> dict[str, Any]:
     statement = _statement(project, mine_tables, estimate)
     return {
         "s": statement,
-        "galleries": _galleries(statement, scenes if large else (), mine_tables),
+        "galleries": _galleries(project, statement, scenes if large else (), mine_tables),
         "t": Language(project.report.language),
         "mines_on_page": MINES_ON_PAGE,
         "version": __version__,
@@ -200,24 +211,23 @@ def _statement(project: Study, mines: Mapping[str, MineTable], estimate: Mapping
     return state(
         files.map, project.legend, project.mine_classes,
         name=scene.name, image=scene.image, bands=scene.band_indices, nodata=scene.site.nodata,
-        confidence=files.confidence, mines=mines.get(scene.name), estimate=estimate,
+        confidence=files.confidence, mines=mines.get(scene.name), mines_file=files.mines.name, estimate=estimate,
         date=content.acquisition_date(scene.image, scene.info.tags), others=len(mapped) - 1,
         threshold_ha=project.report.threshold_ha,
     )  # fmt: skip
 
 
 def _galleries(
-    statement: Statement | None, scenes: Sequence[Scene], mines: Mapping[str, MineTable]
-) -> list[tuple[str, Sequence[Mine], int]]:
-    """Mines with their pictures, and the number of all mines, of the scene of the first page and of other scenes."""
-    galleries: list[tuple[str, Sequence[Mine], int]] = []
-    if statement is not None and statement.mines:
-        galleries.append((statement.name, statement.mines, statement.number_of_mines))
-    return galleries + [
-        (s.name, describe_mines(mines[s.name], s.info.grid, s.image, s.band_indices, s.site.nodata), len(mines[s.name]))
-        for s in scenes
-        if s.name in mines and len(mines[s.name]) and (statement is None or s.name != statement.name)
-    ]
+    project: Study, statement: Statement | None, scenes: Sequence[Scene], mines: Mapping[str, MineTable]
+) -> list[Gallery]:
+    """Mines one by one: of the scene of the first page, and of other scenes those with pictures."""
+    galleries = [] if statement is None else gallery_of(statement)
+    for s in scenes:
+        if s.name in mines and len(mines[s.name]) and (statement is None or s.name != statement.name):
+            described = describe_mines(mines[s.name], s.info.grid, s.image, s.band_indices, s.site.nodata)
+            file = project.results.map(s.name).mines.name
+            galleries.append(gallery(s.name, described, len(mines[s.name]), file, in_full=False))
+    return galleries
 
 
 def _reliability(content: dict[str, Any] | None) -> dict[str, Any] | None:
