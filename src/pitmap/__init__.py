@@ -56,6 +56,8 @@ _MODULES = {
     "Review": "pitmap.mapping.review",
     "write_stac": "pitmap.deliver.stac",
     "Catalogue": "pitmap.deliver.stac",
+    "export_onnx": "pitmap.deliver.onnx_model",
+    "OnnxExport": "pitmap.deliver.onnx_model",
     "report_map": "pitmap.reporting.map_page",
     "MapReportOptions": "pitmap.reporting.map_page",
     "MapPage": "pitmap.reporting.map_page",
@@ -105,6 +107,8 @@ if TYPE_CHECKING:
     from pitmap.cluster import cluster_at as cluster_at
     from pitmap.comparison.comparison import ComparisonRun as ComparisonRun
     from pitmap.comparison.comparison import compare as compare
+    from pitmap.deliver.onnx_model import OnnxExport as OnnxExport
+    from pitmap.deliver.onnx_model import export_onnx as export_onnx
     from pitmap.deliver.stac import Catalogue as Catalogue
     from pitmap.deliver.stac import write_stac as write_stac
     from pitmap.errors import PitmapError as PitmapError

@@ -99,7 +99,10 @@ def map_image(
         typer.Option(help="Of the network's sums; int8 after `pitmap export MODEL --int8`."),
     ] = "auto",
     engine: Annotated[
-        str, typer.Option(help="auto, torch, compiled, openvino, or package.module:name: what runs the network.")
+        str,
+        typer.Option(
+            help="auto, torch, compiled, openvino, onnxruntime, or package.module:name: what runs the network."
+        ),
     ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     trusted: Annotated[
@@ -211,20 +214,57 @@ def _map_several(
 
 def export(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors model of `pitmap train`.")],
-    project: Annotated[
-        Path | None, typer.Option("--project", "-p", help="Project on whose samples the model was trained.")
+    out: Annotated[
+        Path | None, typer.Argument(metavar="[OUT.onnx]", help="The model as ONNX, with metadata for Deepness.")
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="An image of the kind that the ONNX file is for: says the scale, and all of it is compared."),
+    ] = None,
+    bands: Annotated[
+        Any, typer.Option(parser=band_list, help="Bands of the image in the model's order, such as 2,3,4,8.")
+    ] = None,
+    scale: Annotated[float | None, typer.Option(help="Reflectance = DN x scale + offset.")] = None,
+    offset: Annotated[float | None, typer.Option(help="See --scale.")] = None,
+    nodata: Annotated[float | None, typer.Option(help="Pixels with this value in any band are no data.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace OUT.onnx.")] = False,
+    trusted: Annotated[
+        list[str] | None,
+        typer.Option("--trust", help="Network package.module:factory that the model may import; may be repeated."),
     ] = None,
     int8: Annotated[
         bool, typer.Option("--int8", help="The int8 form beside the model, for `pitmap map --precision int8`.")
     ] = False,
+    project: Annotated[
+        Path | None, typer.Option("--project", "-p", help="For --int8: project on whose samples the model was trained.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a model in another form: int8, calibrated and checked on the samples of its project. Needs pitmap[int8].
+    """Write a model in another form: ONNX for other programs (pitmap[onnx]), or int8 for this one (pitmap[int8]).
 
+    The ONNX file takes the image's own numbers, of any size, and gives probabilities; it is written only where it gives
+    every pixel the code that pitmap gives it. The int8 form is calibrated and checked on the samples of its project.
+
+    Example: pitmap export unetplus-seed0.safetensors mines.onnx --image scene.tif
     Example: pitmap export results/models/unetplus-seed0.safetensors --int8 --project pitmap.toml
     """
-    if not int8 or project is None:
-        raise typer.BadParameter("give --int8 and --project PROJECT")
+    if (out is None) == (not int8):
+        raise typer.BadParameter("give OUT.onnx, or --int8 and --project PROJECT")
+    if out is not None:
+        from pitmap.deliver.onnx_model import export_onnx
+        from pitmap.study.asked import Asked
+
+        asked = Asked(bands, scale, 0.0 if offset is None and scale is not None else offset, nodata)
+        with Console() as observer:
+            show(
+                export_onnx(
+                    model, out, image, asked, observer, trusted=tuple(trusted or ()), replace_existing=replace
+                ),
+                as_json,
+            )  # fmt: skip
+        return
+    if project is None:
+        raise typer.BadParameter("--int8 needs --project PROJECT")
     from pitmap.deliver.int8 import export_int8
     from pitmap.samples.dataset import SampleSet
 

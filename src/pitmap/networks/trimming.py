@@ -81,6 +81,20 @@ def trim(network: nn.Module, bands: int, stride: int) -> TrimmedNetwork:
     return TrimmedNetwork(module, plan)
 
 
+def plain(network: nn.Module) -> nn.Module:
+    """The whole network, sharing its weights, without checks of the size and with ``unpool``: for other formats.
+
+    Networks that cannot be followed are returned as they are.
+    """
+    try:
+        graph = graph_of(network)
+        _prepare(graph)
+        graph.lint()
+    except (_CannotFollowError, fx.proxy.TraceError, TypeError, ValueError, RuntimeError, NotImplementedError):
+        return network
+    return fx.GraphModule(network, graph)
+
+
 TRACING = threading.Lock()
 """Held while a network is traced: PyTorch changes its modules for all threads meanwhile."""
 

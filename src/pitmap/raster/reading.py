@@ -151,6 +151,11 @@ class RasterReader:
         """The pixels of the file."""
         return self.info.grid
 
+    @property
+    def nodata(self) -> float | None:
+        """What stands for no data in the first selected band, None where nothing does."""
+        return self._nodata[0]
+
     def read(self, window: Window | None = None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Pixels of a window and which of them are valid.
 

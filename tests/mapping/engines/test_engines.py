@@ -11,7 +11,7 @@ from pitmap.mapping.engines import ENGINES, engine_maker
 
 
 def test_engines_are_found_by_name():
-    assert set(ENGINES) == {"torch", "compiled", "openvino"}
+    assert set(ENGINES) == {"torch", "compiled", "openvino", "onnxruntime"}
     assert engine_maker("torch") is ENGINES["torch"]
     assert engine_maker("mapping.own_engine:make").__name__ == "make"
     with pytest.raises(ProjectError, match=r"no mapping engine 'trch'.*Did you mean 'torch'"):

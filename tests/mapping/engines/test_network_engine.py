@@ -62,7 +62,7 @@ def check_exact(engine: NetworkEngine | ArrayEngine, pixels: NDArray, plan: Tile
     assert (found.argmax(0) == expected.argmax(0))[clear].all()
 
 
-@pytest.mark.parametrize("engine", ["torch", "openvino"])
+@pytest.mark.parametrize("engine", ["torch", "openvino", "onnxruntime"])
 @pytest.mark.parametrize("name", ["unet", "unetplus"])
 @pytest.mark.parametrize(("shape", "tiles"), [((200, 30), 1), ((225, 225), 4), ((30, 401), 7)])
 def test_tiles_equal_the_whole_scene(
@@ -75,7 +75,7 @@ def test_tiles_equal_the_whole_scene(
 
 
 @pytest.mark.verify
-@pytest.mark.parametrize("engine", ["torch", "openvino"])
+@pytest.mark.parametrize("engine", ["torch", "openvino", "onnxruntime"])
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
 @pytest.mark.parametrize("extra", [-40, 0, 1, 100])
 def test_tiles_equal_the_whole_scene_for_all_networks(
@@ -103,7 +103,7 @@ def test_bf16_in_tiles_is_nearly_bf16_of_the_whole_scene(engine: str, model_file
     assert (whole == tiled).mean() >= 0.9999
 
 
-@pytest.mark.parametrize("engine", ["openvino", pytest.param("compiled", marks=pytest.mark.verify)])
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime", pytest.param("compiled", marks=pytest.mark.verify)])
 def test_engines_give_what_the_reference_gives(engine: str, model_file: Callable, noise: Callable):
     path, pixels = model_file("unet"), noise(96, 96)[None]
     valid, kept = (pixels != 0).all(axis=1), (slice(16, 90), slice(32, 96))

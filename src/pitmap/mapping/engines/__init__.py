@@ -1,13 +1,14 @@
 """Mapping engines: what runs a network over pixels. One rule makes the engine exchangeable, ``interface.Engine``.
 
-    interface        what an engine takes and gives, and the numbers that its results are stored in
-    choices          which engine, device, precision and size of tile, by rule
-    source           a model file: what is known of its network, and the network where it is needed
-    store            what was worked out once for a model, for the next command
-    network_engine   what engines round a network of PyTorch's share
-    torch_engine     PyTorch, on processors and GPUs, as it stands or compiled
-    array_engine     what engines round a graph share that need no PyTorch
-    openvino_engine  OpenVINO, on processors
+    interface           what an engine takes and gives, and the numbers that its results are stored in
+    choices             which engine, device, precision and size of tile, by rule
+    source              a model file: what is known of its network, and the network where it is needed
+    store               what was worked out once for a model, for the next command
+    network_engine      what engines round a network of PyTorch's share
+    torch_engine        PyTorch, on processors and GPUs, as it stands or compiled
+    array_engine        what engines round a graph share that need no PyTorch
+    openvino_engine     OpenVINO, on processors
+    onnxruntime_engine  ONNX Runtime, on processors, in float32
 
 An engine of one's own is a function with the signature of ``MakeEngine``, named as ``package.module:name``.
 """
@@ -59,7 +60,18 @@ def _openvino_from(
     return make_from(source, gain, bias, options)
 
 
-ENGINES: dict[str, MakeEngine] = {"torch": _torch, "compiled": _compiled, "openvino": _openvino}
+def _onnxruntime(network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions) -> Engine:
+    from pitmap.mapping.engines.onnxruntime_engine import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(network, gain, bias, options)
+
+
+ENGINES: dict[str, MakeEngine] = {
+    "torch": _torch,
+    "compiled": _compiled,
+    "openvino": _openvino,
+    "onnxruntime": _onnxruntime,
+}
 """The engines by name. Each imports its library when it is made: nobody needs the libraries of the others."""
 
 FROM_FILES: dict[str, MakeFromFile] = {"openvino": _openvino_from}
