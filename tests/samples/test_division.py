@@ -11,7 +11,7 @@ from pitmap.samples.division import SPLITS
 from pitmap.samples.split import Split
 from pitmap.study import schema
 from pitmap.study.study import load_study
-from studies import grid, quilt, write_project, write_site
+from studies import grid, quilt, reflectance_of, write_project, write_site
 
 
 def study(folder, samples):
@@ -73,3 +73,73 @@ def test_the_size_of_the_blocks_of_reading_leaves_no_trace(tmp_path, monkeypatch
     for split_part in Split:
         if split_part:
             assert whole.class_pixels(split_part).tolist() == parts.class_pixels(split_part).tolist()
+
+
+DAYS = ("20210619", "20220719", "20230301")
+
+
+def series(folder, samples):
+    """One place on three days, with the same labels."""
+    folder.mkdir(exist_ok=True)
+    names = [f"west_{day}" for day in DAYS]
+    for number, name in enumerate(names):
+        codes = quilt(120, 150, 3)
+        write_site(folder, name, codes, grid(120, 150), reflectance_of(codes, seed=number))
+    return load_study(write_project(folder, names, samples=samples))
+
+
+def used(samples):
+    """The splits that have ground in each scene."""
+    return [set(np.unique(s).tolist()) - {0} for s in samples.splits]
+
+
+def test_a_test_date_shares_neither_ground_nor_image_with_training(tmp_path):
+    plain = build(series(tmp_path / "plain", "block_m = 60.0"))
+    held = build(series(tmp_path / "held", 'block_m = 60.0\ntest_dates = ["2022-07-19"]'))
+    assert used(held) == [{1, 2}, {3}, {1, 2}]
+    for before, after in zip(plain.splits, held.splits, strict=True):
+        # The ground is divided as it is without dates; nothing but what a date may not see is taken away.
+        assert ((after == before) | (after == Split.NONE)).all()
+    test = held.splits[1] == Split.TEST
+    assert (test == (plain.splits[1] == Split.TEST)).all()
+    assert not any((s[test] != Split.NONE).any() for s in (held.splits[0], held.splits[2]))
+    facts = held.record.split
+    assert (facts.test_dates, facts.validation_dates, facts.unseen) == (("2022-07-19",), None, "date")
+    assert (plain.record.split.test_dates, plain.record.split.unseen) == (None, "ground")
+
+
+def test_statistics_come_from_the_dates_that_are_learnt_from(tmp_path):
+    held = build(series(tmp_path, 'test_dates = ["2021-06-19"]\nvalidation_dates = ["2023-03-01"]'))
+    learnt = held.splits[1] == Split.TRAINING
+    assert used(held) == [{3}, {1}, {2}]
+    assert np.allclose(held.mean, held.pixels[1][:, learnt & held.valid[1]].mean(1) * np.array(held.scenes[1].scales))
+
+
+def test_a_date_is_left_out_by_seed(tmp_path):
+    held = build(series(tmp_path, 'leave_out = "date"'))
+    assert sorted(map(sorted, used(held))) == [[1, 2], [1, 2], [3]]
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        ('test_dates = ["2022-07-20"]', "no image was taken on that day"),
+        ('test_dates = ["2021-06-19", "2022-07-19"]\nvalidation_dates = ["2023-03-01"]', "no image is left to learn"),
+        ('split = "random"\ntest_dates = ["2022-07-19"]', "divides patches"),
+    ],
+)
+def test_dates_that_cannot_be_held_out(tmp_path, samples, message):
+    with pytest.raises(ProjectError, match=message):
+        build(series(tmp_path, samples))
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        ('test_dates = ["20.7.2022"]', "is not a day"),
+        ("test_dates = [2022-07-19]\nvalidation_dates = [2022-07-19]", "held out for the test and for validation"),
+    ],
+)
+def test_dates_that_the_project_file_refuses(tmp_path, samples, message):
+    with pytest.raises(ProjectError, match=message):
+        series(tmp_path, samples)

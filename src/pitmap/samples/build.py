@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pitmap.acquisition import acquisition
 from pitmap.currency import content_key, is_current, mark, unmark
 from pitmap.errors import LabelError, ProjectError
 from pitmap.files import make_folder
@@ -162,7 +163,16 @@ class _Source:
         """As a split sees it."""
         scene = self.scene
         corrected = None if self.corrections is None else self._corrected
-        return GroundScene(scene.name, scene.site.name, scene.group, self.grid, self.labels.read, corrected)
+        taken = acquisition(scene.image, scene.info.tags)
+        return GroundScene(
+            scene.name,
+            scene.site.name,
+            scene.group,
+            self.grid,
+            self.labels.read,
+            corrected,
+            None if taken is None else taken.date,
+        )
 
     def _corrected(self, window: Window) -> NDArray[np.bool_]:
         assert self.corrections is not None

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from pitmap.errors import ProjectError
 from pitmap.extension import find
 from pitmap.grid import Grid, Window, blocks
 from pitmap.labels import Cover
+from pitmap.samples.dates import held_out
 from pitmap.samples.labels import CodesReader
 from pitmap.samples.patches import Patch, cover, random_patches
 from pitmap.samples.split import (
@@ -40,6 +43,9 @@ BLOCK = 1024
 SAMPLED_LABELS = 250_000
 """Labelled pixels of a scene that the default block size is chosen from, at most."""
 
+Unseen = Literal["nothing", "ground", "image", "date"]
+"""What test pixels do not share with training: nothing for certain; their ground; nor their image; nor its date."""
+
 SplitReader = Callable[[int, Window], NDArray[np.uint8]]
 """``Split`` values of a window of a scene (by its index): uint8 ``(height, width)``."""
 
@@ -55,6 +61,7 @@ class GroundScene:
         grid: Its pixels.
         labels: Codes of a window of it, 0 where unlabelled or without data.
         corrected: Where of a window an analyst gave a class; None where nobody did.
+        date: When it was taken; None where nothing says it.
     """
 
     name: str
@@ -63,6 +70,7 @@ class GroundScene:
     grid: Grid
     labels: CodesReader
     corrected: Cover | None = None
+    date: date | None = None
 
     def class_counts(self, classes: int) -> NDArray[np.float64]:
         """Labelled pixels of each class, ``(class,)``."""
@@ -117,6 +125,8 @@ class SplitFacts:
         blocks: Number of blocks by split.
         groups: Number of groups.
         test_sites: Sites kept for the test.
+        test_dates: Days (ISO 8601) whose images only the test sees.
+        validation_dates: Days whose images only validation sees.
         note: A sentence for the report, of a kind of one's own.
         subsampled_to: Labelled training pixels that were left where some were taken away.
     """
@@ -129,8 +139,18 @@ class SplitFacts:
     blocks: Mapping[str, int] | None = None
     groups: int | None = None
     test_sites: tuple[str, ...] | None = None
+    test_dates: tuple[str, ...] | None = None
+    validation_dates: tuple[str, ...] | None = None
     note: str | None = None
     subsampled_to: int | None = None
+
+    @property
+    def unseen(self) -> Unseen:
+        """What of the test the network never saw, by the kind of the split; one's own may share anything."""
+        if self.test_dates and self.kind in SPLITS:
+            return "date"
+        kinds: dict[str, Unseen] = {"blocks": "ground", "sites": "image", "groups": "image"}
+        return kinds.get(self.kind, "nothing")
 
 
 @dataclass(frozen=True)
@@ -162,9 +182,36 @@ def divide(ground: Ground) -> Division:
         ProjectError: There is no such split, or it cannot divide this ground.
     """
     kind = ground.settings.split
-    division = find("split", kind, SPLITS)(ground)
+    division = with_dates_held_out(ground, find("split", kind, SPLITS)(ground))
     facts = replace(division.facts, kind=kind, by_patches=division.patches is not None)
     return replace(division, facts=facts)
+
+
+def with_dates_held_out(ground: Ground, division: Division) -> Division:
+    """A division of which an image has the ground of those splits alone that may see its date, see ``dates``.
+
+    Raises:
+        ProjectError: A date cannot be held out, or patches are divided and not ground.
+    """
+    days = [scene.date for scene in ground.scenes]
+    dates = held_out(ground.settings, days, ground.seed)
+    if not dates:
+        return division
+    if division.patches is not None:
+        raise ProjectError(
+            f"[samples] split = {ground.settings.split!r} divides patches, and dates are to be held out.",
+            "A split of the ground, each part of which has dates of its own.",
+            'Use split = "blocks".',
+        )
+    splits = [dates.splits_of(day) for day in days]
+
+    def split(scene: int, window: Window) -> NDArray[np.uint8]:
+        raster = division.split(scene, window)
+        return np.where(np.isin(raster, splits[scene]), raster, Split.NONE).astype(np.uint8)
+
+    test, validation = (tuple(sorted(map(str, days))) or None for days in (dates.test, dates.validation))
+    facts = replace(division.facts, test_dates=test, validation_dates=validation)
+    return replace(division, split=split, facts=facts, remedy="Hold out dates that have labels on all ground.")
 
 
 def by_blocks(ground: Ground) -> Division:

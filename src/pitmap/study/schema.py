@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
@@ -74,6 +76,17 @@ NETWORK = Extensible("network")
 SCHEDULE = Extensible("schedule", ("constant", "cosine"))
 LOSS = Extensible("loss", ("cross_entropy", "dice_cross_entropy", "focal"))
 WEIGHTING = Extensible("weighting of classes", ("none", "root", "inverse", "median"))
+
+
+def _day(value: Any) -> str:
+    """A day, as text or as a date of TOML."""
+    try:
+        return date.fromisoformat(str(value)).isoformat()
+    except ValueError:
+        raise ValueError(f"{value} is not a day such as 2022-10-12") from None
+
+
+Day = Annotated[str, BeforeValidator(_day)]
 
 
 class Section(BaseModel):
@@ -216,6 +229,14 @@ class SamplesSection(Section):
     """Share of the labelled ground that every reported figure comes from."""
     test_sites: list[str] = []
     """For ``split = "sites"``: the sites left out for the test. Default: one, by seed."""
+    test_dates: list[Day] = Field([], examples=[["2022-10-12"]])
+    """Days whose images are for the test alone, on its own ground: figures then speak of ground and dates that the
+    network never saw. Default: none, all dates are learnt from."""
+    validation_dates: list[Day] = []
+    """Days whose images are for validation alone, so that the epoch and the temperature of the confidence are chosen
+    for dates that were not learnt from. Default: none."""
+    leave_out: Literal["date"] | None = None
+    """``date`` holds one date out for the test, by seed, where ``test_dates`` names none. Default: none."""
     minimum_per_class: int = Field(20, ge=0)
     """Labelled pixels that each class should have in each split; the audit names classes that stay below."""
 
@@ -223,6 +244,8 @@ class SamplesSection(Section):
     def _consistent(self) -> SamplesSection:
         if self.validation + self.test >= 1:
             raise ValueError("validation and test together must leave ground for training")
+        if both := set(self.test_dates) & set(self.validation_dates):
+            raise ValueError(f"{min(both)} is held out for the test and for validation")
         if self.patch and self.stride and self.stride > self.patch:
             raise ValueError("a stride above the patch size would leave ground out")
         return self
