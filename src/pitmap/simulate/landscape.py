@@ -18,6 +18,7 @@ from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.simulate import fields, siting
 from pitmap.simulate.canvas import Canvas
+from pitmap.simulate.conditions import USUAL, Conditions
 from pitmap.simulate.noise import Field
 from pitmap.simulate.siting import COMPOSITIONS
 from pitmap.simulate.spectra import majority_codes, render
@@ -46,6 +47,7 @@ class LandscapeParameters:
         epsg: Coordinate reference system, a metric one.
         west: Easting of the left edge.
         north: Northing of the upper edge.
+        conditions: Season, air and sensor.
     """
 
     height: int
@@ -59,6 +61,7 @@ class LandscapeParameters:
     epsg: int = 32649
     west: float = 720_016.0
     north: float = 3_803_232.0
+    conditions: Conditions = USUAL
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < SMALLEST_SIDE:
@@ -156,7 +159,7 @@ def look(parameters: LandscapeParameters, canvas: Canvas, rng: np.random.Generat
     pit = canvas.pit
     pit_ids = np.maximum(np.maximum(pit[0::2, 0::2], pit[0::2, 1::2]), np.maximum(pit[1::2, 0::2], pit[1::2, 1::2]))
     pit_ids[codes != DEFAULT_LEGEND["OPM"].code] = 0
-    reflectance = render(canvas, p.sun_zenith_deg, p.sun_azimuth_deg, rng)
+    reflectance = render(canvas, p.sun_zenith_deg, p.sun_azimuth_deg, rng, p.conditions)
     e = canvas.elevation
     elevation = 0.25 * (e[0::2, 0::2] + e[0::2, 1::2] + e[1::2, 0::2] + e[1::2, 1::2])
     return Landscape(p, p.grid, reflectance, codes, elevation, pit_ids)

@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.simulate.canvas import Canvas
+from pitmap.simulate.conditions import USUAL, Conditions
 from pitmap.simulate.materials import CANOPY, CLASS_OF_MATERIAL, GROUND, column
 from pitmap.simulate.noise import Field, fractal
 from pitmap.simulate.terrain import cast_shadow, illumination
@@ -38,7 +39,10 @@ SHADOW_REACH_M = 60.0
 _BLOCK_CELLS = 512
 
 
-def render(canvas: Canvas, sun_zenith_deg: float, sun_azimuth_deg: float, rng: np.random.Generator) -> Field:
+def render(
+    canvas: Canvas, sun_zenith_deg: float, sun_azimuth_deg: float, rng: np.random.Generator,
+    conditions: Conditions = USUAL,
+) -> Field:  # fmt: skip
     """Top-of-atmosphere reflectance of the pixels, each of 2 x 2 cells.
 
     Args:
@@ -46,6 +50,7 @@ def render(canvas: Canvas, sun_zenith_deg: float, sun_azimuth_deg: float, rng: n
         sun_zenith_deg: Sun zenith angle.
         sun_azimuth_deg: Sun azimuth, clockwise from north.
         rng: Source of randomness.
+        conditions: Season, air and sensor.
 
     Returns:
         Blue, green, red and NIR, float32 ``(4, rows / 2, cols / 2)``.
@@ -61,12 +66,14 @@ def render(canvas: Canvas, sun_zenith_deg: float, sun_azimuth_deg: float, rng: n
         bottom = min(rows, top + _BLOCK_CELLS)
         light = _light(canvas, top, bottom, margin, sun_zenith_deg, sun_azimuth_deg)
         half = slice(top // 2, bottom // 2)
-        surface = _surface_reflectance(canvas, slice(top, bottom), patches[half], greening[half], rng)
+        surface = _surface_reflectance(canvas, slice(top, bottom), patches[half], greening[half], rng, conditions)
         for band in range(4):
             reflectance[band, half] = _pixel_means(surface[band] * light)
     for band in range(4):
-        air = np.float32(PATH_REFLECTANCE[band]) * (1 + np.float32(0.08) * haze)
-        reflectance[band] = air + np.float32(TRANSMITTANCE[band]) * gaussian_filter(reflectance[band], BLUR_PIXELS)
+        air = np.float32(PATH_REFLECTANCE[band] * conditions.haze) * (1 + np.float32(0.08) * haze)
+        through = np.float32(TRANSMITTANCE[band] ** conditions.haze)
+        reflectance[band] = air + through * gaussian_filter(reflectance[band], BLUR_PIXELS)
+        reflectance[band] *= np.float32(conditions.gain[band])
         sensor = rng.standard_normal(pixels, np.float32) * (0.0015 + 0.008 * reflectance[band])
         reflectance[band] = np.clip(reflectance[band] + sensor, 0.001, 1.0)
     return reflectance
@@ -85,7 +92,7 @@ def _light(canvas: Canvas, top: int, bottom: int, margin: int, zenith: float, az
 
 
 def _surface_reflectance(
-    canvas: Canvas, rows: slice, patches: Field, greening: Field, rng: np.random.Generator
+    canvas: Canvas, rows: slice, patches: Field, greening: Field, rng: np.random.Generator, conditions: Conditions
 ) -> list[Field]:
     material = canvas.material[rows]
     tone = canvas.tone[rows].astype(np.float32) / 100
@@ -97,8 +104,9 @@ def _surface_reflectance(
     cover = column("cover")[material] + column("cover_spread")[material] * tint
     cover = np.clip(cover + column("cover_noise")[material] * leaves, 0, 1)
     redness = np.exp(np.float32(0.08) * tint[None] * np.array([-1, -0.3, 0.5, 0.4], np.float32)[:, None, None])
+    ground, canopy = conditions.ground(GROUND), conditions.canopy(CANOPY)
     return [
-        brightness * ((1 - cover) * GROUND[b][material] * redness[b] + cover * CANOPY[b][material]) for b in range(4)
+        brightness * ((1 - cover) * ground[b][material] * redness[b] + cover * canopy[b][material]) for b in range(4)
     ]
 
 
