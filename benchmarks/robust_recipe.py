@@ -27,6 +27,7 @@ from benchmarks.strzegom import require_data, write_project
 from pitmap.accuracy.census.confusion import ConfusionMatrix, count
 from pitmap.networks import load_model
 from pitmap.networks.normalise import gain_and_bias, normalise
+from pitmap.networks.scaling import towards_own
 from pitmap.samples.build import build
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
@@ -99,7 +100,9 @@ def network_codes(samples: SampleSet, model_path: Path) -> list[NDArray]:
         valid = np.zeros(padded.shape[1:], np.bool_)
         padded[:, :height, :width] = samples.pixels[i]
         valid[:height, :width] = samples.valid[i]
-        gain, bias = gain_and_bias(scene.scales, scene.offsets, card.mean, card.std)
+        gain, bias = gain_and_bias(
+            scene.scales, scene.offsets, *towards_own(card.mean, card.std, scene.mean, scene.std, card.own_statistics)
+        )
         with torch.inference_mode():
             logits = network(normalise(torch.from_numpy(padded)[None], torch.from_numpy(valid)[None], gain, bias))
         result.append((logits[0].argmax(0).numpy() + 1).astype(np.uint8)[:height, :width])

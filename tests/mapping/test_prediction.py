@@ -60,6 +60,42 @@ def test_the_map_in_tiles_equals_the_map_of_the_whole_image(
     assert (codes[valid] > 0).all()
 
 
+def test_a_model_that_goes_by_an_images_own_statistics_sees_through_light_and_air(
+    tmp_path: Path, model_file: Callable, image_file: Callable
+):
+    """Another gain and offset of each band change its statistics, and nothing that the network sees."""
+    image = image_file(150, 120)
+    with open_raster(image) as reader:
+        pixels, valid = reader.read()
+    seen = np.round(pixels * np.array([1.5, 2.0, 1.25])[:, None, None] + np.array([400, 0, 90])[:, None, None])
+    seen[:, ~valid] = 0
+    other = tmp_path / "other.tif"
+    write_cog(other, seen.astype(np.uint16), utm_grid(150, 120), Layout(3, "uint16", 0, scale=1e-4))
+    codes = {}
+    for share in (0.0, 1.0):
+        model = model_file(own_statistics=share)
+        for path in (image, other):
+            map_image(model, path, tmp_path / f"{path.stem}-{share}.tif", MapOptions(device="cpu"))
+            codes[path.stem, share] = read_codes(tmp_path / f"{path.stem}-{share}.tif")
+    agreement = {share: (codes["image", share] == codes["other", share])[valid].mean() for share in (0.0, 1.0)}
+    assert agreement[1.0] > 0.98  # what is left is the rounding of pixel values
+    assert agreement[0.0] < 0.9
+
+
+def test_part_of_an_image_is_mapped_by_the_statistics_of_the_whole(
+    tmp_path: Path, model_file: Callable, image_file: Callable
+):
+    model, image = model_file(own_statistics=1.0), image_file(150, 120)
+    map_image(model, image, tmp_path / "whole.tif", MapOptions(device="cpu"))
+    grid = describe(image).grid
+    x, y = grid.pixel_centres(np.array([40, 90]), np.array([10, 60]))
+    gpd.GeoDataFrame(geometry=[box(x[0], y[1], x[1], y[0])], crs=grid.crs).to_file(tmp_path / "extent.gpkg")
+    map_image(model, image, tmp_path / "part.tif", MapOptions(device="cpu", extent=tmp_path / "extent.gpkg"))
+    whole, part = read_codes(tmp_path / "whole.tif"), read_codes(tmp_path / "part.tif")
+    assert (part > 0).sum() > 1000
+    assert (part == whole)[part > 0].all()
+
+
 def test_a_smaller_halo_is_a_choice_that_the_map_states(tmp_path: Path, small: tuple[Path, Path]):
     exact = map_image(*small, tmp_path / "exact.tif", SMALL)
     assert (exact.halo, exact.exact) == (4, True)

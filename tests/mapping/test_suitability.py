@@ -15,9 +15,10 @@ from pyproj import CRS
 from pitmap.errors import ImageError, ModelError
 from pitmap.grid import Grid, Window
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.mapping.suitability import Spread, fit_image, spread_of, unlike
+from pitmap.mapping.suitability import fit_image, unlike
 from pitmap.networks.model_card import ModelCard
 from pitmap.raster.reading import RasterInfo, RasterReader, describe, open_raster
+from pitmap.raster.statistics import Spread, spread_of
 from pitmap.raster.writing import Layout, write_cog
 from pitmap.simulate.landscape import simulate, sites
 from pitmap.study.asked import Asked

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from pitmap.networks.normalise import gain_and_bias, normalise
+from pitmap.networks.scaling import towards_own
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.int16, torch.float32, torch.float64])
@@ -52,3 +53,16 @@ def test_band_without_spread_becomes_zero():
 def test_values_that_are_not_numbers_are_refused(wrong):
     with pytest.raises(ValueError, match="finite"):
         gain_and_bias(**{"scale": 1.0, "offset": 0.0, "mean": [0.0], "std": [1.0], **wrong})
+
+
+def test_statistics_between_those_of_training_and_those_of_the_image():
+    training, own = (np.array([0.2, 0.4]), np.array([0.1, 0.2])), (np.array([0.6, 0.4]), np.array([0.3, 0.01]))
+    for share, mean, std in (
+        (0.0, [0.2, 0.4], [0.1, 0.2]),
+        (0.5, [0.4, 0.4], [0.2, 0.125]),  # an image that varies less than a quarter of the training's counts a quarter
+        (1.0, [0.6, 0.4], [0.3, 0.05]),
+    ):
+        found = towards_own(*training, *own, share)
+        np.testing.assert_allclose(found[0], mean)
+        np.testing.assert_allclose(found[1], std)
+    np.testing.assert_array_equal(towards_own(*training, None, None, 1.0), training)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from pitmap.legend import DEFAULT_LEGEND
-from pitmap.mapping.suitability import Spread, spread_of, unlike
+from pitmap.mapping.suitability import unlike
 from pitmap.networks.model_card import ModelCard
 from pitmap.raster.reading import open_raster
+from pitmap.raster.statistics import Spread, spread_of
 from pitmap.study.study import load_study
 
 ROOT = Path(__file__).resolve().parents[2]

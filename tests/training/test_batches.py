@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pitmap.networks.normalise import gain_and_bias
-from pitmap.samples.batches import PatchDataset
+from pitmap.samples.batches import Batch, PatchDataset
 from pitmap.samples.split import Split
 from pitmap.training.batches import BatchReader, EpochOrder, Normaliser, in_order
 
@@ -59,10 +59,22 @@ def test_an_error_while_reading_ahead_comes_out(samples, threads):
 def test_patches_are_normalised_by_the_scaling_of_their_scene(samples):
     patches = PatchDataset(samples, Split.TRAINING)
     batch = patches.read([0, 1])
-    seen = Normaliser(samples, torch.device("cpu"))(batch)
+    seen = Normaliser(samples, torch.device("cpu"), 0.0)(batch)
     scene = samples.scenes[0]
     gain, bias = gain_and_bias(scene.scales, scene.offsets, samples.mean, samples.std)
     pixels = batch.pixels[1].numpy().astype(np.float32)
     expected = pixels * gain.numpy()[:, None, None] + bias.numpy()[:, None, None]
     np.testing.assert_allclose(seen[1].numpy(), np.where(batch.valid[1].numpy(), expected, 0), rtol=1e-5, atol=1e-5)
     assert seen.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_images_that_are_normalised_by_their_own_statistics_have_mean_0_and_deviation_1(samples):
+    seen = Normaliser(samples, torch.device("cpu"), 1.0)
+    for number, scene in enumerate(samples.scenes):
+        pixels, valid = (torch.from_numpy(np.array(a[number]))[None] for a in (samples.pixels, samples.valid))
+        codes = torch.zeros_like(valid, dtype=torch.uint8)
+        images = seen(Batch(pixels, valid, codes, torch.tensor([number])))[0][:, valid[0]]
+        assert scene.mean is not None
+        # The windows that statistics come from overlap, so that they weigh some pixels more than others.
+        np.testing.assert_allclose(images.mean(1).numpy(), 0, atol=0.1)
+        np.testing.assert_allclose(images.std(1).numpy(), 1, atol=0.1)

@@ -23,6 +23,7 @@ from pitmap.networks.cuts import CutPlan
 from pitmap.networks.facts import NetworkFacts
 from pitmap.networks.model_file import load_model
 from pitmap.networks.normalise import gain_and_bias, normalise
+from pitmap.networks.scaling import towards_own
 from pitmap.observer import SILENT, Observer
 from pitmap.samples.batches import PatchDataset
 from pitmap.samples.dataset import SampleSet
@@ -177,7 +178,8 @@ def _patches(
     for number in numbers:
         batch = patches.read([number])
         scene = samples.scenes[int(batch.scene[0])]
-        gain, bias = gain_and_bias(scene.scales, scene.offsets, card.mean, card.std)
+        statistics = towards_own(card.mean, card.std, scene.mean, scene.std, card.own_statistics)
+        gain, bias = gain_and_bias(scene.scales, scene.offsets, *statistics)
         yield batch.valid.numpy(), normalise(batch.pixels, batch.valid, gain, bias).numpy()
 
 

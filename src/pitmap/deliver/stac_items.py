@@ -168,7 +168,10 @@ def model_item(study: Study, path: Path, card: ModelCard, taken: list[Acquisitio
                     {"type": "z-score", "mean": m, "stddev": s} for m, s in zip(card.mean, card.std, strict=True)
                 ],
                 "resize_type": None,
-                "pre_processing_function": None,
+                # Where images are normalised by statistics of their own, those of training are where these start.
+                "pre_processing_function": {"format": "python", "expression": "pitmap.networks.scaling:towards_own"}
+                if card.own_statistics
+                else None,
             }
         ],
         "mlm:output": [

@@ -47,6 +47,8 @@ class MapParts:
         engine_options: How it works.
         image: The image.
         reading: How it is read.
+        mean: Of each band, by which it is normalised; in the model's unit.
+        std: Likewise.
         nodata: Overrides the file's nodata value.
         extent: Vector layer that bounds the area to map.
         masks: Layers of ground to leave out.
@@ -65,6 +67,8 @@ class MapParts:
     engine_options: EngineOptions
     image: Path
     reading: Reading
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     nodata: float | None
     extent: Path | None
     masks: tuple[Path, ...]
@@ -196,7 +200,7 @@ def forget_engine() -> None:
 
 def _engine(parts: MapParts) -> Engine:
     """The engine for some parts: the last one of this thread, where nothing that it depends on has changed."""
-    key = parts.model_sha256, parts.engine, parts.engine_options, parts.reading
+    key = parts.model_sha256, parts.engine, parts.engine_options, parts.reading, parts.mean, parts.std
     last: tuple[object, Engine] | None = getattr(_kept, "last", None)
     if last is not None and last[0] == key:
         return last[1]
@@ -206,7 +210,7 @@ def _engine(parts: MapParts) -> Engine:
             f"The model {parts.model} is another one here than where the map is made.",
             "Storage that all machines see under one path.",
         )
-    gain, bias = folded_scaling(parts.reading.scales, parts.reading.offsets, card.mean, card.std)
+    gain, bias = folded_scaling(parts.reading.scales, parts.reading.offsets, parts.mean, parts.std)
     source = NetworkSource(parts.model, card, parts.engine_options.device, parts.trusted)
     engine = make_engine(parts.engine, source, gain, bias, parts.engine_options)
     if getattr(_kept, "depth", 0):

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pitmap.errors import ImageError, ModelError
-from pitmap.grid import Window, lack_of_place
-from pitmap.labels import Cover
+from pitmap.grid import lack_of_place
 from pitmap.networks.model_card import ModelCard
-from pitmap.raster.reading import RasterInfo, RasterReader
+from pitmap.raster.reading import RasterInfo
+from pitmap.raster.statistics import Spread
 from pitmap.study.asked import AS_IT_IS, Asked, Reading
 
 PIXEL_SIZE_TOLERANCE = 0.1
 """Share by which the pixels of an image may be larger or smaller than those the model was trained on."""
-
-WINDOW, WINDOWS = 64, 5
-"""Side in pixels of the windows in which the numbers of an image are looked at, and how many there are a side."""
-
-LEAST_PIXELS = 100
-"""Below this many pixels with data nothing is said about an image."""
 
 MOST_SHIFT, LARGEST_SHIFT = 1.0, 4.0
 """Standard deviations by which most bands, and any band, may lie away from the training ground."""
@@ -154,58 +146,6 @@ def _check_plain_values(card: ModelCard, info: RasterInfo, asked: Asked, reading
             "model was trained on, state a scale of 1 and an offset of 0.",
             ["scale", "offset"],
         )
-
-
-class Spread(NamedTuple):
-    """What the numbers of an image are like, in the model's unit.
-
-    Attributes:
-        mean: Per band.
-        std: Per band.
-    """
-
-    mean: NDArray[np.float64]
-    std: NDArray[np.float64]
-
-
-def spread_of(reader: RasterReader, reading: Reading, wanted: Cover) -> Spread | None:
-    """Mean and standard deviation of the bands over small windows spread evenly over an image.
-
-    The same windows every time, and few: the cost does not grow with the image. Each is moved into one block of the
-    file where it can be, so that no block is read for a few pixels.
-
-    Args:
-        reader: The image, opened with the bands of ``reading``.
-        reading: How it is read.
-        wanted: Which ground counts.
-
-    Returns:
-        None where the windows hold next to no pixel with data.
-
-    Raises:
-        ImageError: The pixels cannot be read.
-    """
-    rows, cols = (
-        sorted({_within_block(round(start), block) for start in np.linspace(0, max(0, length - WINDOW), WINDOWS)})
-        for length, block in zip(reader.grid.shape, reader.info.block_shape, strict=True)
-    )
-    found = []
-    for row, col in product(rows, cols):
-        height, width = (min(WINDOW, n - start) for n, start in zip(reader.grid.shape, (row, col), strict=True))
-        window = Window(row, col, height, width)
-        pixels, valid = reader.read(window)
-        found.append(pixels[:, valid & wanted(window)].astype(np.float64))
-    values = np.concatenate(found, axis=1)
-    if values.shape[1] < LEAST_PIXELS:
-        return None
-    scaled = values * np.array(reading.scales)[:, None] + np.array(reading.offsets)[:, None]
-    return Spread(scaled.mean(axis=1), scaled.std(axis=1))
-
-
-def _within_block(start: int, block: int) -> int:
-    """The start of a window, moved up or left to where it ends with its block if it reaches beyond it."""
-    end = start // block * block + block
-    return end - WINDOW if block >= WINDOW and end < start + WINDOW else start
 
 
 def unlike(card: ModelCard, image: Spread) -> str | None:

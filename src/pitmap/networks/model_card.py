@@ -107,6 +107,8 @@ class ModelCard(BaseModel):
     """Of the valid training pixels, per band, in ``unit``."""
     std: tuple[float, ...]
     """Likewise."""
+    own_statistics: float = Field(default=0.0, ge=0, le=1)
+    """Share of an image's own mean and standard deviation in those that its bands are normalised by."""
     pixel_size_m: float | None = None
     """Side of a training pixel, m; None for images without georeference."""
     project: str = ""

@@ -20,6 +20,7 @@ from pitmap.legend import Legend
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import codes_layout
 from pitmap.raster.reading import open_raster
+from pitmap.raster.statistics import OWN_WINDOWS, Spread, spread_of
 from pitmap.raster.writing import create_cog
 from pitmap.samples.arrays import DiskArray, create_array
 from pitmap.samples.corrections import Corrections, SceneCorrections, correct, scene_corrections
@@ -122,7 +123,7 @@ def build(project: Study, observer: Observer = SILENT) -> SampleSet:
         patch=patch,
         stride=stride,
         split=division.facts,
-        scenes=tuple(_scene_record(project, s) for s in project.scenes),
+        scenes=tuple(_scene_record(project, s) for s in sources),
         patches=tuple(patches),
         corrections=sum(corrections, Corrections()) if any(s.corrections for s in sources) else None,
         audit=_audit(project, sources, division, patches, patch),
@@ -145,6 +146,7 @@ class _Source:
         splits: ``Split`` values, once they are written.
         corrections: Of an analyst.
         given: The labels as they were read.
+        spread: What the numbers of the image are like.
     """
 
     scene: Scene
@@ -154,6 +156,7 @@ class _Source:
     splits: DiskArray
     corrections: SceneCorrections | None
     given: Labels
+    spread: Spread | None
 
     @property
     def grid(self) -> Grid:
@@ -199,9 +202,10 @@ def _read_scene(project: Study, scene: Scene, files: SampleFiles) -> _Source:
             pixel_array.write(window, pixels)
             valid_array.write(window, valid)
             label_array.write(window, np.where(valid, labels.read(window), 0))
+        spread = spread_of(reader, scene.reading, windows=OWN_WINDOWS)
     return _Source(
         scene, files.pixels(name), files.valid(name), files.labels(name), files.splits(name),
-        scene_corrections(project, scene), labels,
+        scene_corrections(project, scene), labels, spread,
     )  # fmt: skip
 
 
@@ -305,7 +309,8 @@ def _statistics(sources: Sequence[_Source]) -> tuple[NDArray[np.float64], NDArra
     return mean, std
 
 
-def _scene_record(project: Study, scene: Scene) -> SampleScene:
+def _scene_record(project: Study, source: _Source) -> SampleScene:
+    scene, spread = source.scene, source.spread
     return SampleScene(
         name=scene.name,
         site=scene.site.name,
@@ -315,6 +320,8 @@ def _scene_record(project: Study, scene: Scene) -> SampleScene:
         offsets=tuple(scene.offsets),
         pixel_size_m=scene.info.grid.pixel_size_m,
         group=scene.group,
+        mean=None if spread is None else tuple(spread.mean.tolist()),
+        std=None if spread is None else tuple(spread.std.tolist()),
     )
 
 

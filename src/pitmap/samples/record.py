@@ -17,7 +17,7 @@ from pitmap.samples.division import SplitFacts
 from pitmap.samples.leakage import SplitAudit
 from pitmap.samples.patches import Patch
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class SampleScene:
         offsets: One a band.
         pixel_size_m: Ground size of a pixel, None without CRS.
         group: For ``split = "groups"``.
+        mean: Of each band over the image itself, see ``raster.statistics``; None where it holds next to nothing.
+        std: Likewise.
     """
 
     name: str
@@ -43,6 +45,8 @@ class SampleScene:
     offsets: tuple[float, ...]
     pixel_size_m: float | None
     group: str
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
 
 
 @dataclass(frozen=True)

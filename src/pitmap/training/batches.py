@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pitmap.networks.normalise import gain_and_bias, normalise
+from pitmap.networks.scaling import towards_own
 from pitmap.samples.batches import Batch, PatchDataset
 from pitmap.samples.dataset import SampleSet
 
@@ -118,10 +119,14 @@ class Normaliser:
     Args:
         samples: Says scalings and statistics.
         device: Where the batches are.
+        own_statistics: Share of a scene's own statistics, see ``towards_own``.
     """
 
-    def __init__(self, samples: SampleSet, device: torch.device) -> None:
-        scalings = [gain_and_bias(s.scales, s.offsets, samples.mean, samples.std) for s in samples.scenes]
+    def __init__(self, samples: SampleSet, device: torch.device, own_statistics: float) -> None:
+        scalings = [
+            gain_and_bias(s.scales, s.offsets, *towards_own(samples.mean, samples.std, s.mean, s.std, own_statistics))
+            for s in samples.scenes
+        ]
         self._gain, self._bias = (torch.stack(parts).to(device) for parts in zip(*scalings, strict=True))
 
     def __call__(self, batch: Batch) -> Tensor:

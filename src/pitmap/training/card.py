@@ -42,6 +42,7 @@ def make_card(
         dtype=str(np.result_type(*(a.dtype for a in samples.pixels))),
         mean=tuple(samples.mean.tolist()),
         std=tuple(samples.std.tolist()),
+        own_statistics=training.recipe.own_statistics,
         pixel_size_m=float(np.median(sizes)) if sizes else None,
         project=samples.record.project,
         seed=training.seed,

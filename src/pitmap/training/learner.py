@@ -85,7 +85,7 @@ class Learner:
     ) -> None:
         recipe = training.recipe
         self.fabric, self.recipe, self.seed, self.course = fabric, recipe, training.seed, course
-        self.images, self.share = Normaliser(samples, fabric.device), Share(fabric)
+        self.images, self.share = Normaliser(samples, fabric.device, recipe.own_statistics), Share(fabric)
         self.loss, self.schedule, self.classes = loss_of(recipe.loss), schedule_of(recipe.schedule), len(samples.legend)
         pixels, company = (torch.from_numpy(counts) for counts in frequencies)
         weights = class_weights(pixels, company, recipe.class_weights)

@@ -185,7 +185,8 @@ def _checks(network: nn.Module, samples: SampleSet, training: Training, course: 
     order = in_order(len(patches), course.batch)
     batches = BatchReader(patches, order, course.batch, device, training.workers)
     labelled = int(patches.class_frequencies()[0].sum())
-    checks = check_on_validation(network, batches, Normaliser(samples, device), device, labelled)
+    images = Normaliser(samples, device, training.recipe.own_statistics)
+    checks = check_on_validation(network, batches, images, device, labelled)
     network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return checks
 
