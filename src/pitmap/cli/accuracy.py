@@ -219,6 +219,14 @@ def audit(
     overlap: Annotated[float, typer.Option(help="Share of a polygon that decides on found and true.")] = 0.5,
     extent: Annotated[Path | None, typer.Option(help="Cut both layers to this one: ground whose use is known.")] = None,
     minimum_m2: Annotated[float, typer.Option(help="Leave out smaller polygons of either layer.")] = 0.0,
+    inventory: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="VISITS.gpkg",
+            help="The reference is an inventory that may lack mines: write those that it lacks, the likeliest first, "
+            "and those that the map lacks.",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the audit here (JSON), the verdicts beside it.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -241,6 +249,15 @@ def audit(
         extent=extent,
         minimum_m2=minimum_m2,
     )
+    if inventory is not None:
+        from pitmap.accuracy.mines.inventory import check_inventory
+
+        check = check_inventory(mines, reference, options)
+        check.write(inventory)
+        if out is not None:
+            check.audit.write(out)
+        show(check, as_json, check.summary() + _written(inventory))
+        return
     result = audit_mines(mines, reference, options)
     if out is not None:
         result.write(out)

@@ -217,6 +217,17 @@ class Audit:
     _mapped_layer: gpd.GeoDataFrame | None = None
 
     @property
+    def layers(self) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
+        """Mapped and reference polygons with their verdicts, in the order of ``mapped`` and ``reference``.
+
+        Raises:
+            ValueError: The audit is of polygons that came from no file.
+        """
+        if self._mapped_layer is None or self._reference_layer is None:
+            raise ValueError("an audit of polygons without a file has no layers")
+        return self._mapped_layer, self._reference_layer
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader must know."""
         texts = []
