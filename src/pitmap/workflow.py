@@ -138,6 +138,7 @@ def train(
     samples: SampleSet | None = None,
     steps: int | None = None,
     *,
+    seeds: int | None = None,
     wait: bool = False,
     company: Company | None = None,
 ) -> ModelCard:
@@ -150,6 +151,7 @@ def train(
         observer: Told of choices, the time it will take, and epochs.
         samples: Another sample set than the study's own.
         steps: Another number of steps than the recipe's.
+        seeds: Another number of networks than the project's, see ``training.members``.
         wait: Whether to wait for another process that works on the same results, instead of raising.
         company: The processes of torchrun or Slurm that train together and each call this, of
             ``Company.of_environment()``; by default this process does the work, or starts others itself.
@@ -165,7 +167,7 @@ def train(
     from pitmap.samples.build import fingerprint
     from pitmap.samples.dataset import SampleSet
     from pitmap.training.choices import Training
-    from pitmap.training.loop import train as train_network
+    from pitmap.training.members import train as train_network
 
     if samples is None:
         samples = SampleSet(project.samples_folder)
@@ -178,6 +180,8 @@ def train(
     training = Training.of(project.training, project.project.seed if seed is None else seed, network)
     if steps is not None:
         training = replace(training, recipe=replace(training.recipe, steps=steps))
+    if seeds is not None:
+        training = replace(training, seeds=seeds)
     if company is not None and not company.speaks:
         return train_network(samples, training, model_path(project, network, seed), SILENT, company)
     with exclusive(project.results.folder, wait=wait, observer=observer):

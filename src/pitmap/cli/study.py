@@ -117,6 +117,9 @@ def train(
     project: ProjectArgument,
     network: NetworkOption = None,
     seed: Annotated[int | None, typer.Option(help="Wins over the project file.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Train so many networks and keep their mean where validation says so.")
+    ] = None,
     wait: WaitOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -132,10 +135,10 @@ def train(
 
     study, company = pitmap.load_study(project), Company.of_environment()
     if company is not None and not company.speaks:
-        workflow.train(study, network, seed, company=company)
+        workflow.train(study, network, seed, seeds=seeds, company=company)
         return
     with Console() as observer:
-        card = workflow.train(study, network, seed, observer, wait=wait, company=company)
+        card = workflow.train(study, network, seed, observer, seeds=seeds, wait=wait, company=company)
     show(card, as_json, f"{card.summary()} Written to {workflow.model_path(study, network, seed)}.")
 
 

@@ -162,7 +162,7 @@ def execute(
     study, training = plan.study(run), samples.training(run.split, run.seed)
     with exclusive(study.results.folder, observer=observer):
         study.results.run.unlink(missing_ok=True)
-        card = workflow.train(study, observer=observer, samples=training, steps=samples.steps(run))
+        card = workflow.train(study, observer=observer, samples=training, steps=samples.steps(run), seeds=1)
         observer.say(card.summary())
         model = workflow.model_path(study)
         map_scenes(study, model, observer)

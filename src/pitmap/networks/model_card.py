@@ -144,7 +144,8 @@ class ModelCard(BaseModel):
 
     def summary(self) -> str:
         """One line: network, and the epoch that was kept."""
-        start = f"{self.network} (width {self.options.get('width')}, seed {self.seed})"
+        together = f", {members} networks together" if (members := self.options.get("members")) else ""
+        start = f"{self.network} (width {self.options.get('width')}, seed {self.seed}{together})"
         if self.training is None:
             return f"{start}."
         t = self.training

@@ -10,6 +10,7 @@ from torch import nn
 
 from pitmap.errors import ProjectError, nearest
 from pitmap.extension import find
+from pitmap.networks.ensemble import Ensemble
 from pitmap.networks.fcn8s import FCN8s
 from pitmap.networks.resunet import ResUNet
 from pitmap.networks.segnet import SegNet
@@ -114,7 +115,7 @@ def check_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def build(name: str, bands: int, classes: int, width: int = 64, **options: Any) -> nn.Module:
+def build(name: str, bands: int, classes: int, width: int = 64, *, members: int = 1, **options: Any) -> nn.Module:
     """Make a network with fresh weights.
 
     Args:
@@ -123,6 +124,7 @@ def build(name: str, bands: int, classes: int, width: int = 64, **options: Any) 
         bands: Bands of the image.
         classes: Classes of the legend: channel k is code k + 1.
         width: Channels of the first level.
+        members: How many networks map together, see ``Ensemble``.
         options: The network's own, such as ``batch_norm``; ``variant`` for a named set of them.
 
     Returns:
@@ -132,7 +134,7 @@ def build(name: str, bands: int, classes: int, width: int = 64, **options: Any) 
     Raises:
         ProjectError: The network or one of its options is not known, or the factory does not give a module.
     """
-    for quantity, value in (("bands", bands), ("classes", classes), ("width", width)):
+    for quantity, value in (("bands", bands), ("classes", classes), ("width", width), ("members", members)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ProjectError(f"The network {name!r} is asked for with {quantity} = {value!r}.", "An integer >= 1.")
     network = factory_of(name)(bands, classes, width, **check_options(name, options))
@@ -141,4 +143,6 @@ def build(name: str, bands: int, classes: int, width: int = 64, **options: Any) 
             f"The factory {name!r} gave a {type(network).__name__}.", "A torch.nn.Module.",
             "Let it return the network itself.",
         )  # fmt: skip
-    return network
+    if members == 1:
+        return network
+    return Ensemble([network, *(build(name, bands, classes, width, **options) for _ in range(members - 1))], bands)

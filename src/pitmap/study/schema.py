@@ -308,6 +308,9 @@ class TrainingSection(Section):
     """Where networks are trained and maps made; ``auto`` takes a GPU where there is one."""
     devices: int = Field(1, ge=1)
     """Number of GPUs, or of processes on the processor; a batch is divided between them."""
+    seeds: int = Field(1, ge=1, le=16)
+    """Number of networks to train, from the project's seed on. The model is the mean of their logits where validation
+    finds that better than the best of them, and else that one. A mean takes as many times longer to map."""
     workers: int = Field(1, ge=0)
     """Threads that read patches ahead of the network; with 0 a batch is read when the network is ready for it."""
 

@@ -39,6 +39,7 @@ class Training:
         device: ``cpu``, ``cuda`` or ``mps``.
         devices: Number of GPUs, or of processes on the processor.
         workers: Threads that read patches ahead of the network.
+        seeds: How many networks are trained, from ``seed`` on, of which ``members`` makes one model.
     """
 
     network: str
@@ -48,6 +49,7 @@ class Training:
     device: str = "cpu"
     devices: int = 1
     workers: int = 1
+    seeds: int = 1
 
     @classmethod
     def of(cls, section: TrainingSection, seed: int, network: str | None = None) -> Training:
@@ -61,7 +63,16 @@ class Training:
         device = best_device() if section.device == "auto" else section.device
         name = network or section.network
         options = section.options if name == section.network else {}
-        return cls(name, options, resolve(section, device != "cpu"), seed, device, section.devices, section.workers)
+        return cls(
+            name,
+            options,
+            resolve(section, device != "cpu"),
+            seed,
+            device,
+            section.devices,
+            section.workers,
+            section.seeds,
+        )
 
     @property
     def precision(self) -> Precision:
@@ -85,6 +96,7 @@ class Training:
                 "options": self.options,
                 "recipe": self.recipe.to_json(),
                 "seed": self.seed,
+                **({"seeds": self.seeds} if self.seeds > 1 else {}),
             }
         )
 

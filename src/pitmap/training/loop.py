@@ -65,7 +65,7 @@ def train(
         PitmapError: The loss became infinite.
     """
     key = training.key(samples)
-    if (card := _current(model_path, key)) is not None:
+    if (card := current_card(model_path, key)) is not None:
         observer.say(f"{model_path.name} is up to date.")
         return card
     for split in (Split.TRAINING, Split.VALIDATION):
@@ -90,7 +90,7 @@ def train(
     course = Course.of(training.recipe, samples.patch, samples.patch_count(Split.TRAINING))
     network = fresh_network(samples, training)
     network.load_state_dict(standing.best)
-    checks = _checks(network, samples, training, course)
+    checks = checks_of(network, samples, training, course)
     write_curves(model_path.with_suffix(".csv"), standing.history)
     draw_curves(model_path.with_suffix(".png"), standing.history, standing.best_epoch)
     write_times(model_path, training, standing)
@@ -178,7 +178,7 @@ def fit(
         observer.epoch(Epoch(number, course.epochs, loss, figures.loss, figures.miou))
 
 
-def _checks(network: nn.Module, samples: SampleSet, training: Training, course: Course) -> ValidationChecks:
+def checks_of(network: nn.Module, samples: SampleSet, training: Training, course: Course) -> ValidationChecks:
     """What the best network shows on the validation ground; the network comes back on the processor."""
     device, patches = torch.device(training.device), PatchDataset(samples, Split.VALIDATION)
     network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -191,7 +191,7 @@ def _checks(network: nn.Module, samples: SampleSet, training: Training, course: 
     return checks
 
 
-def _current(model_path: Path, key: str) -> ModelCard | None:
+def current_card(model_path: Path, key: str) -> ModelCard | None:
     """The card of a model of this key, None where there is none."""
     try:
         card = read_card(model_path)
