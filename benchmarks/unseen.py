@@ -51,7 +51,7 @@ from pitmap.training.recipes import RECIPES
 FOLDS = (("20220719", "20230301"), ("20210619", "20221012"), ("20220619", "20230530"))
 """Dates of strzegom that are held out together; each date once."""
 
-BEFORE = {"jitter": 0.0, "own_statistics": 0.0}
+BEFORE = {"jitter": 0.0, "own_statistics": 0.0, "vary_statistics": False}
 """What the robust recipe was before it was judged on unseen dates."""
 
 VARIANTS: dict[str, dict[str, Any]] = {"before": BEFORE, "after": {}}

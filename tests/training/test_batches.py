@@ -78,3 +78,12 @@ def test_images_that_are_normalised_by_their_own_statistics_have_mean_0_and_devi
         # The windows that statistics come from overlap, so that they weigh some pixels more than others.
         np.testing.assert_allclose(images.mean(1).numpy(), 0, atol=0.1)
         np.testing.assert_allclose(images.std(1).numpy(), 1, atol=0.1)
+
+
+def test_patches_of_a_batch_may_take_shares_of_their_own(samples):
+    patches = PatchDataset(samples, Split.TRAINING)
+    batch = patches.read([0, 1])
+    mixed = Normaliser(samples, torch.device("cpu"), 0.5)(batch, [0.0, 1.0])
+    for patch, share in enumerate((0.0, 1.0)):
+        torch.testing.assert_close(mixed[patch], Normaliser(samples, torch.device("cpu"), share)(batch)[patch])
+    assert (mixed[1] - Normaliser(samples, torch.device("cpu"), 0.0)(batch)[1]).abs().max() > 0.01

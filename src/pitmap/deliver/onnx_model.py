@@ -22,6 +22,7 @@ from pitmap.mapping.batches import read_tile
 from pitmap.mapping.engines.interface import EngineOptions
 from pitmap.mapping.engines.onnxruntime_engine import exported, session_of
 from pitmap.mapping.engines.torch_engine import TorchEngine
+from pitmap.mapping.normalisation import statistics_for
 from pitmap.mapping.suitability import fit_image
 from pitmap.mapping.tiles import TilePlan, round_up
 from pitmap.networks.fusion import fuse
@@ -83,6 +84,7 @@ class OnnxExport:
         pixels: How many pixels with data were compared with the map of pitmap's own engine in float32.
         same: How many of them have the same code.
         ties: How many others have two classes whose probabilities differ by less than ``TIE``.
+        of_image: Whether statistics of the image are in the file, so that it is for this image.
     """
 
     path: Path
@@ -96,6 +98,7 @@ class OnnxExport:
     pixels: int
     same: int
     ties: int
+    of_image: bool = False
 
     def summary(self) -> str:
         """One line for the screen."""
@@ -103,6 +106,7 @@ class OnnxExport:
         return (
             f"{self.path}: takes the image's own numbers (float32, any size) and gives probabilities. On {self.image} "
             f"{self.same} of {self.pixels} pixels get the code that pitmap gives them{ties}."
+            + (" It holds the statistics of this image: write one for each image." if self.of_image else "")
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -168,7 +172,8 @@ def export_onnx(
         model_path: The model.
         out: The file, ``.onnx``.
         image: An image of the kind that the model is for: it says what its numbers mean, and all of it is compared.
-            Without one, numbers round the means of the training ground are.
+            Without one, numbers round the means of the training ground are. A model that goes by an image's own
+            statistics (``own_statistics`` of its card) is written with those of this image, for this image alone.
         asked: Scale, offset, bands and nodata value where the image does not say them, or where there is none.
         observer: Told of the progress.
         trusted: See ``load_model``.
@@ -185,7 +190,8 @@ def export_onnx(
         raise OutputError(f"{out} exists.", remedy="Choose another name.", options=["replace"])
     network, card = load_model(model_path, trusted=trusted)
     reading, void = _reading(card, image, asked)
-    folded = gain_and_bias(reading.scales, reading.offsets, card.mean, card.std)
+    statistics = (card.mean, card.std) if image is None else statistics_for(card, Path(image), reading, asked.nodata)
+    folded = gain_and_bias(reading.scales, reading.offsets, *statistics)
     stride, _, halo = tile_geometry(network, len(card.bands))
     observer.say("Writing the network as ONNX.")
     graph = OnnxGraph(plain(fuse(network)), *folded, card.temperature or 1.0, stride, void)
@@ -196,6 +202,7 @@ def export_onnx(
     )  # fmt: skip
     tile, overlap = deepness_tiles(stride, halo)
     result = OnnxExport(out, card.sha256, reading.scales, reading.offsets, void, tile, overlap, "", 0, 0, 0)
+    result = replace(result, of_image=image is not None and card.own_statistics > 0)
     model = _with_metadata(content, card, result)
     engine = TorchEngine(network, *folded, EngineOptions("cpu"))
     session = session_of(model)

@@ -36,18 +36,18 @@ from pitmap.mapping.engines.choices import (
 from pitmap.mapping.engines.int8_file import int8_path, read_int8
 from pitmap.mapping.engines.interface import EngineOptions, Precision
 from pitmap.mapping.engines.source import NetworkSource
+from pitmap.mapping.normalisation import statistics_for
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.parts import MapParts
 from pitmap.mapping.resting import geopackages, refuse_to_replace_image, refuse_to_replace_under
 from pitmap.mapping.suitability import fit_image, unlike
 from pitmap.mapping.tiles import TilePlan, round_up
 from pitmap.networks.model_card import ModelCard, read_card
-from pitmap.networks.scaling import towards_own
 from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import IMAGE_TAG, MODEL_TAG, WARNINGS_TAG
 from pitmap.raster.reading import open_raster
-from pitmap.raster.statistics import OWN_WINDOWS, spread_of
-from pitmap.study.asked import Asked, Reading
+from pitmap.raster.statistics import spread_of
+from pitmap.study.asked import Asked
 
 FORMAT = 1
 """Goes up when the same inputs give another map."""
@@ -309,7 +309,7 @@ def _map_image(
         warnings = tuple(w for w in [None if spread is None else unlike(card, spread)] if w is not None)
         for warning in warnings:
             observer.warn(f"{image_path.name}: {warning}")
-    mean, std = _statistics(card, image_path, reading, options)
+    mean, std = statistics_for(card, image_path, reading, options.nodata)
     operations = facts.demand.operations * info.grid.height * info.grid.width
     engine_name = choice.engine_for(options, operations)
     tile = options.tile or choose_tile(facts.demand, len(card.bands), stride, halo, device, precision)
@@ -403,23 +403,6 @@ def _map_image(
         area_m2=None if areas is None else {key: float(areas[code]) for code, key in enumerate(keys, start=1)},
         unmapped=int(totals.pixels[UNLABELLED]),
     )
-
-
-def _statistics(
-    card: ModelCard, image: Path, reading: Reading, options: MapOptions
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation by which the bands of an image are normalised for a model.
-
-    They are those of the whole image, whatever part of it is mapped, as in training.
-    """
-    if not card.own_statistics:
-        return card.mean, card.std
-    with open_raster(image, reading.indices, options.nodata) as reader:
-        own = spread_of(reader, reading, windows=OWN_WINDOWS)
-    if own is None:
-        return card.mean, card.std
-    mean, std = towards_own(card.mean, card.std, own.mean, own.std, card.own_statistics)
-    return tuple(mean.tolist()), tuple(std.tolist())
 
 
 def weights_key(model: Path, options: MapOptions) -> str:

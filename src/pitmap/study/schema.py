@@ -292,9 +292,12 @@ class TrainingSection(Section):
     """Brightness and contrast jitter a band, as a share of its standard deviation. Default: the recipe's."""
     mixing: float | None = Field(None, ge=0, le=1, examples=[1.0])
     """Probability that a rectangle of a patch is replaced by that of another patch. Default: the recipe's."""
-    own_statistics: float | None = Field(None, ge=0, le=1, examples=[1.0])
+    own_statistics: float | None = Field(None, ge=0, le=1, examples=[0.7])
     """Share of each image's own mean and standard deviation in those that its bands are normalised by, in training and
     in mapping; 0 normalises all images alike. Default: the recipe's."""
+    vary_statistics: bool | None = None
+    """Draw that share anew between 0 and 1 for each patch of training, as a part of the augmentation. Default: the
+    recipe's."""
     averaging: float | None = Field(None, ge=0, lt=1, examples=[0.98])
     """Decay of the moving average of the weights that is validated and kept; 0 keeps the last weights. Default: the
     recipe's."""

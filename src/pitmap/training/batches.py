@@ -114,7 +114,7 @@ class BatchReader:
 
 
 class Normaliser:
-    """What the network sees of a batch: each patch by the scaling of its scene.
+    """What the network sees of a batch: each patch by the scaling and the statistics of its scene.
 
     Args:
         samples: Says scalings and statistics.
@@ -123,13 +123,26 @@ class Normaliser:
     """
 
     def __init__(self, samples: SampleSet, device: torch.device, own_statistics: float) -> None:
-        scalings = [
-            gain_and_bias(s.scales, s.offsets, *towards_own(samples.mean, samples.std, s.mean, s.std, own_statistics))
-            for s in samples.scenes
-        ]
+        self._samples, self._device = samples, device
+        scalings = [self._scaling(scene, own_statistics) for scene in range(len(samples.scenes))]
         self._gain, self._bias = (torch.stack(parts).to(device) for parts in zip(*scalings, strict=True))
 
-    def __call__(self, batch: Batch) -> Tensor:
-        """Normalised images, (N, B, H, W) float32, channels last."""
-        images = normalise(batch.pixels, batch.valid, self._gain[batch.scene], self._bias[batch.scene])
+    def __call__(self, batch: Batch, own_statistics: Sequence[float] | None = None) -> Tensor:
+        """Normalised images, (N, B, H, W) float32, channels last.
+
+        Args:
+            batch: The patches.
+            own_statistics: A share for each patch, in place of one for all.
+        """
+        if own_statistics is None:
+            gain, bias = self._gain[batch.scene], self._bias[batch.scene]
+        else:
+            pairs = zip(batch.scene.tolist(), own_statistics, strict=True)
+            scalings = [self._scaling(scene, share) for scene, share in pairs]
+            gain, bias = (torch.stack(parts).to(self._device) for parts in zip(*scalings, strict=True))
+        images = normalise(batch.pixels, batch.valid, gain, bias)
         return images.contiguous(memory_format=torch.channels_last)
+
+    def _scaling(self, scene: int, share: float) -> tuple[Tensor, Tensor]:
+        samples, s = self._samples, self._samples.scenes[scene]
+        return gain_and_bias(s.scales, s.offsets, *towards_own(samples.mean, samples.std, s.mean, s.std, share))

@@ -139,10 +139,15 @@ class Learner:
 
     def _see(self, batch: Batch, epoch: int, index: int) -> tuple[Tensor, Tensor]:
         """Images and targets; augmentation depends on seed and place alone, so that a training can go on."""
-        images, codes = self.images(batch), batch.codes
-        if self.recipe.augmentation:
-            generator = torch.Generator().manual_seed(seed_of(self.seed, epoch, index, 0))
-            images, codes = augment(images, batch.valid, codes, self.recipe.jitter, self.recipe.mixing, generator)
+        recipe, codes = self.recipe, batch.codes
+        if not recipe.augmentation:
+            return self.images(batch), target_of(codes)
+        shares = None
+        if recipe.vary_statistics:
+            shares = np.random.default_rng(seed_of(self.seed, epoch, index, 1)).random(len(batch.scene)).tolist()
+        generator = torch.Generator().manual_seed(seed_of(self.seed, epoch, index, 0))
+        images = self.images(batch, shares)
+        images, codes = augment(images, batch.valid, codes, recipe.jitter, recipe.mixing, generator)
         return images.contiguous(memory_format=torch.channels_last), target_of(codes)
 
     def validate(self, batches: Iterable[Batch]) -> ValidationFigures:

@@ -33,6 +33,7 @@ class Recipe:
         mixing: Probability that a patch gets a piece of another one.
         jitter: Brightness and contrast a band, in standard deviations.
         own_statistics: Share of an image's own mean and standard deviation in those that its bands are normalised by.
+        vary_statistics: In training each patch draws that share anew between 0 and 1; part of the augmentation.
         averaging: Decay of the moving average of the weights that is validated and kept; 0 keeps the last weights.
         early_stopping: Epochs without a better score after which training ends; 0 never.
         monitor: ``loss`` (least) or ``miou`` (highest) on validation ground chooses the epoch.
@@ -55,6 +56,7 @@ class Recipe:
     jitter: float
     mixing: float
     own_statistics: float
+    vary_statistics: bool
     averaging: float
     early_stopping: int
     monitor: Literal["loss", "miou"]
@@ -90,15 +92,16 @@ RECIPES = {
     "paper": Recipe(
         name="paper", width=64, epochs=20, steps=0, batch=4, accumulate=1, learning_rate=1e-4, weight_decay=0.0,
         schedule="constant", loss="cross_entropy", class_weights="none", label_smoothing=0.0, augmentation=False,
-        jitter=0.0, mixing=0.0, own_statistics=0.0, averaging=0.0, early_stopping=0, monitor="loss",
-        precision="float32",
+        jitter=0.0, mixing=0.0, own_statistics=0.0, vary_statistics=False, averaging=0.0, early_stopping=0,
+        monitor="loss", precision="float32",
     ),
     # Found by experiment on real images with few labels, on ground and dates that were not learnt from:
     # benchmarks/results, "robust recipe" and "unseen".
     "robust": Recipe(
         name="robust", width=0, epochs=0, steps=400, batch=0, accumulate=1, learning_rate=5e-3, weight_decay=0.1,
         schedule="cosine", loss="dice_cross_entropy", class_weights="root", label_smoothing=0.0, augmentation=True,
-        jitter=0.15, mixing=1.0, own_statistics=1.0, averaging=0.98, early_stopping=0, monitor="loss", precision="auto",
+        jitter=0.15, mixing=1.0, own_statistics=0.7, vary_statistics=True, averaging=0.98, early_stopping=0,
+        monitor="loss", precision="auto",
     ),
 }  # fmt: skip
 
