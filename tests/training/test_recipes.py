@@ -32,7 +32,7 @@ def test_epochs_follow_from_steps():
 
 
 def test_every_field_of_a_recipe_can_be_written():
-    beside = {"recipe", "network", "options", "device", "devices", "workers"}
+    beside = {"recipe", "network", "options", "device", "devices", "seeds", "workers"}
     assert {f.name for f in fields(Recipe)} - {"name"} == set(TrainingSection.model_fields) - beside
     recipe = resolve(TrainingSection(averaging=0.5, steps=77), on_gpu=False)
     assert (recipe.averaging, recipe.steps) == (0.5, 77)
