@@ -1,9 +1,13 @@
 import json
 
-from pitmap.training.card import training_seconds, write_times
+from pitmap.samples.build import build
+from pitmap.study.study import load_study
+from pitmap.training.calibration import ValidationChecks
+from pitmap.training.card import make_card, training_seconds, write_times
 from pitmap.training.checkpoint import Standing
-from pitmap.training.choices import Training
+from pitmap.training.choices import Course, Training
 from pitmap.training.recipes import RECIPES
+from studies import grid, quilt, write_project, write_site
 
 
 def test_times_lie_beside_the_model(tmp_path):
@@ -15,3 +19,17 @@ def test_times_lie_beside_the_model(tmp_path):
     assert content["epochs"] == [{"epoch": 1, "seconds": 1.5}, {"epoch": 2, "seconds": 3.25}]
     assert content["device"].endswith("processor")
     assert training_seconds(model) == 3.25
+
+
+def test_a_card_says_in_plain_values_what_was_held_out(tmp_path):
+    names = [f"west_{day}" for day in ("20210619", "20220719")]
+    for name in names:
+        write_site(tmp_path, name, quilt(120, 150, 3), grid(120, 150))
+    samples = build(load_study(write_project(tmp_path, names, samples="test_dates = [2022-07-19]")))
+    training = Training("unet", {}, RECIPES["robust"], 0, "cpu")
+    figures = {"epoch": 1.0, "validation_miou": 0.5, "validation_loss": 0.4, "validation_accuracy": 0.9}
+    standing = Standing(history=[figures], best_epoch=1)
+    course = Course.of(training.recipe, samples.patch, 4)
+    card = make_card(samples, training, course, standing, ValidationChecks(1.0, 1.5))
+    assert card.to_json()["training"]["split"]["test_dates"] == ["2022-07-19"]
+    assert card.own_statistics == RECIPES["robust"].own_statistics > 0

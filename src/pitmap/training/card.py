@@ -57,7 +57,7 @@ def make_card(
             recipe=training.recipe.to_json(),
             precision=standing.precision or training.precision,
             device=training.device,
-            split=asdict(samples.record.split),
+            split={k: list(v) if isinstance(v, tuple) else v for k, v in asdict(samples.record.split).items()},
             epochs=course.epochs,
             best_epoch=standing.best_epoch,
             validation_miou=best["validation_miou"],
