@@ -76,6 +76,11 @@ def crs_name(wkt: str) -> str:
     return repr(found[1] if found else wkt[:40])
 
 
+PIXEL_FRAME = Affine(1, 0, 0, 0, -1, 0)
+"""From pixel corners ``(col, row)`` to ``(x, y)`` where a file has no georeference: row 1 lies at y = -1, as QGIS lays
+out such a raster, so that vectors made from it lie on it."""
+
+
 @dataclass(frozen=True)
 class Grid:
     """Where the pixels of a raster lie.
@@ -83,7 +88,7 @@ class Grid:
     Attributes:
         crs: Coordinate reference system, from which a way leads to WGS 84 (see ``place_of``); None for an image without
             georeference.
-        transform: Affine from pixel corners ``(col, row)`` to ``(x, y)``.
+        transform: Affine from pixel corners ``(col, row)`` to ``(x, y)``; ``PIXEL_FRAME`` where a file states none.
         height: Number of rows.
         width: Number of columns.
         local_crs: WKT of a system from which no way leads to WGS 84, such as that of a building site. Such a raster is
@@ -100,6 +105,11 @@ class Grid:
     def shape(self) -> tuple[int, int]:
         """``(height, width)``."""
         return self.height, self.width
+
+    @property
+    def counts_pixels(self) -> bool:
+        """Whether coordinates are rows and columns, with y downwards or upwards, as of a file without georeference."""
+        return self.transform in (PIXEL_FRAME, Affine.identity())
 
     @property
     def window(self) -> Window:

@@ -12,7 +12,7 @@ from pyproj import CRS, Geod
 from shapely.geometry import Polygon
 
 from pitmap.errors import ImageError, LabelError, OutputError
-from pitmap.grid import Grid
+from pitmap.grid import PIXEL_FRAME, Grid
 from pitmap.legend import DEFAULT_LEGEND, LandCoverClass, Legend
 from pitmap.mapping.measures import measure
 from pitmap.mapping.mines import extract_mines
@@ -143,11 +143,11 @@ def test_confidence_of_another_grid_is_refused(tmp_path: Path):
 
 
 def test_a_map_without_crs_gives_pixels(tmp_path: Path):
-    grid = Grid(None, Affine.identity(), 20, 24)
+    grid = Grid(None, PIXEL_FRAME, 20, 24)
     source = write_map(tmp_path / "map.tif", two_pits_and_a_dump(), grid)
     mines = table_of(source, tmp_path / "mines.gpkg", minimum_mapping_unit_m2=1e9)
     assert not {"area_m2", "area_ha", "perimeter_m"} & set(mines.columns)
-    assert mines.geometry[0].bounds == (3, 2, 11, 9)
+    assert mines.geometry[0].bounds == (3, -9, 11, -2)  # rows downwards, as QGIS lays such a raster out
     read = gpd.read_file(tmp_path / "mines.gpkg", layer="mines")
     assert read.crs is None or read.crs.name.startswith("Undefined")
     assert list(read["pixels"]) == [50, 6, 1]

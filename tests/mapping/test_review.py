@@ -16,7 +16,7 @@ from shapely.geometry import box
 
 from pitmap.errors import ImageError, LabelError, OutputError, ProjectError
 from pitmap.geopackage import write_layers
-from pitmap.grid import Grid
+from pitmap.grid import PIXEL_FRAME, Grid
 from pitmap.legend import DEFAULT_LEGEND, LandCoverClass, Legend
 from pitmap.mapping.review import ReviewOptions, review
 from pitmap.raster import regions
@@ -180,12 +180,12 @@ def test_a_file_that_another_program_has_open_is_not_written_to(tmp_path: Path):
 
 
 def test_a_map_without_crs_is_measured_in_pixels(tmp_path: Path):
-    grid = Grid(None, Affine.identity(), *GRID.shape)
+    grid = Grid(None, PIXEL_FRAME, *GRID.shape)
     result = review(*write(tmp_path, *scene(), grid), tmp_path / "queue.gpkg", ReviewOptions(minimum_m2=20))
     queue = gpd.read_file(tmp_path / "queue.gpkg", layer="review")
     assert result.unit == "pixels"
     assert list(queue["area_px"]) == [120, 60, 100]
-    assert queue.geometry[1].equals(box(20, 2, 30, 8))
+    assert queue.geometry[1].equals(box(20, -8, 30, -2))
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path):

@@ -78,6 +78,13 @@ def shown(layer, feature, field):
     return formatter.representValue(layer, index, setup.config(), None, feature[field])
 
 
+def under(feature):
+    """What the rasters have in their first band under a feature."""
+    at = feature.geometry().pointOnSurface().asPoint()
+    rasters = [layer for layer in layers if isinstance(layer, QgsRasterLayer)]
+    return {r.name(): r.dataProvider().sample(at, 1)[0] for r in rasters if r.crs().authid() == project.crs().authid()}
+
+
 def of_vector(layer):
     renderer = layer.renderer()
     features = list(layer.getFeatures())
@@ -97,6 +104,7 @@ def of_vector(layer):
         "features": len(features),
     }
     if features:
+        found["under_first"] = under(features[0])
         found["first"] = {f.name(): shown(layer, features[0], f.name()) for f in layer.fields()}
     if layer.labelsEnabled() and features:
         from qgis.core import QgsExpression, QgsExpressionContext, QgsExpressionContextUtils
@@ -109,6 +117,10 @@ def of_vector(layer):
     return found
 
 
+def sides(box):
+    return [round(v, 6) for v in (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())]
+
+
 def about(layer):
     of_kind = of_raster if isinstance(layer, QgsRasterLayer) else of_vector
     node = project.layerTreeRoot().findLayer(layer.id())
@@ -118,7 +130,8 @@ def about(layer):
         parent = parent.parent()
     return {
         "name": layer.name(), "id": layer.id(), "valid": layer.isValid(), "groups": groups, "checked": node.isVisible(),
-        "crs": layer.crs().authid(), "source": layer.source(), **(of_kind(layer) if layer.isValid() else {}),
+        "crs": layer.crs().authid(), "extent": sides(layer.extent()), "source": layer.source(),
+        **(of_kind(layer) if layer.isValid() else {}),
     }  # fmt: skip
 
 

@@ -15,17 +15,16 @@ from hypothesis.extra.numpy import arrays
 from scipy.ndimage import label
 
 from pitmap.errors import ImageError
-from pitmap.grid import Grid
+from pitmap.grid import PIXEL_FRAME, Grid
 from pitmap.raster import regions as module
 from pitmap.raster.regions import Regions, Strip, code_regions, regions, strips
 from pitmap.raster.writing import Layout, write_cog
 
-AS_PIXELS = Affine.identity()
 ROTATED = Affine(3, 1, 580_000, 1, -3, 5_640_000)
 
 
 def in_strips(
-    codes: np.ndarray, rows: int, amounts: Sequence[np.ndarray] = (), transform: Affine = AS_PIXELS
+    codes: np.ndarray, rows: int, amounts: Sequence[np.ndarray] = (), transform: Affine = PIXEL_FRAME
 ) -> Regions:
     """All regions, by their first pixels."""
     parts = [
@@ -35,7 +34,7 @@ def in_strips(
     return everything.where(np.lexsort(everything.first.T[::-1]))
 
 
-def by_gdal(codes: np.ndarray, transform: Affine = AS_PIXELS) -> list[tuple[int, shapely.Geometry]]:
+def by_gdal(codes: np.ndarray, transform: Affine = PIXEL_FRAME) -> list[tuple[int, shapely.Geometry]]:
     """The regions of the whole raster as GDAL finds them, each ring beginning at its own place."""
     found = rasterio.features.shapes(codes, codes > 0, connectivity=4, transform=transform)
     return [(int(code), shapely.normalize(shapely.geometry.shape(polygon))) for polygon, code in found]
@@ -105,13 +104,13 @@ def test_places_are_those_of_gdal(transform: Affine):
 def test_regions_come_as_soon_as_they_are_complete():
     codes = np.zeros((9, 6), np.uint8)
     codes[0:2, 0] = codes[1:8, 2] = codes[4, 4] = 1
-    batches = list(regions([Strip(codes[row : row + 3]) for row in (0, 3, 6)], AS_PIXELS))
+    batches = list(regions([Strip(codes[row : row + 3]) for row in (0, 3, 6)], PIXEL_FRAME))
     assert [batch.first.tolist() for batch in batches] == [[[0, 0]], [[4, 4]], [[1, 2]]]
 
 
 def test_only_the_codes_wanted_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     codes = np.random.default_rng(1).choice(4, (40, 50)).astype(np.uint8)
-    grid = Grid(None, AS_PIXELS, *codes.shape)
+    grid = Grid(None, PIXEL_FRAME, *codes.shape)
     write_cog(tmp_path / "codes.tif", codes, grid, Layout(1, "uint8", 0))
     monkeypatch.setattr(module, "STRIP_PIXELS", 170)
     assert [w.height for w in strips(grid.shape)] == [3] * 13 + [1]

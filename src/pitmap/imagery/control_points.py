@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
@@ -198,7 +197,7 @@ def _image_positions(path: Path, seen: NDArray[np.float64], pixels: bool, image:
     """
     x, y = seen.T
     readings = [(-y - 0.5, x - 0.5), (y - 0.5, x - 0.5)]
-    if not pixels and image.transform != Affine.identity():
+    if not pixels and not image.counts_pixels:
         readings.append(image.pixel_positions(x, y))
     fitting = [(r, c) for r, c in readings if all(_inside(*p, image) for p in zip(r, c, strict=True))]
     first = fitting[0] if fitting else readings[int((y > 0).all())]

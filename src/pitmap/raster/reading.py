@@ -17,6 +17,7 @@ import numpy as np
 import rasterio
 import rasterio.features
 import rasterio.shutil
+from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
 from rasterio.enums import ColorInterp, MaskFlags
@@ -24,7 +25,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from pitmap.errors import ImageError
-from pitmap.grid import Grid, Window, blocks, lack_of_place, place_of
+from pitmap.grid import PIXEL_FRAME, Grid, Window, blocks, lack_of_place, place_of
 from pitmap.paths import exists, gdal_name, is_gdal
 
 CACHE, LARGEST_CACHE = 128 * 2**20, 384 * 2**20
@@ -576,7 +577,9 @@ def _info(path: Path, source: rasterio.DatasetReader) -> RasterInfo:
         )  # fmt: skip
     wkt = source.crs.to_wkt() if source.crs else None
     crs = None if wkt is None else place_of(wkt)
-    grid = Grid(crs, source.transform, source.height, source.width, wkt if crs is None else None)
+    bare = crs is None and source.transform == Affine.identity()  # what rasterio says where the file says nothing
+    transform = PIXEL_FRAME if bare else source.transform
+    grid = Grid(crs, transform, source.height, source.width, wkt if crs is None else None)
     numbers = range(1, source.count + 1)
     alpha = tuple(i for i in numbers if source.colorinterp[i - 1] == ColorInterp.alpha)
     if len(alpha) == source.count:

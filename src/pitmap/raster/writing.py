@@ -15,7 +15,6 @@ import numpy as np
 import rasterio
 import rasterio.features
 import rasterio.shutil
-from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
@@ -220,7 +219,7 @@ def _profile(grid: Grid, layout: Layout) -> dict[str, Any]:
         profile["crs"] = grid.crs.to_wkt()
     elif grid.local_crs is not None:
         profile["crs"] = grid.local_crs
-    if grid.crs is not None or grid.transform != Affine.identity():
+    if grid.crs is not None or not grid.counts_pixels:
         profile["transform"] = grid.transform
     return profile
 

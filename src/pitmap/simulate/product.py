@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 from pitmap.files import make_folder, replacing, write_text
-from pitmap.grid import Grid, Window
+from pitmap.grid import PIXEL_FRAME, Grid, Window
 from pitmap.imagery.gaofen_metadata import BEIJING
 from pitmap.imagery.longitudes import WGS84
 from pitmap.imagery.radiometry import (
@@ -157,7 +157,7 @@ def write_product(
             write_text(delivery / f"{stem}.xml", _metadata(part, options, taken, camera, rpc, zenith, azimuth))
             used = coefficients("GF2", options.camera, taken.year, part=part)
             scaling = reflectance_scaling(used, zenith, taken.date())
-            image = Grid(None, Affine.identity(), *sizes[part])
+            image = Grid(None, PIXEL_FRAME, *sizes[part])
             rng = np.random.default_rng([options.seed, part == "pan"])
             scale, offset = (np.array(v, np.float32)[:, None, None] for v in (scaling.scale, scaling.offset))
             fill = options.fill_columns * (4 if part == "pan" else 1)
