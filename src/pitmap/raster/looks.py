@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from xml.etree.ElementTree import ParseError
 
 import numpy as np
 from rasterio.enums import ColorInterp
 
 from pitmap.legend import Legend
+from pitmap.qgis.elements import read_style
 from pitmap.qgis.raster import colours, grey, paletted, ramp, raster_style
 from pitmap.raster.bands import BLUE_NAMES, GREEN_NAMES, NEAR_INFRARED_NAMES, PERCENTILES, RED_NAMES, composite
 from pitmap.raster.reading import open_raster
@@ -28,6 +31,15 @@ _SATURATED = ("#ffff00", "#ff9d00", "#ff4d4d", "#ff00ff")
 def codes_look(legend: Legend) -> str:
     """Land-cover codes in the colours of the legend."""
     return raster_style(paletted([(c.code, c.colour, c.name) for c in legend]))
+
+
+def own_look(path: Path) -> str | None:
+    """The style that lies beside a raster, where there is one that can be read."""
+    with contextlib.suppress(OSError, UnicodeDecodeError, ParseError):
+        text = path.with_suffix(".qml").read_text(encoding="utf-8")
+        read_style(text)
+        return text
+    return None
 
 
 def image_look(path: Path, bands: Sequence[int | str] | None = None) -> str:
