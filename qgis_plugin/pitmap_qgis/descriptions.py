@@ -197,6 +197,7 @@ MAP = Description(
         ),
         Parameter("DEVICE", TEXT, "Device: auto, cpu, cuda or mps", "--device", "auto", advanced=True),
         Parameter("TILE", INTEGER, "Longest side of a tile in pixels", "--tile", optional=True, advanced=True),
+        Parameter("QGIS", FLAG, "Leave a QGIS project of it all beside the map", "--qgis", False, advanced=True),
         Parameter("REPLACE", FLAG, "Replace maps on which labelled work rests", "--replace", False, advanced=True),
         Parameter("OUTPUT", RASTER_OUT, "Land cover", suffix="tif"),
         Parameter("MINES", VECTOR_OUT, "Mines", "--mines", optional=True, suffix="gpkg", layers=("mines",)),

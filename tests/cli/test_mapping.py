@@ -1,7 +1,9 @@
 import json
+import re
 import socket
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -114,6 +116,18 @@ def test_a_forgotten_offset_is_said_and_noted_in_the_map(capsys, folder):
     assert "unlike those that the model was trained on" in describe(folder / "map.tif").tags["PITMAP_WARNINGS"]
 
 
+def test_a_map_leaves_a_qgis_project_where_asked(capsys, folder):
+    files = ("--mines", folder / "pits.gpkg", "--confidence", folder / "sure.tif", "--qgis", "--json")
+    code, text, _ = run(
+        capsys, "map", folder / "m.safetensors", folder / "plain.tif", folder / "map.tif", "--minimum-m2", "0", *files
+    )
+    assert code == 0
+    assert json.loads(text)["qgis"] == str(folder / "map.qgz")
+    with zipfile.ZipFile(folder / "map.qgz") as project:
+        sources = re.findall("<datasource>(.*)</datasource>", project.read("project.qgs").decode())
+    assert sources == ["./pits.gpkg|layername=mines", "./sure.tif", "./map.tif", "./plain.tif"]
+
+
 def test_several_images_are_mapped_into_a_folder(capsys, folder):
     (folder / "broken.tif").write_text("no raster")
     model, out = folder / "m.safetensors", folder / "maps"
@@ -128,8 +142,13 @@ def test_several_images_are_mapped_into_a_folder(capsys, folder):
         "plain.tif", "plain-confidence.tif", "plain.gpkg", "scale.tif", "scale-confidence.tif", "scale.gpkg",
     }  # fmt: skip
     (folder / "list.txt").write_text("plain.tif\nscale.tif\n")
-    code, text, _ = run(capsys, "map", model, f"@{folder / 'list.txt'}", out, "--also", "mines,confidence")
+    again = ("map", model, f"@{folder / 'list.txt'}", out, "--also", "mines,confidence", "--qgis")
+    code, text, _ = run(capsys, *again)
     assert (code, "2 image(s): 2 up to date." in text) == (0, True)
+    assert f"In QGIS: {out / 'maps.qgz'}" in text
+    with zipfile.ZipFile(out / "maps.qgz") as project:
+        names = re.findall("<layername>(.*)</layername>", project.read("project.qgs").decode())
+    assert names == ["mines", "confidence", "land cover", "plain", "mines", "confidence", "land cover", "scale"]
     code, text, _ = run(capsys, "map", model, folder / "*ain.tif", out)  # in quotes, and one image alone
     assert (code, "1 image(s): 1 made." in text) == (0, True)
     code, _, err = run(capsys, "map", model, *images, out, "--mines", folder / "mines.gpkg")

@@ -133,7 +133,10 @@ def design(
         export_points(out, export)
     also = "" if export is None else f" (written to {export} too)"
     show(
-        drawn, as_json, f"{drawn.summary()} Fill in the field `reference` of {out} in QGIS{also}, then: pitmap estimate"
+        drawn,
+        as_json,
+        f"{drawn.summary()} Fill in the field `reference` of {out}, for which {out.with_suffix('.qgz').name} opens in "
+        f"QGIS{also}, then: pitmap estimate",
     )
 
 

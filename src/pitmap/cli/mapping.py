@@ -26,6 +26,7 @@ from pitmap.study.results import MapFiles
 
 if TYPE_CHECKING:
     from pitmap.mapping.order import MapOrder, MineOptions
+    from pitmap.observer import Observer
     from pitmap.study.schema import SiteSection
     from pitmap.study.study import Study
 
@@ -88,6 +89,9 @@ def map_image(
             help="Write these beside each map: any of mines,confidence,probabilities.",
         ),
     ] = None,
+    qgis: Annotated[
+        bool, typer.Option("--qgis", help="Leave a QGIS project of image, map and what is beside it: OUT.qgz.")
+    ] = False,
     cluster: ClusterOption = None,
     tile: Annotated[int | None, typer.Option(help="Longest side of a tile in pixels.")] = None,
     halo: Annotated[Any, typer.Option(parser=exact_or_pixels, help="'exact', or pixels.")] = "exact",
@@ -115,8 +119,8 @@ def map_image(
 ) -> None:
     """Map whole images in exact tiles; memory does not grow with the image.
 
-    Several images are mapped into a folder, with a line for each in its manifest.jsonl. What is up to date is skipped;
-    a failure is noted, the rest goes on, and the command ends with 1.
+    Several images are mapped into a folder, with a line for each in its manifest.jsonl; their QGIS project goes by the
+    folder's name. What is up to date is skipped; a failure is noted, the rest goes on, and the command ends with 1.
 
     Example: pitmap map unetplus-seed0.safetensors scene.tif map.tif --mines mines.gpkg
     Example: pitmap map unetplus-seed0.safetensors scenes/*.tif maps/ --also mines,confidence
@@ -168,11 +172,11 @@ def map_image(
         if one := [flag for flag, value in named.items() if value is not None]:
             raise typer.BadParameter(f"{', '.join(one)}: names one file; for several images write --also instead")
         orders = [order(image, Path(out) / f"{name}.tif") for image, name, _ in found]
-        _map_several(model, orders, Path(out), cluster, replace, wait, as_json)
+        _map_several(model, orders, Path(out), qgis, cluster, replace, wait, as_json)
         return
     wanted = order(found[0].image, Path(out))
     polygons = mines or (MapFiles(wanted.out).mines if wanted.mines else None)
-    _map_one(model, wanted, polygons, mine_options, cluster, replace, wait, as_json)
+    _map_one(model, wanted, polygons, mine_options, qgis, cluster, replace, wait, as_json)
 
 
 def _map_one(
@@ -180,6 +184,7 @@ def _map_one(
     order: MapOrder,
     mines: Path | None,
     options: MineOptions,
+    qgis: bool,
     cluster: str | None,
     replace: bool,
     wait: bool,
@@ -195,21 +200,62 @@ def _map_one(
         found = None
         if mines is not None:
             found = extract_ordered(order, options, mines, observer)
-    text = result.summary() + (f" {found.summary()}" if found else "")
-    content = result.to_json() | {"mines": found and found.to_json()}
+        project = _qgis_project(order.out.with_suffix(".qgz"), [(order, mines)], observer) if qgis else None
+    text = result.summary() + (f" {found.summary()}" if found else "") + _in_qgis(project)
+    content = result.to_json() | {"mines": found and found.to_json(), "qgis": project and str(project)}
     show(Information(text, content), as_json)
 
 
 def _map_several(
-    model: Path, orders: list[MapOrder], folder: Path, cluster: str | None, replace: bool, wait: bool, as_json: bool
+    model: Path,
+    orders: list[MapOrder],
+    folder: Path,
+    qgis: bool,
+    cluster: str | None,
+    replace: bool,
+    wait: bool,
+    as_json: bool,
 ) -> None:
     from pitmap.mapping.scenes import map_orders
 
     with Console() as observer, workers_of(cluster) as workers:
         result = map_orders(model, orders, folder, observer, replace=replace, wait=wait, cluster=workers)
-    show(result, as_json)
+        made = [
+            (order, MapFiles(order.out).mines if order.mines else None)
+            for order, line in zip(orders, result.lines, strict=True)
+            if line.status != "failed"
+        ]
+        path = folder / f"{folder.resolve().name}.qgz"
+        project = _qgis_project(path, made, observer) if qgis and made else None
+    content = result.to_json() | {"qgis": project and str(project)}
+    show(Information(result.summary() + _in_qgis(project), content), as_json)
     if result.failed:
         raise typer.Exit(1)
+
+
+def _qgis_project(path: Path, made: list[tuple[MapOrder, Path | None]], observer: Observer) -> Path:
+    """The QGIS project of maps and their mines."""
+    from pitmap.deliver.map_project import MappedImage, write_map_project
+
+    def beside(path: str | Path | None) -> Path | None:
+        return None if path is None else Path(path)
+
+    mapped = [
+        MappedImage(
+            order.image,
+            order.out,
+            order.options.bands,
+            mines,
+            beside(order.options.confidence),
+            beside(order.options.probabilities),
+        )
+        for order, mines in made
+    ]
+    return write_map_project(path, mapped, observer)
+
+
+def _in_qgis(project: Path | None) -> str:
+    return "" if project is None else f" In QGIS: {project}"
 
 
 def export(

@@ -1,6 +1,6 @@
 """What QGIS shows of the layer of points, as JSON: run by QGIS's Python, which is not that of pitmap.
 
-python3 qgis_form.py POINTS.gpkg PROJECT.qgz
+python3 qgis_form.py POINTS.gpkg|POINTS.qgz PROJECT.qgz    (where the project is saved)
 """
 
 import json
@@ -15,8 +15,13 @@ points, project = sys.argv[1:3]
 application = QgsApplication([], True)
 application.initQgis()
 QgsGui.editorWidgetRegistry().initEditors()
-layer = QgsVectorLayer(f"{points}|layername=points", "points", "ogr")
-QgsProject.instance().addMapLayer(layer)
+if points.endswith(".qgz"):
+    assert QgsProject.instance().read(points)
+    (layer,) = QgsProject.instance().mapLayersByName("points")
+else:
+    layer = QgsVectorLayer(f"{points}|layername=points", "points", "ogr")
+    QgsProject.instance().addMapLayer(layer)
+tree = QgsProject.instance().layerTreeRoot().findLayers()
 QgsProject.instance().write(project)
 features = list(layer.getFeatures())
 form = QgsAttributeForm(layer, features[0])
@@ -34,6 +39,9 @@ def pictures(widget):
 labels = form.findChildren(QLabel)
 lists = [[box.itemText(i) for i in range(box.count())] for box in form.findChildren(QComboBox)]
 shown = {
+    "layers": [
+        [node.name(), node.layer().isValid(), node.isVisible(), node.layer().renderer().type()] for node in tree
+    ],
     "fields": [field.name() for field in layer.fields()],
     "display": layer.displayExpression(),
     "map_tip": layer.mapTipTemplate(),

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import re
 import sqlite3
+import zipfile
 from xml.etree import ElementTree
 
 import geopandas as gpd
@@ -232,3 +234,44 @@ def test_the_style_blinds_the_interpreter(tmp_path, codes):
     assert columns == {"point_id", "reference", "doubtful", "comment"}
     assert style.find("previewExpression").text == '"point_id"'
     assert style.find("mapTip").text == '[% "point_id" %]'
+
+
+def test_the_labelling_project_says_nothing_of_the_map(tmp_path, codes):
+    folder = tmp_path / "labelling"
+    folder.mkdir()
+    image, out = tmp_path / "june.tif", folder / "points.gpkg"
+    pixels = np.random.default_rng(0).integers(100, 3000, (4, *GRID.shape), dtype=np.uint16)
+    write_cog(image, pixels, GRID, Layout(4, "uint16"))
+    source = write_map(tmp_path, codes)
+    drawn = design(source, out, DesignOptions(points=60, floor=10, images=(image,)))
+    with zipfile.ZipFile(folder / "points.qgz") as archive:
+        project = ElementTree.fromstring(archive.read("project.qgs").split(b"\n", 1)[1])
+    assert [s.text for s in project.iter("datasource")] == ["./points.gpkg|layername=points", "../june.tif"]
+    extent = [float(side.text) for side in project.find("mapcanvas/extent")]
+    assert extent == pytest.approx(GRID.bounds)
+    # The classes stand in the list of answers, all of them and in the order of the legend, and nowhere else.
+    for field in project.findall(".//field[@name='reference']"):
+        (answers,) = field.iter("config")
+        assert [o.get("name") for o in answers.iter("Option") if o.get("value")] == [c.name for c in DEFAULT_LEGEND]
+        field.remove(field.find("editWidget"))
+    rest = ElementTree.tostring(project, encoding="unicode")
+    words = [*DEFAULT_LEGEND.keys, *(c.name for c in DEFAULT_LEGEND), *(s.name for s in drawn.strata)]
+    for secret in (*words, source.name, "drawn", "strata", "stratum", "map_code"):
+        assert not re.search(rf"\b{re.escape(secret)}\b", rest), secret
+
+
+def test_a_labelling_project_that_was_saved_in_qgis_is_left_alone(tmp_path, codes):
+    source, out = write_map(tmp_path, codes), tmp_path / "points.gpkg"
+    design(source, out, DesignOptions(points=60, floor=10))
+    project = out.with_suffix(".qgz")
+    before = project.read_bytes()
+    out.unlink()
+    design(source, out, DesignOptions(points=60, floor=10))
+    assert project.read_bytes() == before  # the same sample, the same bytes
+    with zipfile.ZipFile(project, "w") as archive:
+        archive.writestr("points.qgs", "<qgis/>")
+    saved = project.read_bytes()
+    design(source, tmp_path / "other.gpkg", DesignOptions(points=60, floor=10))
+    out.unlink()
+    design(source, out, DesignOptions(points=60, floor=10))
+    assert project.read_bytes() == saved

@@ -19,8 +19,9 @@ from pitmap.raster.writing import Layout, write_cog
 GRID = Grid(CRS.from_epsg(32633), Affine(10, 0, 500_000, 0, -10, 5_600_000), 120, 150)
 
 
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory):
+@pytest.fixture(scope="module", params=["points.gpkg", "points.qgz"])
+def shown(tmp_path_factory, request):
+    """What QGIS shows of the layer added to a project of one's own, and of the project that `design` leaves."""
     qgis_python.require()
     folder = tmp_path_factory.mktemp("qgis")
     codes = np.full(GRID.shape, 6, np.uint8)
@@ -36,12 +37,16 @@ def shown(tmp_path_factory):
     design(folder / "map.tif", points, DesignOptions(points=90, allocation="equal", floor=20, images=images))
     (folder / "elsewhere").mkdir()
     script = Path(__file__).with_name("qgis_form.py")
-    return qgis_python.shown(script, points, folder / "elsewhere" / "project.qgz"), read_sample(points).drawn
+    saved = folder / "elsewhere" / "project.qgz"
+    return qgis_python.shown(script, folder / request.param, saved), read_sample(points).drawn, request.param
 
 
 @pytest.mark.verify
 def test_nothing_tells_map_class_or_stratum(shown):
-    qgis, drawn = shown
+    qgis, drawn, opened = shown
+    alone = [["points", True, True, "RuleRenderer"]]
+    images = [["june", True, True, "multibandcolor"], ["october", True, False, "multibandcolor"]]
+    assert qgis["layers"] == (alone if opened.endswith("gpkg") else alone + images)
     pictures = ["chip_1", "chip_1_wide", "chip_2"]
     fields = ["point_id", "reference", "doubtful", "comment", *pictures]
     assert qgis["fields"] == ["fid", *fields]
@@ -67,7 +72,7 @@ def test_nothing_tells_map_class_or_stratum(shown):
 
 @pytest.mark.verify
 def test_pictures_show_where_the_project_is_saved_elsewhere(shown):
-    qgis, _ = shown
+    qgis, *_ = shown
     assert len(qgis["pictures"]) == 3
     assert all(len(widths) == 1 and widths[0] > 200 for widths in qgis["pictures"])
     assert [label for label in qgis["labels"] if label in ("june", "june, wider view", "october")] == [

@@ -20,6 +20,7 @@ from pitmap import __version__
 from pitmap.accuracy.sampling.aim import BELT_PIXELS, Aim, Target, aim, replan
 from pitmap.accuracy.sampling.draw import draw_points
 from pitmap.accuracy.sampling.labelling import copy_pictures, labelling_style, write_pictures
+from pitmap.accuracy.sampling.labelling_project import write_labelling_project
 from pitmap.accuracy.sampling.planning import KEPT, Allocation, allocate, sample_size
 from pitmap.accuracy.sampling.sample import check_map, labels_by_stratum
 from pitmap.accuracy.sampling.sample_file import DESIGN, SampleFile, read_sample, write_sample
@@ -252,7 +253,8 @@ def design(
     """Draw a sample and write it as a GeoPackage for labelling in QGIS.
 
     The layer and the tables are described in ``sample_file``. Pictures go to a folder of the GeoPackage's name with
-    ``_chips`` added, and show wherever the QGIS project lies as long as folder and GeoPackage stay together.
+    ``_chips`` added, and show wherever the QGIS project lies as long as folder and GeoPackage stay together. Beside it
+    lies that project, see ``labelling_project``.
 
     Raises:
         ImageError, LabelError: See ``draw``; or an image cannot be read.
@@ -286,7 +288,9 @@ def design(
     }
     strata = pd.DataFrame([_strata_row(s, drawn.unit) for s in drawn.strata])
     points = _points_layer(numbers, drawn.rows, drawn.cols, grid, options, out_gpkg)
-    write_sample(out_gpkg, SampleFile(points, table, strata, about), labelling_style(drawn.legend, options.images))
+    style = labelling_style(drawn.legend, options.images)
+    write_sample(out_gpkg, SampleFile(points, table, strata, about), style)
+    write_labelling_project(out_gpkg, points, style, options.images, options.bands, observer)
     return drawn
 
 
@@ -361,7 +365,9 @@ def enlarge(
     sample = SampleFile(
         points, pd.concat([old.drawn, table], ignore_index=True), old.strata.assign(points=wanted), about
     )
-    write_sample(out_gpkg, sample, labelling_style(legend, options.images, list(points.columns)))
+    style = labelling_style(legend, options.images, list(points.columns))
+    write_sample(out_gpkg, sample, style)
+    write_labelling_project(out_gpkg, points, style, options.images, options.bands, observer)
     return Enlarged(dict(zip(old.strata["stratum"], (wanted - had).tolist(), strict=True)), len(sample.drawn))
 
 
