@@ -83,6 +83,41 @@ def test_the_catalogue_is_valid_and_finds_its_files_wherever_it_lies(study, vali
     assert collection.extent.temporal.to_dict()["interval"] == [["2017-10-30T00:00:00Z", "2018-04-16T23:59:59Z"]]
 
 
+def test_stac_validator_passes_every_kind_of_item(study, tmp_path, monkeypatch):
+    """The validator of the community itself, which takes schemas from files alone and asks no server."""
+    checker = pytest.importorskip("stac_validator.stac_validator")
+    from pystac.validation.local_validator import get_local_schema_cache
+
+    places = {}
+    for number, (uri, schema) in enumerate({**get_local_schema_cache(), **SCHEMAS}.items()):
+        places[uri] = str(tmp_path / f"schema{number}.json")
+        Path(places[uri]).write_text(json.dumps(schema))
+
+    def refuse(*_):
+        raise AssertionError("a server was asked")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    folder = write_stac(study).path.parent
+    files = sorted(folder.rglob("*.json"))
+    kinds = {path.stem.split("-")[0] for path in files}
+    assert kinds == {"collection", "image", "map", "model"}
+
+    def verdict(path):
+        found = checker.StacValidate(str(path), schema_map=dict(places))
+        found.run()
+        return found.message[0]
+
+    for path in files:
+        told = verdict(path)
+        assert told["valid_stac"], (path, told)
+        content = json.loads(path.read_text())
+        assert {places[uri] for uri in content.get("stac_extensions", [])} <= set(told["schema"])
+    broken = json.loads(next(p for p in files if p.stem.startswith("map")).read_text())
+    broken["assets"]["map"]["classification:classes"][0]["value"] = "one"
+    (tmp_path / "broken.json").write_text(json.dumps(broken))
+    assert not verdict(tmp_path / "broken.json")["valid_stac"]
+
+
 def test_items_say_what_the_files_say(study):
     made = write_stac(study)
     items = {item.id: item for item in pystac.Collection.from_file(str(made.path)).get_items()}
