@@ -11,15 +11,7 @@ from pitmap.raster.codes import codes_layout
 from pitmap.raster.writing import Layout, write_cog
 from pitmap.study.study import load_study
 from studies import grid, write_project, write_site
-
-
-def landscape(side: int = 512) -> np.ndarray:
-    """Vegetation with a lake and two pits: 100 x 150 and 40 x 40 pixels."""
-    codes = np.full((side, side), 6, np.uint8)
-    codes[300:400, 50:200] = 2
-    codes[100:200, 100:250] = 1
-    codes[420:460, 400:440] = 1
-    return codes
+from view.ground import landscape
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 import http.client
 import io
 import json
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -19,6 +21,7 @@ from pitmap.raster.codes import codes_layout
 from pitmap.raster.writing import write_cog
 from pitmap.view.scenes import find_scenes
 from pitmap.view.server import ViewServer
+from pitmap.view.tiles import TILE
 from studies import grid
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul", "ignore:The dataset has no Overviews")
@@ -55,7 +58,7 @@ def tile_at(scene, z, row=0.5, col=0.5):
     n = 2**z
     x = (lon + 180) / 360 * n
     y = (1 - np.arcsinh(np.tan(np.radians(lat))) / np.pi) / 2 * n
-    return int(x), int(y), int((y % 1) * 256), int((x % 1) * 256)
+    return int(x), int(y), int((y % 1) * TILE), int((x % 1) * TILE)
 
 
 def picture(content):
@@ -69,7 +72,8 @@ def test_a_study_is_told_with_its_layers(study):
     assert [layer["name"] for layer in first["layers"]] == ["image", "map", "confidence"]
     assert [layer["name"] for layer in second["layers"]] == ["image"]
     assert (first["date"], second["date"]) == ("2017-10-30", "2018-04-16")
-    assert (first["mines"], second["mines"]) == (True, False)
+    assert first["mines"] == str(study.results.map("west_20171030").mines.stat().st_mtime_ns)
+    assert second["mines"] is None
     assert told["report"] == "report.html"
     assert told["classes"][0] == {"key": "OPM", "name": "open-pit mine", "colour": "#d7191c"}
 
@@ -91,6 +95,31 @@ def test_tiles_have_the_colours_of_the_classes_at_their_places(study):
             assert shown[at_row, at_col, 3] == 255
         x, y, *_ = tile_at(scene, 15, 5.0, 5.0)
         assert ask(server, f"/tiles/{scene['name']}/map/15/{x}/{y}.png")[0].status == 204
+
+
+@pytest.mark.verify
+def test_the_first_tiles_may_be_asked_for_all_at_once(study):
+    """In a process that has loaded nothing yet, as a browser asks a server that has just begun."""
+    script = f"""
+import threading
+from pitmap.view import tiles
+from pitmap.view.scenes import find_scenes
+viewed = find_scenes({str(study.results.folder)!r})
+scene = viewed.scenes["west_20171030"]
+wrong, begin = [], threading.Barrier(8)
+def ask(layer):
+    begin.wait()
+    try:
+        tiles.tile(layer, viewed.legend, 0, 0, 0)
+    except Exception as error:
+        wrong.append(repr(error))
+threads = [threading.Thread(target=ask, args=(layer,)) for layer in [*scene.layers.values()] * 3][:8]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(wrong)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n"
 
 
 def test_mines_and_their_pictures(study):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mimetypes
 import re
@@ -20,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from pitmap.errors import OutputError, PitmapError
 from pitmap.observer import logger
 from pitmap.view.scenes import Viewed
-from pitmap.view.tiles import mines_geojson, thumbnail, tile
+from pitmap.view.tiles import load, mines_geojson, thumbnail, tile
 
 LOOPBACK = "127.0.0.1"
 
@@ -87,13 +88,29 @@ class ViewServer(ThreadingHTTPServer):
         """Plain values."""
         return {"address": self.address, "scenes": list(self.viewed.scenes)}
 
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Answer until ``shutdown``; what the first page will ask for is made ready meanwhile."""
+        ready = threading.Thread(target=self._make_ready, daemon=True)
+        ready.start()
+        super().serve_forever(poll_interval)
+        ready.join()
+
+    def _make_ready(self) -> None:
+        """Load what cuts tiles, and the mines of the scene that is shown first."""
+        first = next(iter(self.viewed.scenes.values()))
+        if first.mines is not None:
+            with contextlib.suppress(Exception):  # said where the page asks for them
+                mines_geojson(first.mines)
+        load()
+
     @cached_property
     def study(self) -> bytes:
         """What the page needs to know, as JSON."""
         viewed = self.viewed
         scenes = [
             {
-                "name": s.name, "date": s.date, "bounds": s.bounds, "mines": s.mines is not None,
+                "name": s.name, "date": s.date, "bounds": s.bounds,
+                "mines": None if s.mines is None else str(s.mines.stat().st_mtime_ns),
                 "layers": [{"name": layer.name, "title": layer.title} for layer in s.layers.values()],
             }
             for s in viewed.scenes.values()
@@ -135,10 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(self.server.study, "application/json")
 
     def static(self, name: str) -> None:
-        if name.startswith("maplibre-gl."):
-            content = (Path(str(resources.files("maplibre"))) / "srcjs" / name).read_bytes()
-        else:
-            content = _own_file(name)
+        content = _maplibre_file(name) if name.startswith("maplibre-gl.") else _own_file(name)
         self._send(content, mimetypes.guess_type(name)[0] or "application/octet-stream")
 
     def tile(self, scene: str, layer: str, z: str, x: str, y: str) -> None:
@@ -152,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.server.viewed.scenes[scene].mines
         if path is None:
             raise KeyError(scene)
-        self._send(mines_geojson(path), "application/geo+json")
+        self._send(mines_geojson(path), "application/geo+json", keep=True)  # its address holds the time of its change
 
     def thumbnail(self, scene: str, layer: str, mine: str) -> None:
         viewed = self.server.viewed
@@ -207,6 +221,14 @@ _ANSWERS: tuple[tuple[str, Callable[..., None]], ...] = (
     (r"/files/(.+)", _Handler.file),
 )
 """What may be asked for, and who answers."""
+
+
+@lru_cache
+def _maplibre_file(name: str) -> bytes:
+    """A file of the package maplibre, which is found and not imported: its Python would take seconds."""
+    spec = find_spec("maplibre")
+    (folder, *_) = (spec and spec.submodule_search_locations) or [""]
+    return (Path(folder) / "srcjs" / name).read_bytes()
 
 
 def _own_file(name: str) -> bytes:

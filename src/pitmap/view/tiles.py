@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pitmap.errors import ImageError
 from pitmap.legend import Legend
@@ -26,24 +28,44 @@ PERCENTILES = (2, 98)
 OVERVIEW = 1024
 """Longest side of the reduced image from which the stretch is taken."""
 
+TILE = 512
+"""Side of a tile, pixels: half as many each way as of the usual 256, and each is opened, warped and packed once."""
+
+DECIMALS = 7
+"""Of degrees: a centimetre on the ground."""
+
 THUMBNAIL = 320
 """Side of a mine's picture, pixels."""
 
 
+_loading = threading.Lock()
+"""Modules of rio-tiler import each other in a circle: of two threads that load them at once, one would see half."""
+
+
+def load() -> None:
+    """Load what cuts tiles; the first tile would wait for it."""
+    with _loading:
+        import rio_tiler.errors
+        import rio_tiler.io
+        import rio_tiler.utils  # noqa: F401
+
+
 def tile(layer: ViewedLayer, legend: Legend, z: int, x: int, y: int) -> bytes | None:
-    """A tile of 256 x 256 pixels as PNG; None where the raster does not reach it.
+    """A tile of 512 x 512 pixels as PNG; None where the raster does not reach it.
 
     Raises:
         ImageError: The raster cannot be read.
     """
+    load()
     from rio_tiler.errors import TileOutsideBounds
 
     smooth = "nearest" if layer.kind == "codes" else "bilinear"
     try:
         with _reader(layer) as reader:
             found = reader.tile(
-                x, y, z, indexes=layer.bands, nodata=layer.nodata, resampling_method=smooth, reproject_method=smooth
-            )
+                x, y, z, tilesize=TILE, indexes=layer.bands, nodata=layer.nodata, resampling_method=smooth,
+                reproject_method=smooth,
+            )  # fmt: skip
     except TileOutsideBounds:
         return None
     return _painted(found, layer, legend)
@@ -55,7 +77,7 @@ def thumbnail(scene: ViewedScene, layer: ViewedLayer, legend: Legend, mine: int)
     Raises:
         ImageError: The raster cannot be read.
     """
-    outlines = {} if scene.mines is None else _boxes(scene.mines, scene.mines.stat().st_mtime_ns)
+    outlines = {} if scene.mines is None else _boxes(mines_geojson(scene.mines))
     if (box := outlines.get(mine)) is None:
         return None
     west, south, east, north = box
@@ -70,31 +92,58 @@ def thumbnail(scene: ViewedScene, layer: ViewedLayer, legend: Legend, mine: int)
 
 def mines_geojson(path: Path) -> bytes:
     """The mines of a GeoPackage as GeoJSON in longitude and latitude, made once for each state of the file."""
-    return _geojson(path, path.stat().st_mtime_ns)
+    with _one_at_a_time:
+        return _geojson(path, path.stat().st_mtime_ns)
+
+
+_one_at_a_time = threading.Lock()
+"""Both maps of the page ask for the same mines at once."""
 
 
 @lru_cache(maxsize=16)
 def _geojson(path: Path, _changed: int) -> bytes:
-    import pyogrio
+    # Without tables of geopandas, whose import would take longer than all of this.
+    import shapely
+    from pyogrio import raw
+    from pyproj import Transformer
 
-    table = pyogrio.read_dataframe(path, layer="mines").to_crs(4326)
-    numbers = table.select_dtypes("number").columns
-    table[numbers] = table[numbers].round(2)
-    return bytes(table.to_json(drop_id=True, to_wgs84=False).encode())
+    about, _, wkb, columns = raw.read(path, layer="mines")
+    to_degrees = Transformer.from_crs(about["crs"], 4326, always_xy=True)
+
+    def degrees(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack(to_degrees.transform(xy[:, 0], xy[:, 1])).round(DECIMALS)
+
+    shapes = shapely.to_geojson(shapely.transform(shapely.from_wkb(wkb), degrees))
+    names = [str(name) for name in about["fields"]]
+    rows = zip(*(map(_plain, column) for column in columns), strict=True)
+    features = (
+        f'{{"type":"Feature","properties":{json.dumps(dict(zip(names, row, strict=True)))},"geometry":{shape}}}'
+        for row, shape in zip(rows, shapes, strict=True)
+    )
+    return f'{{"type":"FeatureCollection","features":[{",".join(features)}]}}'.encode()
+
+
+def _plain(value: Any) -> Any:
+    """A value of a field as JSON has it: numbers with two decimals, None where there is none."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float):
+        return round(value, 2) if np.isfinite(value) else None
+    return value
 
 
 @lru_cache(maxsize=16)
-def _boxes(path: Path, changed: int) -> dict[int, tuple[float, float, float, float]]:
+def _boxes(geojson: bytes) -> dict[int, tuple[float, float, float, float]]:
     import shapely
     from shapely.geometry import shape
 
-    features = json.loads(_geojson(path, changed))["features"]
+    features = json.loads(geojson)["features"]
     return {int(f["properties"]["id"]): shapely.bounds(shape(f["geometry"])).tolist() for f in features}
 
 
 @contextmanager
 def _reader(layer: ViewedLayer) -> Iterator[Any]:
     """A raster opened by rio-tiler; what GDAL says against it becomes an ``ImageError``."""
+    load()
     from rasterio.errors import RasterioError
     from rio_tiler.io import Reader
 

@@ -15,8 +15,8 @@ function choices(study) {
   const found = [];
   for (const scene of study.scenes) {
     for (const layer of scene.layers) {
-      const where = study.scenes.length > 1 ? ` · ${scene.name}${scene.date ? " " + scene.date : ""}` : "";
-      found.push({ scene, layer, title: layer.title + where });
+      const where = study.scenes.length > 1 ? [scene.date, scene.name] : [];
+      found.push({ scene, layer, title: [layer.title, ...where.filter(Boolean)].join(" · ") });
     }
   }
   return found;
@@ -29,7 +29,7 @@ function style(choice, outlines) {
     raster: {
       type: "raster",
       tiles: [`${location.origin}/tiles/${encodeURIComponent(scene.name)}/${layer.name}/{z}/{x}/{y}.png`],
-      tileSize: 256,
+      tileSize: 512,
       maxzoom: 20,
       ...(west < east ? { bounds: [west, south, east, north] } : {}),
     },
@@ -39,7 +39,7 @@ function style(choice, outlines) {
     { id: "raster", type: "raster", source: "raster", paint: { "raster-resampling": layer.name === "image" ? "linear" : "nearest", "raster-fade-duration": 0 } },
   ];
   if (scene.mines && outlines) {
-    sources.mines = { type: "geojson", data: `${location.origin}/mines/${encodeURIComponent(scene.name)}.geojson` };
+    sources.mines = { type: "geojson", data: `${location.origin}/mines/${encodeURIComponent(scene.name)}.geojson?${scene.mines}` };
     layers.push({ id: "mines-fill", type: "fill", source: "mines", paint: { "fill-opacity": 0 } });
     layers.push({ id: "mines-halo", type: "line", source: "mines", paint: OUTLINE });
     layers.push({ id: "mines", type: "line", source: "mines", paint: CORE });
