@@ -75,6 +75,4 @@ def patch_style(legend: Legend, columns: Sequence[str]) -> str:
 def _footprint(scene: Scene, p: Patch, patch: int) -> Polygon:
     cols = np.array([p.col, p.col + patch, p.col + patch, p.col])
     rows = np.array([p.row, p.row, p.row + patch, p.row + patch])
-    if scene.info.grid.crs is None:
-        return Polygon(np.stack([cols, -rows], axis=-1))
     return Polygon(np.stack(scene.info.grid.pixel_centres(rows - 0.5, cols - 0.5), axis=-1))
