@@ -29,7 +29,7 @@ from .command import CommandError
 from .labelled_layer import COMMENT, DOUBTFUL, LabelledLayer
 from .settings import pitmap_setting
 from .stepping import Choice
-from .study import StudyFiles, study_files
+from .study import StudyFiles, study_files, titled
 from .views import ImageView, covering, open_image, source_path
 
 VIEWS = 2
@@ -127,7 +127,10 @@ class PitmapPanel(QDockWidget):
         finally:
             QApplication.restoreOverrideCursor()
         self._study, self._labelled = study, None
-        opened = [open_image(path, name, study.bands[name]) for name, path in study.images.items()]
+        opened = [
+            open_image(path, titled(name, study.dates.get(name)), study.bands[name])
+            for name, path in sorted(study.images.items(), key=lambda item: study.dates.get(item[0], ""))
+        ]
         self._images = [image for image in opened if image is not None]
         self._files.clear()
         for name, path in study.labelling.items():
@@ -156,6 +159,14 @@ class PitmapPanel(QDockWidget):
         if image is None:
             self._say(f"{path} cannot be opened as an image.")
             return
+        QApplication.setOverrideCursor(Qt.WaitCursor)
+        try:
+            date = ask(pitmap_setting(), "info", path).get("date")
+        except CommandError:
+            date = None  # the image shows all the same
+        finally:
+            QApplication.restoreOverrideCursor()
+        image.setName(titled(image.name(), date))
         self._own_images.append(image)
         self._show()
 

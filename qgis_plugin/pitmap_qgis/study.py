@@ -15,6 +15,7 @@ class StudyFiles:
     Attributes:
         name: Of the study.
         images: Its images by the names of their scenes.
+        dates: When they were taken, ``2017-10-30``, as far as that is known.
         bands: Their bands for red, green and blue, counted from 1.
         labelling: Samples of points and review queues by what they are.
         maps: Maps and what was made from them: what an interpreter of points must not see.
@@ -23,6 +24,7 @@ class StudyFiles:
 
     name: str
     images: dict[str, Path]
+    dates: dict[str, str]
     bands: dict[str, list[int]]
     labelling: dict[str, Path]
     maps: tuple[Path, ...]
@@ -39,8 +41,14 @@ def study_files(content: Mapping[str, Any]) -> StudyFiles:
     return StudyFiles(
         str(content["study"]),
         {s["scene"]: folder / s["image"] for s in content["scenes"]},
+        {s["scene"]: s["date"] for s in content["scenes"] if s.get("date")},
         {s["scene"]: list(s["shown_bands"]) for s in content["scenes"]},
         labelling,
         tuple(folder / p for p in files["maps"]),
         report,
     )
+
+
+def titled(name: str, date: str | None) -> str:
+    """What an image is called where two dates lie side by side: its date first."""
+    return f"{date or 'date unknown'} · {name}"

@@ -70,6 +70,12 @@ def acquisition(image: str | Path, tags: Mapping[str, str]) -> Acquisition | Non
     return _of_tags(tags) or _of_gaofen_xml(local_file(image)) or _of_name(Path(image).name)
 
 
+def date_taken(image: str | Path, tags: Mapping[str, str]) -> str | None:
+    """The date of ``acquisition``, such as ``2017-10-30``."""
+    taken = acquisition(image, tags)
+    return None if taken is None else taken.date.isoformat()
+
+
 def _of_tags(tags: Mapping[str, str]) -> Acquisition | None:
     names = {key: re.sub(r"[^A-Z0-9]", "", key.upper()) for key in sorted(tags)}
     usable = {key: name for key, name in names.items() if not _OTHER_TIMES.search(name)}

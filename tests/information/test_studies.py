@@ -14,6 +14,9 @@ def test_files_to_label_and_results_are_found(tmp_path):
         "maps": [f"results/maps/{n}" for n in
                  ("north.tif", "north-confidence.tif", "north.gpkg", "far.tif", "far-confidence.tif", "far.gpkg")],
     }  # fmt: skip
+    assert [s["date"] for s in content["scenes"]] == [None, None]
+    shutil.copy(tmp_path / "north.tif", tmp_path / "north_20171030.tif")
+    assert look_at(tmp_path / "north_20171030.tif").to_json()["date"] == "2017-10-30"
     assert [s["shown_bands"] for s in content["scenes"]] == [[4, 3, 2], [4, 3, 2]]
     files = study.results.map("north")
     design(files.map, tmp_path / "points.gpkg", DesignOptions(points=70, floor=10))

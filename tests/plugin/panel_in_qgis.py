@@ -126,6 +126,10 @@ panel._file_chosen(1)
 told["review"] = state()
 QTest.keyClick(panel, Qt.Key_8)
 told["review after 8"] = state()
+panel.add_image(str(Path(project_file).parent / "own_20190701.tif"))
+told["with own"] = [panel.views[0]._choice.itemText(i) for i in range(panel.views[0]._choice.count())]
+panel.add_image(str(Path(project_file).parent / "none.tif"))
+told["wrong image"] = panel._note.text()
 panel._report.click()
 told["pages"] = [str(p) for p in pages]
 plugin.unload()

@@ -6,6 +6,7 @@ import matplotlib.image
 import numpy as np
 import pyogrio
 import pytest
+import rasterio
 
 import qgis_python
 from deliver.mapped import write_study
@@ -21,9 +22,13 @@ pytestmark = pytest.mark.verify
 def told(plugins, command, tmp_path_factory):
     """What the panel showed, its picture, and the study that was labelled with it: two dates of one place."""
     study = write_study(tmp_path_factory.mktemp("panel"))
-    (study.folder / "later.tif").write_bytes((study.folder / "north.tif").read_bytes())
+    before = (study.folder / "north.tif").read_bytes()
+    for name in ("earlier_20171030", "own_20190701"):
+        (study.folder / f"{name}.tif").write_bytes(before)
+    with rasterio.open(study.folder / "north.tif", "r+", IGNORE_COG_LAYOUT_BREAK="YES") as image:
+        image.update_tags(ACQUISITIONDATETIME="2018-04-16T03:20:15Z")
     with study.path.open("a") as file:
-        file.write('[[sites]]\nname = "later"\nimage = "later.tif"\nlabels = "north-labels.tif"\n')
+        file.write('[[sites]]\nname = "earlier"\nimage = "earlier_20171030.tif"\nlabels = "north-labels.tif"\n')
     files = study.results.map("north")
     design(files.map, study.folder / "points.gpkg", DesignOptions(points=70, floor=10))
     review(files.map, files.confidence, study.folder / "queue.gpkg", ReviewOptions(minimum_m2=0))
@@ -72,8 +77,11 @@ def test_nothing_tells_the_class_of_the_map_or_the_stratum(told):
             assert not any(secret in word for word in said), (name, secret, said)
 
 
-def test_two_dates_show_the_same_ground(told):
-    shown, picture, _ = told
+def test_two_dates_show_the_same_ground_and_say_when_it_was(told):
+    shown, picture, study = told
+    assert shown["opened"]["images"] == ["2017-10-30 · earlier", "2018-04-16 · north"]
+    assert shown["with own"] == ["2017-10-30 · earlier", "2018-04-16 · north", "2019-07-01 · own_20190701"]
+    assert shown["wrong image"] == f"{study.folder / 'none.tif'} cannot be opened as an image."
     assert len(set(shown["zoomed"]["extents"])) == 1
     assert shown["zoomed"]["extents"] != shown["after button"]["extents"]
     rgb = (matplotlib.image.imread(picture)[..., :3] * 255).astype(int)

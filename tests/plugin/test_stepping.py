@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from pitmap_qgis.stepping import Choice, Stepping, choices_of
-from pitmap_qgis.study import study_files
+from pitmap_qgis.study import study_files, titled
 
 
 def test_the_list_of_the_form_becomes_keys():
@@ -44,7 +44,7 @@ def test_steps_stay_within_and_skip_what_is_done():
 
 
 def test_files_of_a_study_are_found_beside_its_project_file():
-    scene = {"scene": "north", "image": "../img/n.tif", "shown_bands": [3, 2, 1]}
+    scene = {"scene": "north", "image": "../img/n.tif", "shown_bands": [3, 2, 1], "date": "2017-10-30"}
     labelling = {"points": ["p.gpkg"], "reviews": ["r/q.gpkg"]}
     content = {
         "study": "Käs",
@@ -54,6 +54,10 @@ def test_files_of_a_study_are_found_beside_its_project_file():
     }
     files = study_files(content)
     assert files.bands == {"north": [3, 2, 1]}
+    assert files.dates == {"north": "2017-10-30"}
+    assert [titled("north", files.dates.get(name)) for name in ("north", "far")] == [
+        "2017-10-30 · north", "date unknown · north"
+    ]  # fmt: skip
     assert files.images == {"north": Path("/a/../img/n.tif")}
     assert files.labelling == {"points: p.gpkg": Path("/a/p.gpkg"), "review: q.gpkg": Path("/a/r/q.gpkg")}
     assert files.maps == (Path("/a/results/maps/north.tif"),)

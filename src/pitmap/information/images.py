@@ -33,6 +33,7 @@ def product_or_image(path: Path) -> Information:
 
 
 def _image(path: Path) -> dict[str, Any]:
+    from pitmap.acquisition import date_taken
     from pitmap.raster.codes import read_legend
     from pitmap.raster.reading import describe
 
@@ -57,6 +58,7 @@ def _image(path: Path) -> dict[str, Any]:
         ],
         "crs": _crs(grid),
         "pixel_size_m": grid.pixel_size_m,
+        "date": date_taken(path, header.tags),
         "reflectance": "DN x scale + offset, from the file's tags" if header.has_scale else "scale not stated",
         "classes": None if legend is None else {c.code: f"{c.key} {c.name}" for c in legend},
         "tags": dict(header.tags),

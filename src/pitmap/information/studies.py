@@ -18,6 +18,7 @@ def study(path: Path) -> Information:
     Raises:
         ProjectError: The project file has a problem.
     """
+    from pitmap.acquisition import date_taken
     from pitmap.raster.bands import composite
     from pitmap.state import study_state
     from pitmap.study.study import load_study
@@ -29,6 +30,7 @@ def study(path: Path) -> Information:
             "scene": scene.name,
             "site": scene.site.name,
             "image": project.relative(scene.image),
+            "date": date_taken(scene.image, scene.info.tags),
             "bands": scene.band_names,
             "shown_bands": [scene.band_indices[k] for k in composite(scene.band_names).bands],
             "labels": None if scene.labels is None else project.relative(scene.labels),
