@@ -11,6 +11,9 @@ from pathlib import Path
 
 from qgis.core import (
     QgsApplication,
+    QgsExpression,
+    QgsExpressionContext,
+    QgsExpressionContextUtils,
     QgsFieldFormatterContext,
     QgsLayerTreeLayer,
     QgsMapRendererParallelJob,
@@ -106,13 +109,12 @@ def of_vector(layer):
     if features:
         found["under_first"] = under(features[0])
         found["first"] = {f.name(): shown(layer, features[0], f.name()) for f in layer.fields()}
-    if layer.labelsEnabled() and features:
-        from qgis.core import QgsExpression, QgsExpressionContext, QgsExpressionContextUtils
-
+    if features:
         context = QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(layer))
         context.setFeature(features[0])
-        expression = QgsExpression(found["expression"])
-        found["first_label"] = expression.evaluate(context)
+        if layer.labelsEnabled():
+            found["first_label"] = str(QgsExpression(found["expression"]).evaluate(context))
+        found["first_name"] = str(QgsExpression(layer.displayExpression()).evaluate(context))
         found["first_tip"] = QgsExpression.replaceExpressionText(layer.mapTipTemplate(), context)
     return found
 
