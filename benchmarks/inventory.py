@@ -50,7 +50,7 @@ def trial(folder: Path, seed: int, arguments: argparse.Namespace) -> list[str]:
         )
         name = f"l{place}"
         files = write_site(folder, landscape, name)
-        mines = gpd.read_file(files.mines)
+        mines = gpd.read_file(files.mines, layer="mines")
         out = rng.random(len(mines)) < arguments.withheld
         known.append(mines[~out])
         withheld.append(mines[out])

@@ -9,6 +9,7 @@ import pytest
 import rasterio
 
 from commands import run
+from observers import Heard
 from pitmap.deliver.onnx_model import Void, deepness_tiles, export_onnx, void_of
 from pitmap.errors import ImageError, ModelError, OutputError
 from pitmap.mapping.prediction import MapOptions, map_image
@@ -48,6 +49,16 @@ def check_whole_image(model: Path, image: Path, folder: Path) -> None:
 
 def test_codes_are_those_of_the_map(model_file: Callable, image_file: Callable, tmp_path: Path):
     check_whole_image(model_file("unetplus"), image_file(300, 217), tmp_path)
+
+
+def test_a_model_that_goes_by_an_images_own_statistics_is_written_for_that_image(
+    model_file: Callable, image_file: Callable, tmp_path: Path
+):
+    model = model_file("unetplus", own_statistics=1.0)
+    check_whole_image(model, image_file(150, 117), tmp_path)
+    heard = Heard()
+    export_onnx(model, tmp_path / "any.onnx", asked=Asked(scale=1e-4), observer=heard)
+    assert "no image is named" in heard.warned[0]
 
 
 @pytest.mark.verify

@@ -192,6 +192,11 @@ def export_onnx(
     reading, void = _reading(card, image, asked)
     statistics = (card.mean, card.std) if image is None else statistics_for(card, Path(image), reading, asked.nodata)
     folded = gain_and_bias(reading.scales, reading.offsets, *statistics)
+    if image is None and card.own_statistics:
+        observer.warn(
+            "The model goes by the statistics of each image, and no image is named: the file holds those of the "
+            "training ground, and maps other dates worse than pitmap does."
+        )
     stride, _, halo = tile_geometry(network, len(card.bands))
     observer.say("Writing the network as ONNX.")
     graph = OnnxGraph(plain(fuse(network)), *folded, card.temperature or 1.0, stride, void)

@@ -7,6 +7,8 @@ from typer.testing import CliRunner
 
 from pitmap.accuracy.mines.inventory import check_inventory
 from pitmap.cli import app
+from pitmap.geopackage import write_layers
+from pitmap.qgis.vector import outline, single, vector_style
 
 CRS = "EPSG:32649"
 
@@ -21,7 +23,8 @@ def files(tmp_path):
     """Mapped: a listed mine, three new ones, one far beyond its outline. Listed: two more that the map lacks."""
     mapped = [square(0), square(1), square(2, 50), square(3, 200), square(4, 300)]
     table = {"confidence": [0.9, 0.6, 0.95, 0.7, 0.8]}
-    gpd.GeoDataFrame(table, geometry=mapped, crs=CRS).to_file(tmp_path / "mines.gpkg", layer="mines")
+    mines = gpd.GeoDataFrame(table, geometry=mapped, crs=CRS)
+    write_layers(tmp_path / "mines.gpkg", {"mines": mines}, {"mines": vector_style(single(outline("#d7191c")))})
     listed = [square(0), square(4, 130), square(6, 80), square(7, 120)]
     gpd.GeoDataFrame({"name": list("abcd")}, geometry=listed, crs=CRS).to_file(tmp_path / "inventory.gpkg")
     return tmp_path

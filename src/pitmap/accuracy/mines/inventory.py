@@ -165,11 +165,13 @@ _FIELDS: dict[type, tuple[str, ...]] = {
 
 def _probabilities(path: Path, layer: str | None, mapped: gpd.GeoDataFrame) -> NDArray[np.float64] | None:
     """The confidence of each mapped mine, from the polygon of the file that holds a point of it."""
-    import geopandas as gpd
+    import pyogrio
 
-    given = gpd.read_file(path, layer=layer)
-    if CONFIDENCE not in given or not len(mapped):
+    # Beside its layers a GeoPackage may hold tables, such as that of the styles.
+    layer = layer or next(str(name) for name, kind in pyogrio.list_layers(path) if kind is not None)
+    if not len(mapped) or CONFIDENCE not in pyogrio.read_info(path, layer=layer)["fields"]:
         return None
+    given = pyogrio.read_dataframe(path, layer=layer, columns=[CONFIDENCE])
     given = given[given.geometry.notna()].reset_index(drop=True)
     points, polygons = given.sindex.query(mapped.geometry.representative_point(), predicate="intersects")
     found = np.zeros(len(mapped))
