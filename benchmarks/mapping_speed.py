@@ -248,8 +248,8 @@ def write_int8_form(model: Path, image: Path) -> None:
     from pitmap.mapping.engines.int8_file import Int8Record, int8_path, read_int8, write_int8
     from pitmap.mapping.engines.openvino_engine import converted, serialised
     from pitmap.networks import load_model
-    from pitmap.networks.facts import NetworkFacts
     from pitmap.networks.normalise import gain_and_bias, normalise
+    from pitmap.networks.trimming import Trimmed
 
     network, card = load_model(model)
     with contextlib.suppress(ModelError):
@@ -259,9 +259,10 @@ def write_int8_form(model: Path, image: Path) -> None:
     with rasterio.open(image) as source:
         tiles = [torch.from_numpy(source.read(window=Window(256 * k, 0, 256, 256))[None]) for k in range(4)]
     seen = [normalise(tile, torch.ones(1, 256, 256, dtype=torch.bool), gain, bias).numpy() for tile in tiles]
-    plan = NetworkFacts.of(network, BANDS).plan
+    trimmed = Trimmed.of(network, BANDS)
+    plan = trimmed.network.plan
     record = Int8Record(card.sha256, 0.0, 0, len(seen), {})
-    write_int8(int8_path(model), *serialised(quantised(converted(network, BANDS), plan, seen)), plan, record)
+    write_int8(int8_path(model), *serialised(quantised(converted(trimmed), plan, seen)), plan, record)
 
 
 def write_scene(folder: Path, height: int, width: int) -> Path:

@@ -13,7 +13,7 @@ import os
 import platform
 import sys
 from functools import lru_cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,7 @@ def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str] | N
 
 def has_cuda() -> bool:
     """Whether PyTorch finds a GPU. It is not even loaded where its build or the machine has none."""
-    build = version("torch").partition("+")[2]
+    build = installed_version("torch").partition("+")[2]
     if build == "cpu" or sys.platform == "darwin":
         return False
     if not build.startswith("rocm"):
@@ -70,10 +70,19 @@ def has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
+@lru_cache(8)
+def installed_version(package: str) -> str:
+    """The version of a package without loading it; empty where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
 def threads() -> int:
     """Threads that a pass over a tile may take: those of PyTorch, also where it is not loaded."""
-    if (torch := sys.modules.get("torch")) is not None:
-        return int(torch.get_num_threads())
+    if (loaded := sys.modules.get("torch")) is not None:
+        return int(loaded.get_num_threads())
     with contextlib.suppress(ValueError):
         return max(1, int(os.environ.get("OMP_NUM_THREADS", "")))
     return cores()

@@ -20,10 +20,10 @@ from pitmap.mapping.engines.int8_file import Int8Record, int8_path, write_int8
 from pitmap.mapping.engines.interface import WHOLE, EngineOptions
 from pitmap.mapping.engines.openvino_engine import OpenVinoEngine, converted, import_openvino, serialised
 from pitmap.networks.cuts import CutPlan
-from pitmap.networks.facts import NetworkFacts
 from pitmap.networks.model_file import load_model
 from pitmap.networks.normalise import gain_and_bias, normalise
 from pitmap.networks.scaling import towards_own
+from pitmap.networks.trimming import Trimmed
 from pitmap.observer import SILENT, Observer
 from pitmap.samples.batches import PatchDataset
 from pitmap.samples.dataset import SampleSet
@@ -90,7 +90,8 @@ def export_int8(
     training, validation = (PatchDataset(samples, split) for split in (Split.TRAINING, Split.VALIDATION))
     if not len(training) or not len(validation):
         raise ModelError("The samples have no training or no validation patches.", "Both, to calibrate and to check.")
-    graph, plan = converted(network, bands), NetworkFacts.of(network, bands).plan
+    trimmed = Trimmed.of(network, bands)
+    graph, plan = converted(trimmed), trimmed.network.plan
     chosen = np.unique(np.linspace(0, len(training) - 1, min(CALIBRATION_PATCHES, len(training))).round().astype(int))
     observer.say(f"Calibrating on {len(chosen)} training patches.")
     low = quantised(graph, plan, [x for _, x in _patches(training, samples, card, chosen.tolist())])

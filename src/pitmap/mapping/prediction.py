@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,6 +43,7 @@ from pitmap.mapping.suitability import fit_image, unlike
 from pitmap.mapping.tiles import TilePlan, round_up
 from pitmap.networks.model_card import ModelCard, read_card
 from pitmap.observer import SILENT, Observer
+from pitmap.processor import installed_version
 from pitmap.raster.codes import IMAGE_TAG, MODEL_TAG, WARNINGS_TAG
 from pitmap.raster.reading import open_raster
 from pitmap.raster.statistics import spread_of
@@ -312,7 +312,7 @@ def _map_image(
     mean, std = statistics_for(card, image_path, reading, options.nodata)
     operations = facts.demand.operations * info.grid.height * info.grid.width
     engine_name = choice.engine_for(options, operations)
-    tile = options.tile or choose_tile(facts.demand, len(card.bands), stride, halo, device, precision)
+    tile = options.tile or choose_tile(facts.demand, len(card.bands), stride, halo, device, precision, info.grid.shape)
     batch = options.batch or choose_batch(device)
     int8 = (int8_path(model_path).absolute(), card.sha256) if precision == "int8" else None
     record = None if int8 is None else read_int8(*int8).record
@@ -322,7 +322,7 @@ def _map_image(
         refuse_to_replace_under(out, geopackages(out.parent))
     depends = {
         "map": key,
-        "versions": [__version__, version("torch"), version("openvino") if engine_name == "openvino" else ""],
+        "versions": [__version__, installed_version("torch"), installed_version("openvino")],
         "engine": [engine_name, device_kind(device), precision, None if record is None else record.content_sha256],
         "tiles": [tile, batch, stride, halo],
     }

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from pitmap.networks.cuts import CutPlan
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class TileGeometry(NamedTuple):
@@ -52,25 +49,6 @@ class NetworkFacts:
     geometry: TileGeometry
     demand: Demand
     plan: CutPlan
-
-    @classmethod
-    def of(cls, network: nn.Module, bands: int) -> Self:
-        """Follow a network.
-
-        Args:
-            network: In evaluation mode.
-            bands: Bands of the image.
-
-        Raises:
-            ModelError: Its geometry is not stated and cannot be measured.
-        """
-        from pitmap.networks.demand import demand
-        from pitmap.networks.fusion import fuse
-        from pitmap.networks.reach import tile_geometry
-        from pitmap.networks.trimming import trim
-
-        geometry, fused = tile_geometry(network, bands), fuse(network)
-        return cls(geometry, demand(fused, bands, geometry.stride), trim(fused, bands, geometry.stride).plan)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,9 @@ from torch import Tensor, fx, nn
 
 from pitmap.networks.blocks import check_size
 from pitmap.networks.cuts import Cut, CutPlan, Node, Step
+from pitmap.networks.facts import NetworkFacts, TileGeometry
+from pitmap.networks.fusion import fuse
+from pitmap.networks.reach import tile_geometry
 
 
 class TrimmedNetwork(nn.Module):
@@ -93,6 +96,44 @@ def plain(network: nn.Module) -> nn.Module:
     except (_CannotFollowError, fx.proxy.TraceError, TypeError, ValueError, RuntimeError, NotImplementedError):
         return network
     return fx.GraphModule(network, graph)
+
+
+class Trimmed(NamedTuple):
+    """A network made ready to map.
+
+    Attributes:
+        network: With its batch normalisation folded, and with cuts.
+        bands: Bands of the image.
+        geometry: How a scene may be cut into tiles for it.
+        whole: Without cuts.
+    """
+
+    network: TrimmedNetwork
+    bands: int
+    geometry: TileGeometry
+    whole: nn.Module
+
+    @classmethod
+    def of(cls, network: nn.Module, bands: int) -> Self:
+        """Fold, follow and cut a network.
+
+        Args:
+            network: In evaluation mode.
+            bands: Bands of the image.
+
+        Raises:
+            ModelError: Its geometry is not stated and cannot be measured.
+        """
+        geometry, fused = tile_geometry(network, bands), fuse(network)
+        return cls(trim(fused, bands, geometry.stride), bands, geometry, fused)
+
+    @property
+    def facts(self) -> NetworkFacts:
+        """What mapping must know of it."""
+        from pitmap.networks.demand import demand
+
+        needs = demand(self.whole, self.bands, self.geometry.stride)
+        return NetworkFacts(self.geometry, needs, self.network.plan)
 
 
 TRACING = threading.Lock()

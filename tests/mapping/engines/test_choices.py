@@ -1,5 +1,3 @@
-from collections.abc import Callable
-
 import pytest
 
 from pitmap.errors import ModelError
@@ -13,8 +11,7 @@ from pitmap.mapping.engines.choices import (
     memory_bytes,
 )
 from pitmap.mapping.prediction import Choice, MapOptions
-from pitmap.networks.demand import demand
-from pitmap.networks.model_file import load_model
+from pitmap.networks.facts import Demand
 
 CPU = "cpu"
 
@@ -42,21 +39,33 @@ def test_bf16_that_is_known_to_differ_is_refused():
         choose_precision("bf16", 0.99, CPU)
 
 
-def test_tiles_fit_the_memory_of_the_machine(model_file: Callable, monkeypatch: pytest.MonkeyPatch):
-    network, _ = load_model(model_file())
-    needs = demand(network, 3, 16)
+NEEDS = Demand(100.0, 5e4)
+
+
+def test_tiles_fit_the_memory_of_the_machine(monkeypatch: pytest.MonkeyPatch):
     sides = []
-    for whole in (2**50, 2**28, 2**20):
+    for whole in (2**50, 2**30, 2**29, 2**20):
         monkeypatch.setattr(choices, "memory_bytes", lambda _, whole=whole: whole)
-        sides.append(choose_tile(needs, 3, 16, 96, CPU, "float32"))
-    assert sides[0] == 2048
+        sides.append(choose_tile(NEEDS, 3, 16, 96, CPU, "float32"))
+    assert sides[0] == 16 * 96  # beyond, the halo costs little
     assert sides == sorted(sides, reverse=True)
+    assert len(set(sides)) == 4
     assert sides[-1] == 384  # below four halos a tile is mostly halo
     assert all(side % 16 == 0 for side in sides)
     monkeypatch.setattr(choices, "memory_bytes", lambda _: 2**30)
-    assert choose_tile(needs, 3, 16, 96, CPU, "bf16") > choose_tile(needs, 3, 16, 96, CPU, "float32")
+    assert choose_tile(NEEDS, 3, 16, 96, CPU, "bf16") > choose_tile(NEEDS, 3, 16, 96, CPU, "float32")
     monkeypatch.setattr(choices, "OPERATIONS_A_TILE", 1e9)
-    assert choose_tile(needs, 3, 16, 96, CPU, "float32") < 1024  # a killed run loses little
+    assert choose_tile(NEEDS, 3, 16, 96, CPU, "float32") < 1024  # a killed run loses little
+
+
+def test_small_networks_have_large_tiles_and_small_scenes_are_one_tile(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(choices, "memory_bytes", lambda _: 2**40)
+    small = choose_tile(Demand(10.0, 1e3), 3, 16, 96, CPU, "bf16")
+    assert small == 2048
+    for shape, tile in (((2048, 2033), 2048), ((1000, 10), 2048), ((2049, 10), 1536), (None, 1536)):
+        assert choose_tile(Demand(256.0, 7e5), 4, 16, 96, CPU, "bf16", shape) == tile
+    heavy = choose_tile(Demand(256.0, 7e5), 4, 16, 96, CPU, "float32", (2000, 2000))
+    assert heavy == 1536  # one tile would take more than 3 GiB
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,9 @@ print(engine.predict(np.ones((1, 1, 32, 32), np.uint16), np.ones((1, 32, 32), bo
 QUANTISE = """
 from pitmap.deliver.int8 import quantised
 from pitmap.mapping.engines.openvino_engine import converted
-from pitmap.networks.facts import NetworkFacts
-low = quantised(converted(network, 1), NetworkFacts.of(network, 1).plan, [np.ones((1, 1, 32, 32), np.float32)])
+from pitmap.networks.trimming import Trimmed
+trimmed = Trimmed.of(network, 1)
+low = quantised(converted(trimmed), trimmed.network.plan, [np.ones((1, 1, 32, 32), np.float32)])
 print(sum(op.get_type_name() == "FakeQuantize" for op in low.get_ordered_ops()) > 0)
 """
 

@@ -46,10 +46,10 @@ def _compiled(network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOpt
 
 def _openvino(network: nn.Module, gain: Tensor, bias: Tensor, options: EngineOptions) -> Engine:
     from pitmap.mapping.engines.openvino_engine import OpenVinoEngine, converted
-    from pitmap.networks.facts import NetworkFacts
+    from pitmap.networks.trimming import Trimmed
 
-    plan = NetworkFacts.of(network, len(gain)).plan
-    return OpenVinoEngine(converted(network, len(gain)), plan, gain.numpy(), bias.numpy(), options)
+    trimmed = Trimmed.of(network, len(gain))
+    return OpenVinoEngine(converted(trimmed), trimmed.network.plan, gain.numpy(), bias.numpy(), options)
 
 
 def _openvino_from(

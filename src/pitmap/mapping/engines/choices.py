@@ -21,17 +21,26 @@ MEMORY_SHARE = {"cuda": 0.7}
 ELSEWHERE = 0.25
 """Share of the memory of a machine that others work on, too."""
 
-MOST_MEMORY = 2 * 2**30
+MOST_MEMORY = 3 * 2**30
 """Bytes that a pass may take on a processor, however much there is: what is gained beyond is little."""
 
 LARGEST_TILE = 2048
 """Longest side of a tile: beyond, the halo costs a few per cent, and reading and writing have less to run beside."""
 
-OPERATIONS_A_TILE = 3e12
+ENOUGH_HALOS = 16
+"""Halos along a tile of a scene of many tiles on a processor: beyond, the halo costs little and memory as before."""
+
+ENOUGH_MEMORY = 256 * 2**20
+"""Bytes up to which such a tile may be larger."""
+
+OPERATIONS_A_TILE = 4e12
 """Multiplications of a tile at most: about a minute on two cores in float32, which a killed run loses."""
 
-OPERATIONS_FOR_OPENVINO = 2e11
-"""Multiplications of a scene from which on OpenVINO saves more than the second that it takes to start."""
+OPERATIONS_FOR_OPENVINO = 1e9
+"""Multiplications of a scene from which on OpenVINO is taken: a toy below it is mapped before a graph is converted."""
+
+BYTES_A_VALUE: dict[Precision, int] = {"float32": 4, "bf16": 2, "int8": 2}
+"""Of a map between layers. In int8 it counts the first and the last ones, which are of float32."""
 
 SPARE = 1.25
 """Factor on the memory of the maps, for what the engines work with besides."""
@@ -117,19 +126,46 @@ def has_openvino() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
-def choose_tile(needs: Demand, bands: int, stride: int, halo: int, device: str, precision: Precision) -> int:
+def choose_tile(
+    needs: Demand,
+    bands: int,
+    stride: int,
+    halo: int,
+    device: str,
+    precision: Precision,
+    shape: tuple[int, int] | None = None,
+) -> int:
     """The longest side of a tile, whatever else is in the memory at the moment.
 
-    The larger a tile, the less is its halo: it is as large as memory lets it, as the work that a killed run may lose,
-    and as ``LARGEST_TILE``; but four halos at least, below which a tile is mostly halo.
+    The larger a tile, the less is its halo. What memory lets it be, the work that a killed run may lose, and
+    ``LARGEST_TILE`` bound it; a scene within these bounds is one tile, without a halo. On a processor the tiles of
+    larger scenes stay smaller, where their halo costs little already. A tile is four halos at least, below which it is
+    mostly halo.
+
+    Args:
+        needs: Of the network.
+        bands: Of the image.
+        stride: Of the network.
+        halo: Pixels thrown away at inner edges.
+        device: Where the network works.
+        precision: What it computes in.
+        shape: Rows and columns of the scene; None for one larger than every tile.
     """
+    bytes_a_pixel = SPARE * (BYTES_A_VALUE[precision] * needs.values + (2 + 4) * bands)
+
+    def side(room: float) -> int:
+        pixels = min(room / choose_batch(device) / bytes_a_pixel, OPERATIONS_A_TILE / needs.operations)
+        return min(int(pixels**0.5), LARGEST_TILE) // stride * stride
+
     room = MEMORY_SHARE.get(device_kind(device), ELSEWHERE) * memory_bytes(device)
-    room = room if device_kind(device) == "cuda" else min(room, MOST_MEMORY)
-    value = 2 if precision == "bf16" else 4
-    bytes_a_pixel = SPARE * (value * needs.values + (2 + 4) * bands)
-    pixels = min(room / choose_batch(device) / bytes_a_pixel, OPERATIONS_A_TILE / needs.operations)
-    side = min(int(pixels**0.5), LARGEST_TILE) // stride * stride
-    return max(side, round_up(4 * halo, stride) or stride)
+    if device_kind(device) != "cpu":
+        tile = side(room if device_kind(device) == "cuda" else min(room, MOST_MEMORY))
+    else:
+        most = side(min(room, MOST_MEMORY))
+        whole = shape is not None and round_up(max(shape), stride) <= most
+        enough = max(ENOUGH_HALOS * halo, side(min(room, ENOUGH_MEMORY)))
+        tile = most if whole else min(most, enough)
+    return max(tile, round_up(4 * halo, stride) or stride)
 
 
 def choose_batch(device: str) -> int:

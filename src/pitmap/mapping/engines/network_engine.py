@@ -21,10 +21,8 @@ from pitmap.mapping.engines.interface import (
     turned,
 )
 from pitmap.networks.cuts import Cut, CutPlan
-from pitmap.networks.fusion import fuse
 from pitmap.networks.normalise import normalise
-from pitmap.networks.reach import tile_geometry
-from pitmap.networks.trimming import TrimmedNetwork, trim
+from pitmap.networks.trimming import Trimmed, TrimmedNetwork
 from pitmap.processor import keep_freed_memory
 
 Kind = Literal["logits", "codes", "confident"]
@@ -78,10 +76,9 @@ class NetworkEngine(ABC):
         if options.kind == "cpu":
             keep_freed_memory()
         self.gain, self.bias = gain.to(options.device), bias.to(options.device)
-        geometry = tile_geometry(network, len(gain))
-        fused = fuse(network)
-        whole = TrimmedNetwork(fused, CutPlan(geometry.stride))
-        self.network = trim(fused, len(gain), geometry.stride) if self.trims else whole
+        trimmed = Trimmed.of(network, len(gain))
+        whole = TrimmedNetwork(trimmed.whole, CutPlan(trimmed.geometry.stride))
+        self.network = trimmed.network if self.trims else whole
 
     @abstractmethod
     def run(self, x: Tensor, kept: Kept, kind: Kind) -> tuple[Tensor, ...]:

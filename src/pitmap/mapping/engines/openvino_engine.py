@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 import tempfile
 import warnings
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +20,11 @@ from pitmap.mapping.engines.array_engine import ArrayEngine, Kind
 from pitmap.mapping.engines.int8_file import read_int8
 from pitmap.mapping.engines.interface import CONFIDENCE_STEPS, EngineOptions, Kept
 from pitmap.networks.cuts import CutPlan
-from pitmap.processor import has_bf16, threads
+from pitmap.processor import has_bf16, installed_version, threads
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from pitmap.mapping.engines.source import NetworkSource
+    from pitmap.networks.trimming import Trimmed
 
 EXAMPLE = 2
 """Side of the tile, in strides, with which the network is converted. The graph serves tiles of every size."""
@@ -144,11 +142,11 @@ def _check_device(options: EngineOptions) -> None:
 
 def _graph_of(source: NetworkSource) -> tuple[bytes, bytes]:
     """Graph and weights of a network, in OpenVINO's own form."""
-    key = source.key("openvino", openvino=version("openvino"))
+    key = source.key("openvino", openvino=installed_version("openvino"))
     if (kept := store.kept(key)) is not None:
         length = int.from_bytes(kept[:8], "little")
         return kept[8 : 8 + length], kept[8 + length :]
-    graph, weights = serialised(converted(source.network, len(source.card.bands)))
+    graph, weights = serialised(converted(source.trimmed))
     if source.may_be_kept:
         store.keep(key, b"".join((len(graph).to_bytes(8, "little"), graph, weights)))
     return graph, weights
@@ -165,15 +163,14 @@ def serialised(model: Any) -> tuple[bytes, bytes]:
         return path.read_bytes(), path.with_suffix(".bin").read_bytes()
 
 
-def converted(network: nn.Module, bands: int) -> Any:
+def converted(network: Trimmed) -> Any:
     """A network as an OpenVINO model with the inputs pixels (N, bands, H, W) and cuts (cuts, 4), sizes open.
 
     It gives logits, and is cut by the plan of its ``NetworkFacts``. The front end is asked directly: the package's own
     function for this reports to its makers.
 
     Args:
-        network: In evaluation mode.
-        bands: Bands of the image.
+        network: With cuts.
 
     Raises:
         ModelError: OpenVINO does not know an operation of the network.
@@ -184,11 +181,9 @@ def converted(network: nn.Module, bands: int) -> Any:
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     from pitmap.mapping.engines.network_engine import MappingGraph
-    from pitmap.networks.fusion import fuse
-    from pitmap.networks.reach import tile_geometry
-    from pitmap.networks.trimming import TRACING, trim
+    from pitmap.networks.trimming import TRACING
 
-    trimmed = trim(fuse(network), bands, tile_geometry(network, bands).stride)
+    trimmed, bands = network.network, network.bands
     side = EXAMPLE * trimmed.stride
     kept = (slice(0, side), slice(0, side))
     cuts = torch.tensor(trimmed.cuts((side, side), kept))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,12 @@ from pitmap.currency import content_key
 from pitmap.mapping.engines import store
 from pitmap.networks.facts import NetworkFacts
 from pitmap.networks.model_card import ModelCard
+from pitmap.processor import installed_version
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from pitmap.networks.trimming import Trimmed
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,17 @@ class NetworkSource:
         key = self.key("facts")
         if (text := store.kept(key)) is not None:
             return NetworkFacts.from_json(json.loads(text))
-        facts = NetworkFacts.of(self.network, len(self.card.bands))
+        facts = self.trimmed.facts
         if self.may_be_kept:
             store.keep(key, json.dumps(facts.to_json()).encode())
         return facts
+
+    @cached_property
+    def trimmed(self) -> Trimmed:
+        """The network with its batch normalisation folded, and cut. Errors as of ``facts``."""
+        from pitmap.networks.trimming import Trimmed
+
+        return Trimmed.of(self.network, len(self.card.bands))
 
     @property
     def may_be_kept(self) -> bool:
@@ -84,7 +93,7 @@ class NetworkSource:
                 "kind": what,
                 "model": self.card.sha256,
                 "pitmap": [__version__, store.own_code()],
-                "torch": version("torch"),
+                "torch": installed_version("torch"),
                 **depends,
             }
         )
