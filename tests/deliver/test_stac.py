@@ -23,8 +23,8 @@ from studies import grid, quilt, write_project, write_site
 pystac = pytest.importorskip("pystac")
 
 from deliver.stac_schemas import SCHEMAS  # noqa: E402
-from pitmap.deliver.footprint import footprint  # noqa: E402
 from pitmap.deliver.stac import write_stac  # noqa: E402
+from pitmap.footprint import footprint  # noqa: E402
 
 
 @pytest.fixture

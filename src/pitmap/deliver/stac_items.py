@@ -16,7 +16,7 @@ from shapely import Polygon
 from shapely.geometry import mapping
 
 from pitmap.acquisition import Acquisition
-from pitmap.deliver.footprint import bounds, footprint
+from pitmap.footprint import bounds, footprint
 from pitmap.grid import Grid
 from pitmap.legend import Legend
 from pitmap.networks.model_card import ModelCard

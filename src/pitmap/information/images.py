@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from pitmap.grid import Grid, lack_of_place
 from pitmap.information import Information, plain
+from pitmap.study.results import Results
 
 
 def model(path: Path) -> Information:
-    """The card of a model.
+    """The card of a model, for people as a page in Markdown with the figures of its study where they lie beside it.
 
     Raises:
         ModelError: It is none.
     """
+    from pitmap.information.model_page import page
     from pitmap.networks.model_card import read_card
 
-    return plain(read_card(path).model_dump(mode="json"))
+    card = read_card(path)
+    tested = _tested(path, card.sha256)
+    return Information(page(path, card, tested), {**card.model_dump(mode="json"), "tested": tested})
+
+
+def _tested(path: Path, sha256: str) -> dict[str, Any] | None:
+    """What the results folder in which a model lies says of its maps on test ground, None where it says nothing."""
+    results = Results(path.resolve().parent.parent)
+    if path.resolve().parent != results.models:
+        return None
+    try:
+        content = json.loads(results.accuracy.read_text(encoding="utf-8"))
+        of_this, test = content["model"]["sha256"] == sha256, content["test"]
+        test["figures"]["total"], test["figures"]["classes"], test["ground"], test["kind"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return test if of_this else None
 
 
 def product_or_image(path: Path) -> Information:

@@ -52,6 +52,27 @@ def _legend(value: Any) -> Legend:
 
 
 @dataclass(frozen=True)
+class TrainingGround:
+    """An image and the labelled ground of it that a model learnt from.
+
+    Attributes:
+        scene: Name of the image.
+        site: Its site.
+        acquired: When it was taken, ISO 8601; None where nothing says it.
+        bounds: West, south, east and north edge in degrees (WGS 84); None without CRS.
+        labelled_pixels: Training pixels by key of the class.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    scene: str
+    site: str
+    acquired: str | None
+    bounds: tuple[float, float, float, float] | None
+    labelled_pixels: dict[str, int]
+
+
+@dataclass(frozen=True)
 class TrainingRecord:
     """How a model came about.
 
@@ -66,6 +87,7 @@ class TrainingRecord:
         validation_miou: Of the best epoch, a share.
         validation_loss: Of the best epoch.
         validation_accuracy: Overall accuracy of the best epoch, a share.
+        ground: The images and what of them it learnt from.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -80,6 +102,7 @@ class TrainingRecord:
     validation_miou: float
     validation_loss: float
     validation_accuracy: float
+    ground: tuple[TrainingGround, ...] = ()
 
     def to_json(self) -> dict[str, JsonValue]:
         """As it stands in the model file."""

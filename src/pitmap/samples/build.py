@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from shapely import MultiPolygon, Polygon
 
 from pitmap.acquisition import acquisition
 from pitmap.currency import content_key, is_current, mark, unmark
 from pitmap.errors import LabelError, ProjectError
 from pitmap.files import make_folder
+from pitmap.footprint import bounds, footprint
 from pitmap.grid import Grid, Window, blocks
 from pitmap.labels import Labels
 from pitmap.legend import Legend
@@ -311,6 +313,7 @@ def _statistics(sources: Sequence[_Source]) -> tuple[NDArray[np.float64], NDArra
 
 def _scene_record(project: Study, source: _Source) -> SampleScene:
     scene, spread = source.scene, source.spread
+    taken, outline = acquisition(scene.image, scene.info.tags), footprint(scene.info.grid)
     return SampleScene(
         name=scene.name,
         site=scene.site.name,
@@ -320,9 +323,16 @@ def _scene_record(project: Study, source: _Source) -> SampleScene:
         offsets=tuple(scene.offsets),
         pixel_size_m=scene.info.grid.pixel_size_m,
         group=scene.group,
+        acquired=None if taken is None else str(taken),
+        bounds=None if outline is None else _edges(outline),
         mean=None if spread is None else tuple(spread.mean.tolist()),
         std=None if spread is None else tuple(spread.std.tolist()),
     )
+
+
+def _edges(outline: Polygon | MultiPolygon) -> tuple[float, float, float, float]:
+    west, south, east, north = bounds(outline)
+    return west, south, east, north
 
 
 def _audit(

@@ -33,6 +33,8 @@ class SampleScene:
         offsets: One a band.
         pixel_size_m: Ground size of a pixel, None without CRS.
         group: For ``split = "groups"``.
+        acquired: When the image was taken, ISO 8601: a date, or a time in UTC; None where nothing says it.
+        bounds: West, south, east and north edge in degrees (WGS 84); None without CRS.
         mean: Of each band over the image itself, see ``raster.statistics``; None where it holds next to nothing.
         std: Likewise.
     """
@@ -45,6 +47,8 @@ class SampleScene:
     offsets: tuple[float, ...]
     pixel_size_m: float | None
     group: str
+    acquired: str | None
+    bounds: tuple[float, float, float, float] | None
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import platform
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -16,9 +17,11 @@ import numpy as np
 
 from pitmap import __version__
 from pitmap.files import write_json
-from pitmap.networks.model_card import ModelCard, TrainingRecord
+from pitmap.grid import blocks
+from pitmap.networks.model_card import ModelCard, TrainingGround, TrainingRecord
 from pitmap.processor import device_name
-from pitmap.samples.dataset import SampleSet
+from pitmap.samples.dataset import BLOCK, SampleSet
+from pitmap.samples.split import Split
 from pitmap.training.calibration import ValidationChecks
 from pitmap.training.checkpoint import Standing
 from pitmap.training.choices import Course, Training
@@ -63,10 +66,22 @@ def make_card(
             validation_miou=best["validation_miou"],
             validation_loss=best["validation_loss"],
             validation_accuracy=best["validation_accuracy"],
+            ground=tuple(_grounds(samples)),
         ),
         bf16_agreement=checks.bf16_agreement,
         temperature=checks.temperature,
     )
+
+
+def _grounds(samples: SampleSet) -> Iterator[TrainingGround]:
+    """The images with labelled training pixels."""
+    for number, scene in enumerate(samples.scenes):
+        counts = np.zeros(len(samples.legend) + 1, np.int64)
+        for window in blocks(scene.shape, BLOCK):
+            counts += np.bincount(samples.targets(number, Split.TRAINING, window).ravel(), minlength=len(counts))
+        labelled = {c.key: int(counts[c.code]) for c in samples.legend if counts[c.code]}
+        if labelled:
+            yield TrainingGround(scene.name, scene.site, scene.acquired, scene.bounds, labelled)
 
 
 def write_times(model_path: Path, training: Training, standing: Standing) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from pitmap.acquisition import acquisition
-from pitmap.deliver.footprint import bounds, footprint
 from pitmap.errors import ProjectError
+from pitmap.footprint import bounds, footprint
 from pitmap.legend import DEFAULT_LEGEND, Legend
 from pitmap.raster.bands import composite
 from pitmap.raster.codes import read_legend
