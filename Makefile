@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test check docs verify bench plugin install install-test clean
+.PHONY: demo test check docs docs-runs verify bench plugin install install-test install-check install-docs clean
 
 demo: install
 	$(BIN)/pitmap demo demo
@@ -16,10 +16,15 @@ check: install-check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The page and the JSON schema of the project file, and the page of the Python names, from the docstrings.
-docs: install
-	$(BIN)/python -m pitmap.study.document docs
-	PYTHONPATH=tests $(BIN)/python tests/docs/python_page.py
+# The pages that are made from the code, then the site of the documentation in site/, which asks no other server.
+docs: install-docs
+	PYTHONPATH=tests $(BIN)/python tests/docs/make_pages.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# What takes minutes: the page of every output file, and the pictures. Every command is run for them.
+docs-runs: install-docs install-test
+	PYTHONPATH=tests $(BIN)/python tests/docs/outputs_page.py
+	PYTHONPATH=tests $(BIN)/python tests/docs/pictures.py
 
 # Training runs, full sizes and real data. Writes dated results to benchmarks/results.
 verify: install-test
@@ -35,6 +40,7 @@ bench: install-test
 install: .venv/installed
 install-test: .venv/installed-test
 install-check: .venv/installed-check
+install-docs: .venv/installed-docs
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -49,5 +55,9 @@ install-check: .venv/installed-check
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test,check]"
 	touch $@
 
+.venv/installed-docs: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
 clean:
-	rm -rf .venv demo build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv demo build site src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

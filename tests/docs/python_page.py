@@ -1,12 +1,13 @@
-"""The table of names in ``docs/python.md``, from the docstrings. Run as a script it writes the table anew."""
+"""The table of names in ``docs/python.md``, from the docstrings."""
 
 import inspect
 from pathlib import Path
 
 import pitmap
+from docs.reference_page import anchor
 
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
-START, END = "<!-- names: written by tests/docs/python_page.py -->\n", "<!-- end of names -->\n"
+START, END = "<!-- names: written by tests/docs/make_pages.py -->\n", "<!-- end of names -->\n"
 
 
 def table() -> str:
@@ -15,7 +16,8 @@ def table() -> str:
         if name.startswith("__"):
             continue
         first = (inspect.getdoc(getattr(pitmap, name)) or "").split("\n\n")[0]
-        rows.append(f"| `{name}` | {' '.join(first.split()).replace('``', '`').replace('|', '&#124;')} |")
+        line = " ".join(first.split()).replace("``", "`").replace("|", "&#124;")
+        rows.append(f"| [`{name}`](python-reference.md#{anchor(name)}) | {line} |")
     return "\n".join(rows) + "\n"
 
 
@@ -23,7 +25,3 @@ def page_with(table: str) -> str:
     text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(START)
     return before + START + table + END + rest.split(END)[1]
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page_with(table()), encoding="utf-8")

@@ -35,7 +35,7 @@ class Page:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         port_file = folder / "chrome/DevToolsActivePort"
-        self._wait(port_file.exists)
+        self._wait(lambda: port_file.exists() and port_file.read_text())
         port = port_file.read_text().split()[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as answer:
             target = next(t for t in json.load(answer) if t["type"] == "page")

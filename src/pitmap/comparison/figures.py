@@ -103,8 +103,8 @@ def draw_maps(panels: Panels, legend: Legend, mines: Sequence[int], title: str, 
         title: Above the panels.
         columns: Panels in a row at most.
     """
-    columns = min(columns, len(panels.pictures))
     rows = -(-len(panels.pictures) // columns)
+    columns = -(-len(panels.pictures) // rows)
     height, width = next(iter(panels.pictures.values())).shape[:2]
     side = 3.0
     entries = legend_entries(panels.codes, legend, mines)

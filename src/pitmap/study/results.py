@@ -91,7 +91,7 @@ class Results:
 
     @property
     def report(self) -> Path:
-        """The page."""
+        """The page that is signed and its annex: one HTML file that opens offline."""
         return self.folder / "report.html"
 
     def qgis_project(self, study: str) -> Path:
