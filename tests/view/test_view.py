@@ -93,6 +93,12 @@ def test_tiles_have_the_colours_of_the_classes_at_their_places(study):
             assert picture(content)[at_row, at_col].tolist() == [*expected.rgb, 255]
             shown = picture(ask(server, f"/tiles/{scene['name']}/image/15/{x}/{y}.png")[1])
             assert shown[at_row, at_col, 3] == 255
+        for z in (0, 4, 9, 12):  # as who zooms out sees it: the few pixels that it has there, at once
+            x, y, at_row, at_col = tile_at(scene, z)
+            seen = picture(ask(server, f"/tiles/{scene['name']}/map/{z}/{x}/{y}.png")[1])
+            side = 512 * 4.0 / 0.83 / (40_075_017 / 2**z / TILE)  # of the scene at 34 degrees north
+            assert (seen[..., 3] > 0).sum() <= (side + 2) ** 2
+            assert side < 1 or seen[at_row, at_col, 3] == 255
         x, y, *_ = tile_at(scene, 15, 5.0, 5.0)
         assert ask(server, f"/tiles/{scene['name']}/map/15/{x}/{y}.png")[0].status == 204
 
@@ -110,7 +116,7 @@ wrong, begin = [], threading.Barrier(8)
 def ask(layer):
     begin.wait()
     try:
-        tiles.tile(layer, viewed.legend, 0, 0, 0)
+        assert tiles.tile(layer, viewed.legend, 0, 0, 0)
     except Exception as error:
         wrong.append(repr(error))
 threads = [threading.Thread(target=ask, args=(layer,)) for layer in [*scene.layers.values()] * 3][:8]

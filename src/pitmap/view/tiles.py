@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,9 @@ PERCENTILES = (2, 98)
 OVERVIEW = 1024
 """Longest side of the reduced image from which the stretch is taken."""
 
+MERCATOR, MERCATOR_M = "EPSG:3857", 20037508.342789244
+"""The projection of the tiles, and half the length of its equator: tile 0/0/0 is all of it."""
+
 TILE = 512
 """Side of a tile, pixels: half as many each way as of the usual 256, and each is opened, warped and packed once."""
 
@@ -45,7 +49,6 @@ _loading = threading.Lock()
 def load() -> None:
     """Load what cuts tiles; the first tile would wait for it."""
     with _loading:
-        import rio_tiler.errors
         import rio_tiler.io
         import rio_tiler.utils  # noqa: F401
 
@@ -56,19 +59,27 @@ def tile(layer: ViewedLayer, legend: Legend, z: int, x: int, y: int) -> bytes | 
     Raises:
         ImageError: The raster cannot be read.
     """
-    load()
-    from rio_tiler.errors import TileOutsideBounds
+    from rasterio.warp import transform_bounds
 
     smooth = "nearest" if layer.kind == "codes" else "bilinear"
-    try:
-        with _reader(layer) as reader:
-            found = reader.tile(
-                x, y, z, tilesize=TILE, indexes=layer.bands, nodata=layer.nodata, resampling_method=smooth,
-                reproject_method=smooth,
-            )  # fmt: skip
-    except TileOutsideBounds:
-        return None
-    return _painted(found, layer, legend)
+    pixel = 2 * MERCATOR_M / 2**z / TILE
+    left, top = x * TILE * pixel - MERCATOR_M, MERCATOR_M - y * TILE * pixel
+    with _reader(layer) as reader:
+        west, south, east, north = transform_bounds(reader.crs, MERCATOR, *reader.bounds, densify_pts=21)
+        # Only pixels of the tile that the raster reaches are read: of a tile of a continent they are few, and without
+        # this GDAL would warp the continent at the raster's own resolution.
+        first_col, last_col = max(floor((west - left) / pixel), 0), min(ceil((east - left) / pixel), TILE)
+        first_row, last_row = max(floor((top - north) / pixel), 0), min(ceil((top - south) / pixel), TILE)
+        if first_col >= last_col or first_row >= last_row:
+            return None
+        found = reader.part(
+            (left + first_col * pixel, top - last_row * pixel, left + last_col * pixel, top - first_row * pixel),
+            bounds_crs=MERCATOR, dst_crs=MERCATOR, width=last_col - first_col, height=last_row - first_row,
+            indexes=layer.bands, nodata=layer.nodata, resampling_method=smooth, reproject_method=smooth,
+        )  # fmt: skip
+    rgba = np.zeros((TILE, TILE, 4), np.uint8)
+    rgba[first_row:last_row, first_col:last_col] = _painted(found, layer, legend)
+    return _png(rgba)
 
 
 def thumbnail(scene: ViewedScene, layer: ViewedLayer, legend: Legend, mine: int) -> bytes | None:
@@ -87,7 +98,7 @@ def thumbnail(scene: ViewedScene, layer: ViewedLayer, legend: Legend, mine: int)
             (west - margin, south - margin, east + margin, north + margin), max_size=THUMBNAIL, indexes=layer.bands,
             nodata=layer.nodata,
         )  # fmt: skip
-    return _painted(found, layer, legend)
+    return _png(_painted(found, layer, legend))
 
 
 def mines_geojson(path: Path) -> bytes:
@@ -154,8 +165,8 @@ def _reader(layer: ViewedLayer) -> Iterator[Any]:
         raise ImageError(f"{layer.path} cannot be read ({error}).") from error
 
 
-def _painted(found: ImageData, layer: ViewedLayer, legend: Legend) -> bytes:
-    """A picture of what was read; transparent where there is no data."""
+def _painted(found: ImageData, layer: ViewedLayer, legend: Legend) -> NDArray[np.uint8]:
+    """What was read in its colours, uint8 ``(row, col, 4)``; transparent where there is no data."""
     values = np.ma.getdata(found.array)
     shown = np.asarray(found.mask) > 0
     if layer.kind == "codes":
@@ -170,7 +181,7 @@ def _painted(found: ImageData, layer: ViewedLayer, legend: Legend) -> bytes:
         low, high = _stretch(layer)
         scaled = np.clip((values - low[:, None, None]) / (high - low)[:, None, None], 0, 1) * 255 + 0.5
         rgba = np.dstack([*np.nan_to_num(scaled).astype(np.uint8), np.where(shown, 255, 0).astype(np.uint8)])
-    return _png(rgba)
+    return np.asarray(rgba, np.uint8)
 
 
 @lru_cache(maxsize=64)
