@@ -107,7 +107,9 @@ def test_every_algorithm_of_the_plugin_runs_on_the_demo(demo, results):
     part, whole = describe(demo / "site1" / "image.tif").grid, describe(out / "image.tif").grid
     row, col = (round(float(v)) for v in whole.pixel_positions(*part.pixel_centres(np.array(0), np.array(0))))
     with rasterio.open(out / "image.tif") as image, rasterio.open(demo / "site1" / "image.tif") as expected:
-        assert (image.read(window=Window(col, row, part.width, part.height)) == expected.read()).mean() > 0.95
+        found = image.read(window=Window(col, row, part.width, part.height)).astype(int)
+        # Where it begins elsewhere, places between the nodes of the orthorectification differ by hundredths of a pixel.
+        assert np.quantile(np.abs(found - expected.read()), 0.99) < 50  # reflectance of 0.005
     assert found["map"]["COUNT"] >= found["mines"]["COUNT"] > 0
     assert found["map"]["AREA_HA"] >= found["mines"]["AREA_HA"] > 10
     assert (out / "map.qgz").exists()
@@ -182,7 +184,7 @@ def test_qgis_reads_back_names_numbers_labels_and_tips(layers):
     assert review["first_label"] == "1"
     assert review["first_name"].startswith("No. 1 · ")
     assert re.fullmatch(r"0\.\d\d", review["first"]["confidence"])
-    assert review["aliases"]["held_back"] == "validation and test ground (share)"
+    assert review["aliases"]["doubt_ha"] == "doubtful (ha)"
     reference, mapped = layers["audit.gpkg reference",], layers["audit.gpkg mapped",]
     assert dict(zip(reference["labels"], (s[-1][1] for s in reference["symbols"]), strict=True)) == REFERENCE_COLOURS
     assert dict(zip(mapped["labels"], (s[-1][1] for s in mapped["symbols"]), strict=True)) == MAPPED_COLOURS
