@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import hashlib
+import io
 import json
 import os
+import re
 import shutil
+import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,16 +45,22 @@ def make_folder(folder: Path) -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` and rename it to ``path`` when the block ends well.
 
-    If the block raises, the temporary file is removed and ``path`` is left as it was.
+    If the block raises, the temporary file is removed and ``path`` is left as it was. Within ``together`` the file gets
+    its name with the others. What a process of this machine that was killed left unfinished in the folder is removed.
 
     Raises:
         OutputError: The file cannot be written, for lack of room or of permission.
     """
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    _remove_forgotten(path.parent)
+    temporary = path.with_name(f".{path.stem}.{_machine()}-{os.getpid()}.tmp{path.suffix}")
+    waiting = _waiting.get()
     try:
         yield temporary
-        temporary.replace(path)
+        if waiting is None:
+            temporary.replace(path)
+        else:
+            waiting.append((temporary, path))
     except OSError as error:
         _remove(temporary)
         raise OutputError(
@@ -57,6 +70,67 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         _remove(temporary)
         raise
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Files that ``replacing`` writes within the block get their names at its end, all of them or none.
+
+    The first one that was written gets its name last: where it is, the others are.
+
+    Raises:
+        OutputError: See ``replacing``.
+    """
+    files: list[tuple[Path, Path]] = []
+    token = _waiting.set(files)
+    try:
+        yield
+        for temporary, path in reversed(files):
+            temporary.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror or error}).",
+            remedy="Close what has it open, or choose another place.",
+        ) from error
+    finally:
+        _waiting.reset(token)
+        for temporary, _ in files:
+            _remove(temporary)
+
+
+_waiting: ContextVar[list[tuple[Path, Path]] | None] = ContextVar("waiting", default=None)
+
+
+def _machine() -> str:
+    """A short name of this machine, so that no other one takes its unfinished files for forgotten ones."""
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+_tidied: set[Path] = set()
+
+
+def _remove_forgotten(folder: Path) -> None:
+    """Remove, once, the unfinished files in a folder whose process, on this machine, has ended."""
+    if folder in _tidied:
+        return
+    _tidied.add(folder)
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            found = re.match(rf"\..*\.{_machine()}-(\d+)\.tmp", path.name)
+            if found and not _is_alive(int(found[1])):
+                _remove(path)
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # there is no harmless question
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 @contextmanager
@@ -91,12 +165,13 @@ def cache_folder(kind: str) -> Path | None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-    for sidecar in (path.with_name(path.name + ".aux.xml"), path.with_name(path.name + "-journal")):
-        sidecar.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # a name that is too long is none that is there
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        for sidecar in (path.with_name(path.name + ".aux.xml"), path.with_name(path.name + "-journal")):
+            sidecar.unlink(missing_ok=True)
 
 
 def journals(path: Path) -> list[Path]:
@@ -132,6 +207,35 @@ def write_text(path: Path, text: str) -> None:
     """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Characters at the beginning of a cell that make spreadsheets compute it."""
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """A table as CSV.
+
+    Text that a spreadsheet would compute, such as ``=HYPERLINK(...)`` in a name out of a stranger's file, gets an
+    apostrophe in front, as spreadsheets write it themselves; numbers stay as they are.
+
+    Args:
+        rows: Values by columns, the first row with the names.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([_uncomputed(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _uncomputed(value: Any) -> Any:
+    if not isinstance(value, str) or not value.startswith(FORMULA):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return "'" + value
+    return value
 
 
 def write_json(path: Path, content: Any) -> None:
