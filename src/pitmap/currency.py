@@ -12,6 +12,8 @@ A step that makes a result does four things::
     ...                       # makes the result and the files that belong to it
     mark(result, key, files)
 
+A file counts while its content is what it was when it was marked, so that a damaged one is made again.
+
 ``state`` holds what is written in the project file about *how* (not *where*), a number that changes with the meaning of
 the step, and the ``digest`` of each input file. What makes no difference to the result (names of devices, number of
 workers) stays out. A result that carries the key of its inputs in itself, as the header of a model does, needs no
@@ -31,18 +33,20 @@ import sqlite3
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pitmap.errors import PitmapError
+from pitmap.errors import PitmapError, ProjectError
 from pitmap.files import cache_folder, write_json
 from pitmap.paths import gdal_name, is_gdal, local_file
+from pitmap.stored import read_json
 
 LARGE = 16_000_000
 """Bytes from which on the checksum of a file is remembered between runs, in the user's cache folder."""
 
 VOLATILE = (".gpkg", ".csv", ".html", ".qml", ".xml")
-"""Endings of results that people and programs open and change: they count by being there."""
+"""Endings of results that people and programs open and change: unless they are sealed they count by being there."""
 
 _PARTS = {
     ".shp": (".shx", ".dbf", ".prj", ".cpg"),
@@ -57,6 +61,23 @@ _SETTLED_NS = 2_000_000_000
 """A file changed more recently may change again without another time of change."""
 
 _remembered: dict[str, tuple[list[int], str]] = {}
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """What a sidecar says: the key, and each file with the checksum of its content, None where that may change."""
+
+    key: str
+    files: tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A checksum that is remembered, with what the file was like."""
+
+    file: str
+    signs: list[int]
+    digest: str
 
 
 def content_key(state: Mapping[str, Any]) -> str:
@@ -76,29 +97,32 @@ def content_key(state: Mapping[str, Any]) -> str:
 
 
 def is_current(result: Path, key: str) -> bool:
-    """Whether a result carries this key, and it and all files that belong to it are there in their sizes."""
+    """Whether a result carries this key, and it and all files that belong to it are there as they were made."""
     try:
-        noted = json.loads(_sidecar(result).read_text(encoding="utf-8"))
-        files = noted["files"].items()
-        return bool(noted["key"] == key) and all(_fits(result.parent / name, size) for name, size in files)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        noted = read_json(_sidecar(result), _Mark)
+        return noted.key == key and all(_fits(result.parent / name, value) for name, value in noted.files)
+    except (ProjectError, OSError, ValueError):
         return False
 
 
-def mark(result: Path, key: str, files: Sequence[Path] = ()) -> None:
+def mark(result: Path, key: str, files: Sequence[Path] = (), sealed: Sequence[Path] = ()) -> None:
     """Note that a result and the files that belong to it are complete and of this key.
 
     Args:
         result: The file that names the result.
         key: Of ``content_key``.
         files: The files that must be there for the result to count; ``result`` is one of them where it exists.
+        sealed: Those of them that nobody edits, whatever their ending.
 
     Raises:
         OutputError: The sidecar cannot be written.
     """
     own = dict.fromkeys([*([result] if result.exists() else []), *files])
-    sizes = {_relative(file, result.parent): None if _volatile(file) else file.stat().st_size for file in own}
-    write_json(_sidecar(result), {"key": key, "files": sizes})
+    noted = (
+        (_relative(file, result.parent), None if _volatile(file) and file not in sealed else _file_digest(file))
+        for file in own
+    )
+    write_json(_sidecar(result), asdict(_Mark(key, tuple(noted))))
 
 
 def unmark(result: Path) -> None:
@@ -110,8 +134,8 @@ def _sidecar(result: Path) -> Path:
     return result.with_name(f".{result.name}.key.json")
 
 
-def _fits(file: Path, size: int | None) -> bool:
-    return file.exists() if size is None else file.stat().st_size == size
+def _fits(file: Path, value: str | None) -> bool:
+    return file.exists() if value is None else _file_digest(file) == value
 
 
 def _volatile(file: Path) -> bool:
@@ -281,11 +305,11 @@ def _recall(name: str, signs: list[int]) -> str | None:
     if signs[0] < LARGE:
         return None
     try:
-        kept = json.loads(_memory(name).read_text(encoding="utf-8"))
-        if kept["file"] == name and kept["signs"] == signs:
-            _remembered[name] = signs, str(kept["digest"])
-            return _remembered[name][1]
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+        kept = read_json(_memory(name), _Known)
+        if (kept.file, kept.signs) == (name, signs):
+            _remembered[name] = signs, kept.digest
+            return kept.digest
+    except (ProjectError, RuntimeError):
         pass
     return None
 
@@ -299,7 +323,7 @@ def _keep(name: str, signs: list[int], value: str) -> None:
         path = _memory(name)
         temporary = path.with_name(f"{path.name}.{os.getpid()}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps({"file": name, "signs": signs, "digest": value}), encoding="utf-8")
+        temporary.write_text(json.dumps(asdict(_Known(name, signs, value))), encoding="utf-8")
         temporary.replace(path)
 
 

@@ -131,7 +131,7 @@ def build(project: Study, observer: Observer = SILENT) -> SampleSet:
         audit=_audit(project, sources, division, patches, patch),
     ).write(files.record)
     samples = SampleSet(folder)
-    mark(files.record, key, samples.files)
+    mark(files.record, key, samples.files, sealed=[files.footprints])
     observer.progress("done", 1.0)
     return samples
 
