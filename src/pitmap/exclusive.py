@@ -13,15 +13,26 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pitmap.errors import BusyError
+from pitmap.errors import BusyError, ProjectError
 from pitmap.files import make_folder
 from pitmap.observer import SILENT, Observer
+from pitmap.stored import read_json
 
 SECONDS_BETWEEN_TRIES = 0.2
 
 _held: set[tuple[Path, int]] = set()
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """What the file of a lock says of who works."""
+
+    pid: int
+    host: str
+    since: str
 
 
 @contextlib.contextmanager
@@ -63,7 +74,7 @@ def exclusive(result: Path, *, wait: bool = False, observer: Observer = SILENT) 
         lock.acquire(poll_interval=SECONDS_BETWEEN_TRIES)
     _held.add(mine)
     try:
-        who = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        who = asdict(_Holder(os.getpid(), socket.gethostname(), time.strftime("%Y-%m-%d %H:%M:%S")))
         with contextlib.suppress(OSError):
             path.write_text(json.dumps(who), encoding="utf-8")
         yield
@@ -76,7 +87,7 @@ def exclusive(result: Path, *, wait: bool = False, observer: Observer = SILENT) 
 
 def _holder(path: Path) -> str:
     try:
-        who = json.loads(path.read_text(encoding="utf-8"))
-        return f"Process {who['pid']} on {who['host']} (since {who['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
+        who = read_json(path, _Holder)
+        return f"Process {who.pid} on {who.host} (since {who.since})"
+    except ProjectError:
         return "Another process"

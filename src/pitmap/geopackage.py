@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pitmap.errors import OutputError
 from pitmap.files import journals, replacing
+from pitmap.stored import shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,8 +62,8 @@ def write_layers(
                         frame, temporary, layer=name, driver="GPKG", append=temporary.exists(), geometry_type=kind
                     )
             _add_styles(temporary, styles or {})
-        except (pyogrio.errors.DataSourceError, pyogrio.errors.GeometryError, sqlite3.Error) as error:
-            raise OSError(str(error).splitlines()[0].rstrip(".")) from error
+        except (RuntimeError, pyogrio.errors.GeometryError, sqlite3.Error) as error:  # pyogrio's are RuntimeErrors
+            raise OSError(shortened(str(error))) from error
 
 
 def default_style(path: Path, layer: str) -> str | None:

@@ -9,7 +9,6 @@ the same way.
 from __future__ import annotations
 
 import codecs
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,7 +25,8 @@ from rasterio.features import rasterize
 from pitmap.errors import LabelError, nearest
 from pitmap.grid import Grid, Window, lack_of_place, place_of
 from pitmap.legend import UNLABELLED, Legend
-from pitmap.paths import exists, gdal_name
+from pitmap.paths import exists
+from pitmap.vectors import STATE_ENCODING, header, layer_names, read_frame
 
 DENSIFY_M = 1000.0
 """Longest edge before reprojection. A straight edge of 1 km bends by about 2 cm between common projections."""
@@ -132,27 +132,13 @@ def read_layer(
     Raises:
         LabelError: The file cannot be read, has no such layer or field, no feature, text in another encoding, or lines.
     """
-    import pyogrio  # mapping and training import this module's neighbours without geopandas
-
     path = Path(path)
     name, field, claimed = _open_layer(path, layer, field, encoding)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # measures, curves and odd field types are of no concern here
-            frame = pyogrio.read_dataframe(
-                gdal_name(path),
-                layer=name,
-                columns=[] if field is None else [field],
-                force_2d=True,
-                encoding=encoding,
-            )
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError) as error:
-        raise _not_a_layer(path, error) from error
-    except UnicodeDecodeError as error:
-        raise _wrong_encoding(path, error, encoding) from error
+    columns = [] if field is None else [field]
+    frame = read_frame(path, name, columns=columns, encoding=encoding, force_2d=True)
     geometries = np.asarray(frame.geometry.values, dtype=object)
     values = [""] * len(frame) if field is None else [value_text(v) for v in frame[field]]
-    present = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
+    present = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries)) & _is_finite(geometries)
     geometries = geometries[present]
     invalid = ~shapely.is_valid(geometries)
     geometries[invalid] = [polygonal_part(g) for g in shapely.make_valid(geometries[invalid])]
@@ -170,6 +156,8 @@ def read_layer(
         raise LabelError(f"Layer {name!r} of {path} holds no feature with a geometry.", "At least one polygon.")
     wkt = None if frame.crs is None else frame.crs.to_wkt()
     crs = None if wkt is None else place_of(wkt)
+    if crs is not None:
+        _check_places(geometries[usable], crs, f"Layer {name!r} of {path}")
     return LandUseLayer(
         path,
         name,
@@ -221,10 +209,8 @@ def is_empty(path: Path, layer: str | None = None) -> bool:
     Raises:
         LabelError: There is no such file or layer.
     """
-    import pyogrio
-
     name, _, _ = _open_layer(Path(path), layer, None, None)
-    return int(pyogrio.read_info(gdal_name(path), layer=name, force_feature_count=True)["features"]) == 0
+    return int(header(Path(path), name, counted=True)["features"]) == 0
 
 
 def check_layer(path: Path, layer: str | None = None, field: str | None = None, encoding: str | None = None) -> None:
@@ -242,10 +228,8 @@ def field_names(path: Path, layer: str | None = None, encoding: str | None = Non
     Raises:
         LabelError: The file cannot be read, or has no such layer.
     """
-    import pyogrio
-
     name = _open_layer(Path(path), layer, None, encoding)[0]
-    return [str(f) for f in pyogrio.read_info(gdal_name(path), layer=name, encoding=encoding)["fields"]]
+    return [str(f) for f in header(Path(path), name, encoding)["fields"]]
 
 
 def project(
@@ -398,6 +382,36 @@ def map_values(
     return codes
 
 
+FARTHEST_DEGREES, FARTHEST_M = 720.0, 2e8
+"""No coordinate of a place on Earth lies beyond; those of zones that are counted in their eastings reach 1.2e8 m."""
+
+
+def _is_finite(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
+    coordinates, index = shapely.get_coordinates(geometries, return_index=True)
+    finite = np.ones(len(geometries), np.bool_)
+    finite[index[~np.isfinite(coordinates).all(axis=1)]] = False
+    return finite
+
+
+def _check_places(geometries: NDArray[np.object_], crs: CRS, what: str) -> None:
+    """Refuse coordinates that are no places of their CRS, such as metres in a layer that says it is in degrees.
+
+    Raises:
+        LabelError: There are some; the first one is named.
+    """
+    unit = crs.axis_info[0].unit_conversion_factor
+    farthest = FARTHEST_DEGREES if crs.is_geographic else FARTHEST_M / unit
+    corners = shapely.get_coordinates(geometries)
+    if (beyond := (np.abs(corners) > farthest).any(axis=1)).any():
+        x, y = corners[int(beyond.argmax())]
+        raise LabelError(
+            f"{what} has a corner at {x:g}, {y:g}, which is no place in its CRS ({crs.name}).",
+            "Coordinates of the CRS that the file states.",
+            "Mend that feature, or set the layer's CRS (QGIS: Define Layer Projection) to the one that it was drawn "
+            "in.",
+        )
+
+
 def _open_layer(path: Path, layer: str | None, field: str | None, encoding: str | None) -> tuple[str, str | None, str]:
     """The names of layer and field as the file has them, and what its text is read as, after checking that they exist.
 
@@ -407,8 +421,6 @@ def _open_layer(path: Path, layer: str | None, field: str | None, encoding: str 
         field: Likewise.
         encoding: Likewise.
     """
-    import pyogrio  # mapping and training import this module's neighbours without geopandas
-
     if not exists(path):
         raise LabelError(
             f"There is no file {path}.", remedy="Check the path; relative paths start at the project file."
@@ -420,14 +432,8 @@ def _open_layer(path: Path, layer: str | None, field: str | None, encoding: str 
             raise LabelError(
                 f"The encoding {encoding!r} is not known.", "A name such as UTF-8, GBK, Big5 or CP1252."
             ) from None
-    try:
-        layers = [str(n) for n, g in pyogrio.list_layers(gdal_name(path)) if g is not None]
-        name = _chosen_layer(path, layer, layers)
-        info = pyogrio.read_info(gdal_name(path), layer=name, encoding=encoding)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        raise _not_a_layer(path, error) from error
-    except UnicodeDecodeError as error:
-        raise _wrong_encoding(path, error, encoding) from error
+    name = _chosen_layer(path, layer, layer_names(path))
+    info = header(path, name, encoding)
     fields, claimed = [str(f) for f in info["fields"]], str(info["encoding"] or "UTF-8")
     found = None if field is None else _same(field, fields)
     if field is not None and found is None:
@@ -446,36 +452,11 @@ def _same(name: str, names: Iterable[str]) -> str | None:
     return next((n for n in names if normalize("NFC", n) == normalize("NFC", name)), None)
 
 
-def _wrong_encoding(path: Path, error: UnicodeDecodeError, stated: str | None) -> LabelError:
-    read_as = error.encoding.upper()
-    return LabelError(
-        f"The text in {path} is not in the encoding {stated or read_as}, "
-        + ("which was stated." if stated else "in which it is read, as the file says or by default."),
-        "Names and values in the encoding that is stated.",
-        STATE_ENCODING,
-        ["encoding"],
-    )
-
-
-STATE_ENCODING = (
-    "State the encoding of the text, such as GBK, Big5 or CP1252 (label_encoding in a project file), or save the layer "
-    "as a GeoPackage."
-)
-
-
 def _doubt(texts: Iterable[str], encoding: str) -> tuple[str, str]:
     """A sentence that says how text was read, and what to do, where it may be in another encoding."""
     if encoding.upper().replace("-", "") in ("UTF8", "ASCII") or all(t.isascii() for t in texts):
         return "", ""
     return f" The text was read as {encoding}.", f" If it looks wrong: {STATE_ENCODING}"
-
-
-def _not_a_layer(path: Path, error: Exception) -> LabelError:
-    return LabelError(
-        f"{gdal_name(path)} cannot be read as a vector file ({str(error).splitlines()[0].rstrip('.')}).",
-        "A layer in a format that GDAL reads, such as GeoPackage or Shapefile.",
-        "Check that the file is complete and is what its name says.",
-    )
 
 
 def lonlat_bounds(bounds: NDArray[Any] | tuple[float, ...], crs: CRS) -> tuple[float, float, float, float]:

@@ -119,6 +119,24 @@ class Legend:
         """Read what ``to_json`` wrote."""
         return cls(LandCoverClass(**row) for row in rows)
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
+        """A legend as a field of what pydantic checks: the rows of ``to_json``, or a legend."""
+        from pydantic_core import core_schema
+
+        def legend(rows: list[LandCoverClass]) -> Legend:
+            try:
+                return cls(rows)
+            except ProjectError as error:
+                raise ValueError(error.found) from error
+
+        rows = core_schema.no_info_after_validator_function(legend, handler.generate_schema(list[LandCoverClass]))
+        return core_schema.union_schema(
+            [core_schema.is_instance_schema(cls), rows],
+            mode="left_to_right",
+            serialization=core_schema.plain_serializer_function_ser_schema(Legend.to_json),
+        )
+
 
 DEFAULT_LEGEND = Legend(
     [

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from pitmap.errors import LabelError
+from pitmap.stored import conform
+from pitmap.vectors import AS_WRITTEN, layer_names, read_keyed, table_names
 
 LAYER, TABLE = "review", "review_settings"
 """Layer with the polygons, and table with what they were made from."""
@@ -27,8 +30,7 @@ def map_of(path: Path) -> str | None:
     names, tables = _contents(path)
     if LAYER not in names or TABLE not in tables:
         return None
-    name = _settings(path).get("map")
-    return None if name is None else str(name)
+    return _settings(path).map
 
 
 def labelling_kind(path: Path) -> str | None:
@@ -52,7 +54,10 @@ def problems(path: Path, image: Path) -> list[str]:
             f"{path.name} is a sample of `pitmap design`. An estimate rests on its points, so a network must not learn "
             "from them. Give a queue of `pitmap review`."
         ]
-    made_from = _settings(path).get("image") if TABLE in tables else None
+    try:
+        made_from = _settings(path).image if TABLE in tables else None
+    except LabelError as error:
+        return [str(error)]
     if made_from not in (None, image.name):
         return [f"{path.name} is the review of a map of {made_from}, not of {image.name}."]
     return []
@@ -60,17 +65,17 @@ def problems(path: Path, image: Path) -> list[str]:
 
 def _contents(path: Path) -> tuple[set[str], set[str]]:
     """Names of the layers of a file, and of its tables without geometry."""
-    import pyogrio
-
     try:
-        listed = pyogrio.list_layers(path)
-    except pyogrio.errors.DataSourceError:
+        return set(layer_names(path)), set(table_names(path))
+    except LabelError:
         return set(), set()
-    return {str(n) for n, kind in listed if kind is not None}, {str(n) for n, kind in listed if kind is None}
 
 
-def _settings(path: Path) -> dict[str, Any]:
-    import pyogrio
+@dataclass(frozen=True)
+class _Settings:
+    map: str | None = None
+    image: str | None = None
 
-    table = pyogrio.read_dataframe(path, layer=TABLE, read_geometry=False)
-    return {key: json.loads(value) for key, value in zip(table["key"], table["value"], strict=True)}
+
+def _settings(path: Path) -> _Settings:
+    return conform(read_keyed(path, TABLE), _Settings, f"Table {TABLE!r} of {path}", AS_WRITTEN, LabelError)

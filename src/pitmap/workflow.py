@@ -6,7 +6,6 @@ Results lie in the project's results folder: ``samples/``, ``models/<network>-se
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ from pitmap.currency import content_key, digest, is_current, mark, unmark
 from pitmap.errors import ModelError, ProjectError
 from pitmap.exclusive import exclusive
 from pitmap.observer import SILENT, Observer
+from pitmap.stored import read_json
 from pitmap.study.study import Study
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class StudyRun:
             "model": str(self.model),
             "samples": self.samples.to_json(),
             "card": self.card.to_json(),
-            "accuracy": json.loads(self.study.results.accuracy.read_text(encoding="utf-8")),
+            "accuracy": read_json(self.study.results.accuracy, dict[str, Any]),
             "estimate": self.estimate and self.estimate.to_json(),
             "warnings": list(self.warnings),
         }

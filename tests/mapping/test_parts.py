@@ -20,6 +20,7 @@ from observers import Heard
 from pitmap.cluster import Cluster, cluster_at
 from pitmap.errors import ClusterError
 from pitmap.mapping import parts as parts_module
+from pitmap.mapping import prediction
 from pitmap.mapping.partial import PartialMap
 from pitmap.mapping.parts import _groups
 from pitmap.mapping.prediction import MapOptions, map_image
@@ -83,6 +84,7 @@ def test_one_goes_on_with_what_the_other_has_finished(
         assert contents(out) == whole
         # And a run here with what workers have finished: one of them finds another model.
         parts_module.forget_engine()
+        monkeypatch.setattr(prediction, "WORTH_KEEPING_S", 0.0)
         monkeypatch.setattr(parts_module, "GROUPS_A_WORKER", 4)
         group = parts_module._make_group
 

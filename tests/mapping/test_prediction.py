@@ -17,6 +17,7 @@ from observers import Heard
 from pitmap.errors import ImageError, LabelError, ModelError, OutputError, ProjectError
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND
+from pitmap.mapping import prediction
 from pitmap.mapping.batches import WRITE_BEHIND
 from pitmap.mapping.engines.interface import Prediction
 from pitmap.mapping.engines.torch_engine import TorchEngine
@@ -403,7 +404,11 @@ def test_reading_ahead_ends_before_the_image_is_closed(
     assert caught.traceback  # holds the frames, so that nothing is tidied up by chance
 
 
-def test_parts_of_other_inputs_are_discarded(tmp_path: Path, small: tuple[Path, Path], image_file: Callable):
+def test_parts_of_other_inputs_are_discarded(
+    tmp_path: Path, small: tuple[Path, Path], image_file: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(prediction, "WORTH_KEEPING_S", 0.0)
+
     def interrupted(options: MapOptions) -> None:
         with pytest.raises(KeyboardInterrupt):
             map_image(*small, tmp_path / "map.tif", options, stop_after(7))
@@ -426,9 +431,10 @@ def test_parts_of_other_inputs_are_discarded(tmp_path: Path, small: tuple[Path, 
     assert map_image(*small, tmp_path / "map.tif", SMALL).resumed == 15
 
 
-def test_a_read_error_keeps_the_finished_tiles(
+def test_a_read_error_keeps_the_finished_tiles_that_took_long(
     tmp_path: Path, small: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(prediction, "WORTH_KEEPING_S", 0.0)
     read, calls, options = RasterReader.read, [], replace(SMALL, compare_numbers=False)
 
     def failing(self, window=None):
@@ -442,6 +448,11 @@ def test_a_read_error_keeps_the_finished_tiles(
         map_image(*small, tmp_path / "map.tif", options)
     monkeypatch.undo()
     assert map_image(*small, tmp_path / "map.tif", options).resumed >= 6
+    calls.clear()
+    monkeypatch.setattr(RasterReader, "read", failing)
+    with pytest.raises(ImageError, match=r"did not answer\.$"):  # made in no time
+        monkeypatch.setattr(prediction, "WORTH_KEEPING_S", 3600.0)
+        map_image(*small, tmp_path / "quick.tif", options)
     calls.extend([None] * 9)
     monkeypatch.setattr(RasterReader, "read", failing)
     with pytest.raises(ImageError):  # at the very first tile: nothing is kept

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from pitmap.errors import ImageError
 from pitmap.networks.normalise import gain_and_bias, normalise
 from pitmap.networks.scaling import towards_own
 
@@ -51,7 +52,7 @@ def test_band_without_spread_becomes_zero():
 
 @pytest.mark.parametrize("wrong", [{"scale": np.nan}, {"std": [-1.0]}, {"mean": [np.inf]}])
 def test_values_that_are_not_numbers_are_refused(wrong):
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(ImageError, match="cannot be brought"):
         gain_and_bias(**{"scale": 1.0, "offset": 0.0, "mean": [0.0], "std": [1.0], **wrong})
 
 

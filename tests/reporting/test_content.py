@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from pitmap.accuracy.sampling.estimation import estimate_confusion
-from pitmap.errors import ProjectError
 from pitmap.legend import LandCoverClass, Legend
-from pitmap.reporting.content import acquisition_date, few_points, read_json
+from pitmap.reporting.content import acquisition_date, few_points
 from pitmap.reporting.page import heat
 
 COUNTS = np.array([[50, 2, 3], [4, 20, 1], [6, 5, 9]])
@@ -25,19 +24,6 @@ LEGEND = Legend(LandCoverClass(i + 1, key, key, "#808080") for i, key in enumera
 )
 def test_dates(tmp_path, name: str, tags: dict[str, str], expected: str | None):
     assert acquisition_date(tmp_path / name, tags) == expected
-
-
-def test_json_files_are_checked(tmp_path):
-    path = tmp_path / "audit.json"
-    assert read_json(path) is None
-    path.write_text('{"a": 1}')
-    assert read_json(path, ["a"]) == {"a": 1}
-    with pytest.raises(ProjectError, match="lacks b"):
-        read_json(path, ["a", "b"])
-    for text in ("[1]", "{"):
-        path.write_text(text)
-        with pytest.raises(ProjectError):
-            read_json(path, ["a"])
 
 
 def test_heat_grows_with_the_share():

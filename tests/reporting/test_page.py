@@ -402,7 +402,11 @@ def test_optional_parts_are_shown_where_they_are(copied):
     for title in ("Estimate from a sample", "Audit of single mines", "95 % interval", "Confidence"):
         assert title not in before
     content = accuracy_of(project)
-    content["intervals"] = {"overall_accuracy": [0.5123, 0.6123], "iou": {"OPM": [0.1111, 0.2222]}, "kappa": None}
+    content["test"]["intervals"] = {
+        "overall_accuracy": [0.5123, 0.6123],
+        "iou": {"OPM": [0.1111, 0.2222]},
+        "kappa": None,
+    }
     content["reliability"] = Reliability.of(np.repeat([0.45, 0.95], [10, 90]), np.arange(100) < 85).to_json()
     write_json(project.results.folder / "accuracy.json", content)
     mines = project.results.folder / "maps" / "place0.gpkg"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from pitmap.changes.looks import mines_change_style, transitions_look, transitio
 from pitmap.changes.series import Series, Strip
 from pitmap.changes.survey import Listener, StepTotals
 from pitmap.changes.verdicts import MineChange
-from pitmap.files import replacing, write_text
+from pitmap.files import csv_text, write_text
 from pitmap.geopackage import write_layers
 from pitmap.grid import Grid
 from pitmap.legend import Legend
@@ -213,10 +211,7 @@ def write_table(path: Path, rows: Iterable[Sequence[Any]]) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    with replacing(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+    write_text(path, csv_text(rows))
 
 
 def write_matrix(path: Path, legend: Legend, matrix_ha: Sequence[Sequence[float]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import weakref
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from pitmap.comparison.plan import Entry, Plan, Run
 from pitmap.comparison.runs import Samples
+from pitmap.errors import ProjectError
 from pitmap.files import write_json
 from pitmap.mapping.engines.interface import EngineOptions
 from pitmap.mapping.engines.torch_engine import TorchEngine
@@ -26,6 +26,7 @@ from pitmap.observer import clock
 from pitmap.processor import device_name
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
+from pitmap.stored import read_json
 from pitmap.training.choices import VALIDATIONS, Training
 from pitmap.training.losses import IGNORED, loss_of
 from pitmap.training.recipes import Recipe
@@ -63,6 +64,12 @@ class Trial:
     mapping_bytes: float
 
 
+@dataclass(frozen=True)
+class _Kept:
+    of: dict[str, Any]
+    trial: Trial
+
+
 def trial_of(plan: Plan, entry: Entry, samples: Samples, anywhere: bool = False) -> Trial:
     """The trial of a network: read from the results folder, or measured now and kept there.
 
@@ -78,13 +85,13 @@ def trial_of(plan: Plan, entry: Entry, samples: Samples, anywhere: bool = False)
     path = plan.folder / "trials" / f"{entry.file_name}.json"
     wanted = {"device": device_name(training.device), "width": training.recipe.width, "options": entry.options}
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if all(kept["of"][name] == value for name, value in wanted.items() if not anywhere or name == "options"):
-            return Trial(**kept["trial"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
+        kept = read_json(path, _Kept)
+        if all(kept.of.get(name) == value for name, value in wanted.items() if not anywhere or name == "options"):
+            return kept.trial
+    except ProjectError:
+        pass  # measured again
     trial = measure(samples.whole(split, seed), training)
-    write_json(path, {"of": wanted, "trial": asdict(trial)})
+    write_json(path, asdict(_Kept(wanted, trial)))
     return trial
 
 

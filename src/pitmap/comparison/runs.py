@@ -6,7 +6,6 @@ on several machines are recognised when their folders are copied together.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -17,6 +16,7 @@ import numpy as np
 
 from pitmap import workflow
 from pitmap.accuracy.census.agreement import AgreementByPlace
+from pitmap.accuracy.census.record import StudyRecord
 from pitmap.comparison.plan import Plan, Run
 from pitmap.currency import content_key
 from pitmap.errors import ProjectError
@@ -28,6 +28,7 @@ from pitmap.observer import SILENT, Observer
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import Split
 from pitmap.samples.subsample import subsample
+from pitmap.stored import Amount, Count, read_json, read_plain
 from pitmap.study.inputs import site_inputs
 from pitmap.study.study import Study
 from pitmap.training.card import training_seconds
@@ -140,11 +141,11 @@ class Keys:
         """Whether the run's results are complete and of this plan."""
         results = self.plan.study(run).results
         try:
-            written = json.loads(results.run.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            written = read_json(results.run, RunRecord)
+        except ProjectError:
             return False
         complete = results.accuracy.exists() and results.ground.exists()
-        return complete and bool(written.get("key") == self.key(run))
+        return complete and written.key == self.key(run)
 
 
 def execute(
@@ -195,6 +196,26 @@ def _facts(run: Run, samples: SampleSet, card: ModelCard, model: Path) -> dict[s
 
 
 @dataclass(frozen=True)
+class RunRecord:
+    """What of ``run.json`` is read back: its key, and the ``_facts`` that a comparison speaks of."""
+
+    key: str
+    network: str
+    split: str
+    seed: int
+    options: dict[str, Any]
+    recipe: dict[str, Any]
+    precision: str
+    device: str
+    epochs: Count
+    best_epoch: Count
+    training_seconds: Amount | None
+    training_patches: Count
+    training_pixels: Count
+    test_pixels: Count
+
+
+@dataclass(frozen=True)
 class Result:
     """What a run left behind.
 
@@ -232,8 +253,7 @@ def read_result(plan: Plan, run: Run) -> Result:
     """The result of a run that is done."""
     project: Study = plan.project
     paths, scenes = plan.study(run).results, project.scenes
-    accuracy = json.loads(paths.accuracy.read_text(encoding="utf-8"))
-    facts = json.loads(paths.run.read_text(encoding="utf-8"))
+    accuracy, facts = read_plain(paths.accuracy, StudyRecord), read_plain(paths.run, RunRecord)
     grids, groups = [s.info.grid for s in scenes], [s.group for s in scenes]
     tested = {name: grounds["test"] for name, grounds in accuracy["scenes"].items() if grounds["test"] is not None}
     return Result(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 from pitmap.accuracy.census.confusion import figures, iou_as_one
 from pitmap.comparison.costs import Trial
 from pitmap.comparison.runs import CLASS_FIGURES, GLOBAL_FIGURES, Result, Scores
+from pitmap.files import csv_text
 from pitmap.legend import Legend
 from pitmap.networks.count import Cost
 
@@ -198,10 +197,5 @@ def site_table(results: Sequence[Result], sites: Mapping[str, str], legend: Lege
 
 def to_csv(rows: Rows) -> str:
     """Rows as CSV text; undefined values are empty, numbers as exact as they are."""
-    text = io.StringIO()
-    if rows:
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    return text.getvalue()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return csv_text([columns, *([row.get(name, "") for name in columns] for row in rows)]) if rows else ""

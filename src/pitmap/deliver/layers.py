@@ -15,6 +15,7 @@ from pitmap.grid import Grid, place_of
 from pitmap.qgis.project import Group, Layer, place
 from pitmap.raster.codes import read_legend
 from pitmap.raster.looks import codes_look, image_look, own_look
+from pitmap.vectors import header, layer_names
 
 FORMAT = 1
 """Changes with what a project of the same files holds."""
@@ -101,13 +102,11 @@ def vectors(path: Path, tables: tuple[str, ...] | None, name: str, *, visible: b
         name: Of the layers, ``{}`` for that of the table.
         visible: Whether they are drawn.
     """
-    import pyogrio
-
     if not path.exists():
         return
-    there = [str(table) for table, kind in pyogrio.list_layers(path) if kind is not None]
+    there = layer_names(path)
     for table in there if tables is None else [t for t in tables if t in there]:
-        written = pyogrio.read_info(path, layer=table)["crs"]
+        written = header(path, table)["crs"]
         crs = place_of(CRS.from_user_input(written).to_wkt()) if written else None
         layer = Layer(name.format(table), path, "vector", "", crs, table, visible)
         if (style := default_style(path, table)) is not None:

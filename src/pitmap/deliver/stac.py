@@ -7,7 +7,6 @@ paths of its files are relative, so that it may be moved together with what it d
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pitmap.errors import OutputError, PitmapError, ProjectError
 from pitmap.files import make_folder
 from pitmap.networks.model_card import read_card
 from pitmap.observer import SILENT, Observer
+from pitmap.stored import read_json
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
 
@@ -138,9 +138,9 @@ def _boxes(items: Iterable[pystac.Item]) -> list[list[float]]:
 
 def _is_catalogue(folder: Path) -> bool:
     try:
-        content = json.loads((folder / "collection.json").read_text(encoding="utf-8"))
-        return bool(content.get("type") == "Collection" and "stac_version" in content)
-    except (OSError, ValueError, AttributeError):
+        content = read_json(folder / "collection.json", dict[str, Any])
+        return content.get("type") == "Collection" and "stac_version" in content
+    except ProjectError:
         return folder.is_dir() and not any(folder.iterdir())
 
 

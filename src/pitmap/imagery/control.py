@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitmap.errors import ProductError
-from pitmap.files import write_text
+from pitmap.files import csv_text, write_text
 from pitmap.grid import Grid
 from pitmap.imagery.control_points import ControlPoint
 from pitmap.imagery.heights import Heights
@@ -214,9 +214,8 @@ def write_residuals(path: Path, control: Control) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    lines = ["name,row,col,lon,lat,residual_row,residual_col,left_out_row,left_out_col"]
+    rows = [["name", "row", "col", "lon", "lat", "residual_row", "residual_col", "left_out_row", "left_out_col"]]
     for p, residual, check in zip(control.points, control.residuals, control.checks, strict=True):
         misses = [f"{v:.3f}" if math.isfinite(v) else "" for v in (*residual, *check)]
-        name = '"' + p.name.replace('"', '""') + '"'
-        lines.append(",".join([name, f"{p.row:.2f}", f"{p.col:.2f}", f"{p.lon:.8f}", f"{p.lat:.8f}", *misses]))
-    write_text(path, "\n".join(lines) + "\n")
+        rows.append([p.name, f"{p.row:.2f}", f"{p.col:.2f}", f"{p.lon:.8f}", f"{p.lat:.8f}", *misses])
+    write_text(path, csv_text(rows))

@@ -23,6 +23,7 @@ from pyproj.exceptions import CRSError, ProjError
 from pitmap.errors import ProductError
 from pitmap.grid import Grid
 from pitmap.imagery.longitudes import WGS84
+from pitmap.stored import shortened
 
 EDGE = 1.0
 """Pixels by which a point may lie outside the image: clicks on its border."""
@@ -68,7 +69,8 @@ def read_control_points(path: Path, image: Grid) -> list[ControlPoint]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ProductError(f"The control points {path} cannot be read ({error}).", remedy="Check the path.") from error
+        reason = shortened(getattr(error, "strerror", None) or str(error))
+        raise ProductError(f"The control points {path} cannot be read ({reason}).", remedy="Check the path.") from error
     declared, rows = _table(path, text)
     columns = set(rows[0]) if rows else set()
     if {"row", "col", "lon", "lat"} <= columns:
@@ -108,7 +110,15 @@ def _table(path: Path, text: str) -> tuple[str, list[Row]]:
     head = lines[0] if lines else ""
     delimiter = max(",;\t", key=head.count)
     rows: list[Row] = []
-    for number, fields in enumerate(csv.DictReader(io.StringIO("\n".join(lines)), delimiter=delimiter), start=1):
+    try:
+        found = list(csv.DictReader(io.StringIO("\n".join(lines)), delimiter=delimiter))
+    except csv.Error as error:
+        raise ProductError(
+            f"{path} is no table of control points ({shortened(str(error))}).",
+            "CSV with a header line.",
+            "Check that the file is complete and is what its name says.",
+        ) from error
+    for number, fields in enumerate(found, start=1):
         if None in fields:
             raise ProductError(
                 f"{path}, point {number}, has more fields than the header has columns.",

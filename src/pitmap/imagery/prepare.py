@@ -6,8 +6,9 @@ already.
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
 from pitmap.errors import ImageError, OutputError, ProductError
+from pitmap.exclusive import exclusive
 from pitmap.files import make_folder, write_json
 from pitmap.grid import Grid, blocks, lack_of_place, place_of
 from pitmap.imagery.control import Control, fit_control, write_residuals
@@ -171,8 +173,7 @@ def prepare(
     path, out, options = Path(product_or_image), Path(out), options or PrepareOptions()
     _check_options(options)
     make_folder(out.parent)
-    with tempfile.TemporaryDirectory(prefix=".pitmap-", dir=out.parent) as name:
-        work = Path(name)
+    with exclusive(out, observer=observer), _workplace(out) as work:
         delivery = recognise(path, options.sensor)
         if delivery is not None:
             scene = delivery.scene(work / "product", options)
@@ -193,6 +194,17 @@ def prepare(
         observer.warn(warning)
     observer.progress("preparing", 1.0)
     return report
+
+
+@contextmanager
+def _workplace(out: Path) -> Iterator[Path]:
+    """A folder beside a result, where it is made; what a killed run left there is removed first."""
+    work = out.with_name(f".{out.name}.preparing")
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        yield make_folder(work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _side_files(out: Path) -> list[Path]:

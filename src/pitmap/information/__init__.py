@@ -8,6 +8,7 @@ from typing import Any
 
 from pitmap.errors import PitmapError
 from pitmap.paths import is_gdal
+from pitmap.vectors import has_layers
 
 VECTOR_ENDINGS = (
     ".gpkg", ".shp", ".geojson", ".json", ".geojsonl", ".fgb", ".kml", ".kmz", ".gml", ".tab", ".mif", ".dxf", ".gdb",
@@ -52,7 +53,7 @@ def look_at(path: Path) -> Information:
         return images.model(path)
     if path.suffix == ".toml" or (path / "pitmap.toml").is_file():
         return studies.study(path)
-    if not is_gdal(path) and path.suffix.lower() in VECTOR_ENDINGS and path.exists() and layers.has_layers(path):
+    if not is_gdal(path) and path.suffix.lower() in VECTOR_ENDINGS and path.exists() and has_layers(path):
         if samples.is_sample(path):
             return samples.sample(path)
         return layers.layers(path)
@@ -60,7 +61,7 @@ def look_at(path: Path) -> Information:
         return images.product_or_image(path)
     except PitmapError:
         # A product in an archive comes before a layer in one.
-        if path.exists() and layers.has_layers(path):
+        if path.exists() and has_layers(path):
             return layers.layers(path)
         raise
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pitmap.errors import LabelError
 from pitmap.information import Information
-from pitmap.landuse import STATE_ENCODING, value_text
+from pitmap.landuse import value_text
 from pitmap.legend import DEFAULT_LEGEND, Legend
-from pitmap.paths import gdal_name
+from pitmap.vectors import header, layer_names, read_frame
 
 MOST_VALUES = 60
 """Fields with more values than this are no classes, and their values are not listed."""
@@ -35,16 +33,6 @@ WORDS = {
 """Patterns, with blanks between, by which values are guessed to be of the default legend; the first class wins."""
 
 
-def has_layers(path: Path) -> bool:
-    """Whether GDAL finds layers with geometries in a file."""
-    import pyogrio
-
-    try:
-        return any(kind is not None for _, kind in pyogrio.list_layers(gdal_name(path)))
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, UnicodeDecodeError):
-        return False
-
-
 def layers(path: Path, legend: Legend = DEFAULT_LEGEND) -> Information:
     """All layers of a file.
 
@@ -55,40 +43,25 @@ def layers(path: Path, legend: Legend = DEFAULT_LEGEND) -> Information:
     Raises:
         LabelError: It cannot be read.
     """
-    import pyogrio
-
-    try:
-        names = [str(name) for name, kind in pyogrio.list_layers(gdal_name(path)) if kind is not None]
-        found = [_layer(path, name) for name in names]
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError) as error:
-        raise LabelError(f"{path} cannot be read ({str(error).splitlines()[0].rstrip('.')}).") from error
-    except UnicodeDecodeError as error:
-        raise LabelError(
-            f"The text in {path} is not in the encoding {error.encoding.upper()}, in which it is read.",
-            remedy=STATE_ENCODING,
-        ) from error
+    found = [_layer(path, name) for name in layer_names(path)]
     blocks = [block for layer in found if (block := label_block(path, layer, legend, len(found) > 1))]
     content = {"file": str(path), "layers": found, "label_values": blocks}
     return Information("\n\n".join([*(_text(layer) for layer in found), *blocks]), content)
 
 
 def _layer(path: Path, name: str) -> dict[str, Any]:
-    import pyogrio
-
-    header = pyogrio.read_info(gdal_name(path), layer=name, force_feature_count=True, force_total_bounds=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd field types are of no concern here
-        table = pyogrio.read_dataframe(gdal_name(path), layer=name, read_geometry=False)
-    bounds = header["total_bounds"]
+    about = header(path, name, counted=True)
+    table = read_frame(path, name, geometry=False)
+    bounds = about["total_bounds"]
     extent = None if bounds is None or not all(map(_finite, bounds)) else [round(float(v), 6) for v in bounds]
     return {
         "layer": name,
-        "geometry": header["geometry_type"],
-        "features": int(header["features"]),
-        "crs": header["crs"],
+        "geometry": about["geometry_type"],
+        "features": int(about["features"]),
+        "crs": about["crs"],
         "extent": extent,
-        "encoding": header["encoding"],
-        "fields": [_field(str(field), list(table[field])) for field in header["fields"] if field in table],
+        "encoding": about["encoding"],
+        "fields": [_field(str(field), list(table[field])) for field in about["fields"] if field in table],
     }
 
 

@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pitmap.errors import ProjectError
 from pitmap.files import write_text
 from pitmap.raster.codes import WARNINGS_TAG, class_areas, read_legend
 from pitmap.raster.reading import describe
+from pitmap.stored import conform, parse_json
 from pitmap.study.results import MapFiles
+from pitmap.vectors import read_frame
 
 MANIFEST = "manifest.jsonl"
 """Its name in the folder of the maps."""
@@ -66,9 +69,9 @@ def write_manifest(folder: Path, lines: Iterable[Line]) -> Path:
 def read_manifest(folder: Path) -> dict[str, Line]:
     """The lines of an earlier manifest by output; none where there is none that can be read."""
     try:
-        rows = [json.loads(row) for row in (folder / MANIFEST).read_text(encoding="utf-8").splitlines()]
-        lines = [Line(**{**row, "warnings": tuple(row["warnings"])}) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError):
+        rows = (folder / MANIFEST).read_text(encoding="utf-8").splitlines()
+        lines = [conform(parse_json(row, MANIFEST), Line, MANIFEST) for row in rows]
+    except (OSError, UnicodeDecodeError, ProjectError):
         return {}
     return {line.output: line for line in lines}
 
@@ -92,7 +95,5 @@ def read_map(path: Path) -> tuple[dict[str, int], dict[str, float] | None, tuple
 
 def count_mines(map_file: Path) -> dict[str, Any]:
     """Count and area of the mines beside a map; the area is None without a CRS."""
-    import pyogrio
-
-    table = pyogrio.read_dataframe(MapFiles(map_file).mines, layer="mines", read_geometry=False)
+    table = read_frame(MapFiles(map_file).mines, "mines", geometry=False)
     return {"count": len(table), "area_ha": float(table["area_ha"].sum()) if "area_ha" in table else None}

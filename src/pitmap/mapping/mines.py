@@ -26,6 +26,7 @@ from pitmap.observer import SILENT, Observer
 from pitmap.raster.codes import IMAGE_TAG, read_legend
 from pitmap.raster.reading import RasterInfo, describe, open_raster
 from pitmap.raster.regions import Regions, Strip, regions, strips
+from pitmap.vectors import read_frame
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -62,9 +63,7 @@ class Mines:
     @cached_property
     def table(self) -> gpd.GeoDataFrame:
         """The layer, in the order of ``id``, read from the file when it is first asked for."""
-        import pyogrio
-
-        return pyogrio.read_dataframe(self.path, layer=LAYER)
+        return read_frame(self.path, LAYER)
 
     def summary(self) -> str:
         """One line for the screen."""
@@ -74,9 +73,7 @@ class Mines:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: the file, its totals, and a row a mine without its outline."""
-        import pyogrio
-
-        rows = pyogrio.read_dataframe(self.path, layer=LAYER, read_geometry=False).to_dict("records")
+        rows = read_frame(self.path, LAYER, geometry=False).to_dict("records")
         return {
             "path": str(self.path),
             "count": self.count,

@@ -6,6 +6,7 @@ beside the map until the map is complete: a killed run resumes there. Memory dep
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -48,6 +49,9 @@ from pitmap.raster.codes import IMAGE_TAG, MODEL_TAG, WARNINGS_TAG
 from pitmap.raster.reading import open_raster
 from pitmap.raster.statistics import spread_of
 from pitmap.study.asked import Asked
+
+WORTH_KEEPING_S = 60.0
+"""Finished parts of a map that failed are kept for the next run if they took longer; else the room is needed more."""
 
 FORMAT = 1
 """Goes up when the same inputs give another map."""
@@ -346,7 +350,7 @@ def _map_image(
         confidence=confidence is not None,
         probabilities=probabilities is not None,
     )
-    partial = PartialMap(out, parts.key)
+    partial, started = PartialMap(out, parts.key), time.monotonic()
     try:
         tiles = parts.plan.tiles()
         tile_shape = tiles[0].read.height, tiles[0].read.width
@@ -375,7 +379,8 @@ def _map_image(
                 resumed = parts.make_on(cluster, partial, rasters, observer)
         totals = rasters.totals
     except PitmapError as error:
-        if not (finished := partial.finished):
+        finished = partial.finished
+        if not finished or time.monotonic() - started < WORTH_KEEPING_S:
             partial.remove()
             raise
         kept = f"{finished} finished part(s) of the map are kept: the same command goes on with the rest."

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pitmap import review_queue
-from pitmap.errors import OutputError, PitmapError
+from pitmap.errors import OutputError, PitmapError, ProjectError
 from pitmap.files import journals
 from pitmap.raster.codes import read_legend
+from pitmap.stored import parse_json
 
 _KINDS = (
     # layer, table that says what it was made from, field that people fill in, what its rows are
@@ -114,13 +114,13 @@ def _filled(path: Path) -> Iterator[tuple[Work, str, str | None]]:
     """Work in a file, with name and checksum of the map that it was made from."""
     mode = "mode=ro" if journals(path) else "immutable=1"
     with (
-        contextlib.suppress(sqlite3.Error, ValueError, KeyError),
+        contextlib.suppress(sqlite3.Error, ValueError, KeyError, TypeError, ProjectError),
         contextlib.closing(sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True)) as database,
     ):
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         for layer, about, field, kind in _KINDS:
             if {layer, about} <= tables:
-                facts = {k: json.loads(v) for k, v in database.execute(f'SELECT key, value FROM "{about}"')}
+                facts = {k: parse_json(v, str(path)) for k, v in database.execute(f'SELECT key, value FROM "{about}"')}
                 (filled,) = database.execute(
                     f'SELECT COUNT(*) FROM "{layer}" WHERE TRIM(CAST("{field}" AS TEXT)) != \'\''
                 ).fetchone()

@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import (
@@ -19,14 +19,12 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
-    PlainSerializer,
-    PlainValidator,
     ValidationError,
     field_validator,
     model_validator,
 )  # fmt: skip
 
-from pitmap.errors import ModelError, PitmapError
+from pitmap.errors import ModelError
 from pitmap.legend import Legend
 
 if TYPE_CHECKING:
@@ -40,15 +38,6 @@ INITIAL_ONLY = frozenset({"encoder_weights"})
 
 CARD_KEY = "pitmap"
 UNSIGNED = "0" * 64
-
-
-def _legend(value: Any) -> Legend:
-    if isinstance(value, Legend):
-        return value
-    try:
-        return Legend.from_json(value)
-    except (TypeError, PitmapError) as error:
-        raise ValueError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -112,13 +101,13 @@ class TrainingRecord:
 class ModelCard(BaseModel):
     """What a model is, what it was fed, and how it came about. Lists become tuples; a card does not change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     network: str
     """Name for ``registry.build``."""
     options: dict[str, JsonValue]
     """Arguments for ``registry.build``: ``width``, ``batch_norm`` and the network's own."""
-    legend: Annotated[Legend, PlainValidator(_legend), PlainSerializer(Legend.to_json)]
+    legend: Legend
     """Channel k of the logits is code k + 1."""
     bands: tuple[str, ...] = Field(min_length=1)
     """Names of the image's bands in their order."""
@@ -144,7 +133,7 @@ class ModelCard(BaseModel):
     """How it came about; None for a model that was not trained by pitmap."""
     bf16_agreement: float | None = Field(default=None, ge=0, le=1)
     """Share of validation pixels that get the same code in bf16 as in float32."""
-    temperature: float | None = Field(default=None, gt=0)
+    temperature: float | None = Field(default=None, ge=1e-4, le=1e4)
     """Divides the logits before the softmax, so that probabilities are calibrated."""
     sha256: str = ""
     """Checksum of the file, set by ``save_model``."""
@@ -163,6 +152,8 @@ class ModelCard(BaseModel):
             raise ValueError(f"{len(self.bands)} bands, {len(self.mean)} means, {len(self.std)} standard deviations")
         if any(value < 0 for value in self.std):
             raise ValueError("a standard deviation is negative")
+        if not any(value > 0 for value in self.std):
+            raise ValueError("no band has any spread (std 0): the network would see nothing")
         return self
 
     def summary(self) -> str:

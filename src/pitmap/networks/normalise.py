@@ -25,7 +25,7 @@ def gain_and_bias(scale: ArrayLike, offset: ArrayLike, mean: ArrayLike, std: Arr
         ``gain`` and ``bias``, float32, each (bands,), computed in float64.
 
     Raises:
-        ValueError: A value is not finite, or a standard deviation is negative.
+        ImageError: Scale or offset are not finite, or so large that no network could take the result.
     """
     gain, bias = folded_scaling(scale, offset, mean, std)
     return torch.from_numpy(gain), torch.from_numpy(bias)

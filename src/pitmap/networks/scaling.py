@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pitmap.errors import ImageError
+
 LEAST_STD = 0.25
 """Share of the training pixels' standard deviation below which an image's own is not followed."""
+
+LARGEST = 1e30
+"""No factor or summand of a band is larger: pixels times it must stay within float32."""
 
 
 def folded_scaling(
@@ -16,10 +21,18 @@ def folded_scaling(
     scale, offset, mean, std = np.broadcast_arrays(
         *(np.atleast_1d(np.asarray(v, np.float64)) for v in (scale, offset, mean, std))
     )
-    if not all(np.isfinite(v).all() for v in (scale, offset, mean, std)) or (std < 0).any():
-        raise ValueError(f"Scale {scale}, offset {offset}, mean {mean} and std {std} must be finite, and std >= 0.")
-    inverse = np.divide(1.0, std, out=np.zeros_like(std), where=std > 0)
-    return (scale * inverse).astype(np.float32), ((offset - mean) * inverse).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        inverse = np.divide(1.0, std, out=np.zeros_like(std), where=std > 0)
+        gain, bias = scale * inverse, (offset - mean) * inverse
+    if (std < 0).any() or not (np.abs(np.concatenate([gain, bias])) < LARGEST).all():
+        raise ImageError(
+            f"The image's scale {_listed(scale)} and offset {_listed(offset)} cannot be brought to the mean "
+            f"{_listed(mean)} and standard deviation {_listed(std)} of the training pixels.",
+            "Finite numbers that bring the image's pixels to those that the network was trained on.",
+            "Give the image's own scale and offset.",
+            ["scale", "offset"],
+        )
+    return gain.astype(np.float32), bias.astype(np.float32)
 
 
 def towards_own(
@@ -47,3 +60,7 @@ def towards_own(
         return mean, std
     own_std = np.maximum(np.asarray(own_std, np.float64), LEAST_STD * std)
     return (1 - share) * mean + share * np.asarray(own_mean, np.float64), (1 - share) * std + share * own_std
+
+
+def _listed(values: NDArray[np.float64]) -> str:
+    return ", ".join(f"{v:g}" for v in dict.fromkeys(values.tolist()))

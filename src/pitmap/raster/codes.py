@@ -11,12 +11,13 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from pitmap.errors import ImageError, PitmapError
+from pitmap.errors import ImageError
 from pitmap.grid import Window, blocks
 from pitmap.legend import MAX_CLASSES, UNLABELLED, LandCoverClass, Legend
 from pitmap.raster.looks import codes_look
-from pitmap.raster.reading import first_line, open_raster, opened
+from pitmap.raster.reading import open_raster, opened
 from pitmap.raster.writing import Layout
+from pitmap.stored import conform, parse_json
 
 
 def read_codes(path: Path, window: Window | None = None) -> NDArray[Any]:
@@ -92,13 +93,9 @@ def read_legend(path: Path) -> Legend | None:
     """
     with opened(path) as source:
         if (text := source.tags().get(LEGEND_TAG)) is not None:
-            try:
-                return Legend.from_json(json.loads(text))
-            except (ValueError, TypeError, PitmapError) as error:
-                raise ImageError(
-                    f"The legend in the metadata of {path} cannot be read ({first_line(error)}).",
-                    remedy=f"Remove the metadata item {LEGEND_TAG}, or make the map again.",
-                ) from error
+            what = f"The legend in the metadata of {path}"
+            remedy = f"Remove the metadata item {LEGEND_TAG}, or make the map again."
+            return conform(parse_json(text, what, remedy, ImageError), Legend, what, remedy, ImageError)
         try:
             colours = source.colormap(1)
         except ValueError:

@@ -24,9 +24,10 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
-from pitmap.errors import ImageError
+from pitmap.errors import ImageError, LabelError
 from pitmap.grid import PIXEL_FRAME, Grid, Window, blocks, lack_of_place, place_of
 from pitmap.paths import exists, gdal_name, is_gdal
+from pitmap.vectors import has_layers, table_names
 
 CACHE, LARGEST_CACHE = 128 * 2**20, 384 * 2**20
 """Bytes of GDAL's block cache. Its default of 5 % of the memory would grow with the machine."""
@@ -486,19 +487,11 @@ def is_raster(path: Path) -> bool:
     Raises:
         ImageError: There is no such file, or it is neither.
     """
-    import pyogrio
-
-    def has_layers() -> bool:
-        try:
-            return any(kind is not None for _, kind in pyogrio.list_layers(gdal_name(path)))
-        except (pyogrio.errors.DataSourceError, UnicodeDecodeError) as error:
-            return isinstance(error, UnicodeDecodeError)
-
     try:
         with opened(path) as source:
-            return source.driver not in RASTER_AND_VECTOR or (source.count > 0 and not has_layers())
+            return source.driver not in RASTER_AND_VECTOR or (source.count > 0 and not has_layers(path))
     except ImageError as error:
-        if exists(path) and (has_layers() or _is_table(path)):
+        if exists(path) and (has_layers(path) or _is_table(path)):
             return False
         raise ImageError(
             error.found.replace("is not a raster file", "is neither a raster nor a vector file"),
@@ -515,11 +508,9 @@ RASTER_AND_VECTOR = {
 
 def _is_table(path: Path) -> bool:
     """Whether GDAL's vector side opens a file that has no geometries."""
-    import pyogrio
-
     try:
-        return len(pyogrio.list_layers(gdal_name(path))) > 0
-    except pyogrio.errors.DataSourceError:
+        return bool(table_names(path))
+    except LabelError:
         return False
 
 
@@ -566,7 +557,36 @@ def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
                 "Check that the file is complete and is what its name says.",
             ) from error
         with source:
-            yield source
+            try:
+                yield source
+            except (RasterioError, rasterio._err.CPLE_BaseError) as error:
+                raise unreadable(path, error) from error
+
+
+LARGEST_COORDINATE = 1e12
+"""No map unit is so small that a place on Earth has a larger one."""
+
+
+def _check_numbers(path: Path, source: rasterio.DatasetReader) -> None:
+    """Refuse a place or a scaling that is none.
+
+    Raises:
+        ImageError: A number of the transform, a scale or an offset is not finite, or the pixels have no area.
+    """
+    transform = source.transform
+    if not all(abs(value) <= LARGEST_COORDINATE for value in transform[:6]) or transform.determinant == 0:
+        raise ImageError(
+            f"{path} states a place that is none: its transform is {', '.join(f'{v:g}' for v in transform[:6])}.",
+            "Finite coordinates, and pixels with an area.",
+            "Georeference the file again (gdal_edit.py -a_ullr).",
+        )
+    for name, values in (("scale", source.scales), ("offset", source.offsets)):
+        if wrong := [v for v in values if not np.isfinite(v) or (name == "scale" and v == 0)]:
+            raise ImageError(
+                f"{path} states the {name} {wrong[0]:g} for a band.",
+                "Finite numbers, and scales other than 0: a quantity is DN x scale + offset.",
+                f"Correct it (gdal_edit.py -{name}).",
+            )
 
 
 def _info(path: Path, source: rasterio.DatasetReader) -> RasterInfo:
@@ -577,9 +597,17 @@ def _info(path: Path, source: rasterio.DatasetReader) -> RasterInfo:
         )  # fmt: skip
     wkt = source.crs.to_wkt() if source.crs else None
     crs = None if wkt is None else place_of(wkt)
+    _check_numbers(path, source)
     bare = crs is None and source.transform == Affine.identity()  # what rasterio says where the file says nothing
     transform = PIXEL_FRAME if bare else source.transform
     grid = Grid(crs, transform, source.height, source.width, wkt if crs is None else None)
+    if grid.crs is not None and not 0 < (grid.pixel_size_m or 0) < np.inf:
+        x, y = grid.pixel_centres(np.array([grid.height / 2]), np.array([grid.width / 2]))
+        raise ImageError(
+            f"{path} lies at {x[0]:g}, {y[0]:g}, which is no place in its CRS ({grid.crs.name}).",
+            "Coordinates of the CRS that the file states.",
+            "Set the CRS to the one of the coordinates (gdal_edit.py -a_srs).",
+        )
     numbers = range(1, source.count + 1)
     alpha = tuple(i for i in numbers if source.colorinterp[i - 1] == ColorInterp.alpha)
     if len(alpha) == source.count:

@@ -6,7 +6,6 @@ they stand; only totals over scenes, and the IoU of several mine classes togethe
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitmap.accuracy.census.confusion import iou_as_one
+from pitmap.accuracy.mines.record import AuditRecord
 from pitmap.accuracy.sampling.estimation import FEW_POINTS
+from pitmap.accuracy.sampling.record import EstimateRecord
 from pitmap.accuracy.sampling.strata import map_checksum
 from pitmap.acquisition import acquisition
-from pitmap.errors import ProjectError
 from pitmap.grid import Grid
 from pitmap.legend import Legend
 from pitmap.networks.model_card import ModelCard
@@ -27,6 +27,7 @@ from pitmap.raster.reading import describe
 from pitmap.reporting.mine_table import MineTable, read_mine_table
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import USED, overlapping_components
+from pitmap.stored import read_plain
 from pitmap.study.results import Results
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
@@ -37,29 +38,6 @@ MINES_LISTED = 50
 
 NOT_STATED, BY_BAND = "not stated", "by band"
 """Scalings of an image that no formula says."""
-
-
-def read_json(path: Path, required: Sequence[str] = ()) -> dict[str, Any] | None:
-    """A JSON object, None where there is no such file.
-
-    Args:
-        path: The file.
-        required: Keys that it must have.
-
-    Raises:
-        ProjectError: The file is damaged, or lacks a key.
-    """
-    if not path.exists():
-        return None
-    remedy = "Delete it, or make it again with this version of pitmap."
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ProjectError(f"{path} cannot be read ({error}).", "JSON as pitmap wrote it.", remedy) from error
-    missing = [key for key in required if not isinstance(content, dict) or key not in content]
-    if missing:
-        raise ProjectError(f"{path} lacks {', '.join(missing)}.", "The file as pitmap writes it.", remedy)
-    return content
 
 
 def acquisition_date(image: Path, tags: Mapping[str, str]) -> str | None:
@@ -254,11 +232,10 @@ def scene_accuracies(
 def intervals(content: Mapping[str, Any]) -> dict[str, Any]:
     """Intervals of the figures on test ground, by figure, and by class and figure; empty where there are none.
 
-    They stand beside the assessment of the test ground or at the top of the file: a figure has its bounds, or a
-    dictionary of bounds by class key.
+    They stand beside the assessment of the test ground: a figure has its bounds, or a dictionary of bounds by class
+    key.
     """
-    found = content.get("intervals") or content["test"].get("intervals") or {}
-    made = content.get("intervals_made") or content["test"].get("intervals_made") or {}
+    found, made = content["test"]["intervals"] or {}, content["test"]["intervals_made"] or {}
     by_class = {name: bounds for name, bounds in found.items() if isinstance(bounds, dict)}
     return {
         "figures": {name: bounds for name, bounds in found.items() if isinstance(bounds, list)},
@@ -423,11 +400,13 @@ def _commands(project: Study, card: ModelCard, model_path: Path, scenes: Sequenc
     return [*commands, f"pitmap report {file}"]
 
 
-def estimate(results: Results, keys: Sequence[str]) -> tuple[dict[str, Any] | None, str]:
+def estimate(results: Results) -> tuple[dict[str, Any] | None, str]:
     """The estimate from a sample of points, None where there is none; and the name of the map if it is none here."""
-    content = read_json(results.estimate, keys)
-    sources = {} if content is None else content.get("sources", {})
-    if content is None or "map_sha256" not in sources:
+    if not results.estimate.exists():
+        return None, ""
+    content = read_plain(results.estimate, EstimateRecord)
+    sources = content.get("sources", {})
+    if "map_sha256" not in sources:
         return content, ""
     path = results.map(Path(sources["map"]).stem).map
     if path.exists() and map_checksum(path) == sources["map_sha256"]:
@@ -483,8 +462,14 @@ def few_points(estimate: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def audit(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The audit of single mines: totals, figures with their definitions, sizes, and the largest reference mines."""
+def audit(results: Results) -> dict[str, Any] | None:
+    """The audit of single mines: totals, figures with their definitions, sizes, and the largest reference mines.
+
+    None where there is none.
+    """
+    if not results.audit.exists():
+        return None
+    content = read_plain(results.audit, AuditRecord)
     mines = sorted(content["reference_mines"], key=lambda m: (-m["area_m2"], m["id"]))
     return {
         "sources": content["sources"],

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from pitmap import __version__
+from pitmap.accuracy.census.record import StudyRecord
 from pitmap.accuracy.sampling.estimation import FEW_POINTS
 from pitmap.errors import ProjectError
 from pitmap.files import write_text
@@ -27,6 +28,7 @@ from pitmap.reporting.scenes import scene_pictures
 from pitmap.reporting.statement import MINES_ON_PAGE, Statement, gallery_of, state
 from pitmap.samples.dataset import SampleSet
 from pitmap.samples.split import SPLIT_LEGEND
+from pitmap.stored import read_plain
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
 from pitmap.training.curves import read_curves
@@ -45,11 +47,6 @@ FILTERS = (
     "chance", "count", "distance", "latitude", "longitude", "number", "percent", "plain", "sentence", "significant",
     "words",
 )  # fmt: skip
-
-ACCURACY_KEYS = ("model", "test", "labelled_area", "scenes")
-ESTIMATE_KEYS = ("kind", "unit", "total_area", "classes", "overall_accuracy", "conventions", "warnings")
-AUDIT_KEYS = ("sources", "totals", "definitions", "options", "figures", "by_size", "reference_mines")
-"""What the report takes from these files."""
 
 
 def write_report(project: Study, model_path: Path) -> Path:
@@ -130,11 +127,11 @@ def heat(cell: dict[str, Any]) -> str:
 def _context(project: Study, model_path: Path) -> dict[str, Any]:
     samples = SampleSet(project.samples_folder)
     card = read_card(model_path)
-    figures = content.read_json(project.results.accuracy, ACCURACY_KEYS)
-    if figures is None:
+    if not project.results.accuracy.exists():
         raise ProjectError(
             f"There is no accuracy.json in {project.results.folder}.", remedy="Run `pitmap run` on the project first."
         )
+    figures = read_plain(project.results.accuracy, StudyRecord)
     scenes = project.scenes
     _check_fits(project, samples, figures, card)
 
@@ -161,8 +158,7 @@ def _context(project: Study, model_path: Path) -> dict[str, Any]:
     curves_file = model_path.with_suffix(".csv")
     best_epoch = None if card.training is None else card.training.best_epoch
     history = _history(curves_file)
-    estimate, other_map = content.estimate(results, ESTIMATE_KEYS)
-    audit = content.read_json(results.audit, AUDIT_KEYS)
+    estimate, other_map = content.estimate(results)
     statement = _statement(project, mine_tables, estimate)
     return {
         "s": statement,
@@ -194,9 +190,9 @@ def _context(project: Study, model_path: Path) -> dict[str, Any]:
         "estimate": estimate,
         "few_points": None if estimate is None else content.few_points(estimate),
         "estimate_of_other_map": other_map,
-        "audit": None if audit is None else content.audit(audit),
+        "audit": content.audit(results),
         "made": made,
-        "other_model": figures["model"].get("sha256") not in (None, card.sha256),
+        "other_model": figures["model"]["sha256"] != card.sha256,
     }
 
 
@@ -254,7 +250,7 @@ def _check_fits(project: Study, samples: SampleSet, figures: dict[str, Any], car
         problems.append("the sample set has other classes")
     if card.legend != project.legend:
         problems.append("the model has other classes")
-    if figures.get("test", {}).get("confusion", {}).get("classes") != project.legend.keys:
+    if figures["test"]["confusion"]["classes"] != project.legend.keys:
         problems.append("accuracy.json has other classes")
     if problems:
         raise ProjectError(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pitmap.errors import ProjectError
 from pitmap.grid import blocks
 from pitmap.legend import Legend
 from pitmap.raster.bands import Composite, composite
@@ -109,7 +110,10 @@ def scene_pictures(
         return resized(read_reduced(path, [1], longest_side)[0][0], shape) if path.exists() else None
 
     mapped, labels = codes(results.map(scene.name).map), codes(samples.label_file(scene.name))
-    assert labels is not None  # a complete sample set has them
+    if labels is None:
+        raise ProjectError(
+            f"The sample set lacks {samples.label_file(scene.name)}.", remedy="Sample the study (again)."
+        )
     files, label_file = results.map(scene.name), samples.label_file(scene.name)
     differing, sure = "", ""
     if in_full and mapped is not None and labels.any():

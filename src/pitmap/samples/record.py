@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
-
-from pydantic import TypeAdapter, ValidationError
 
 from pitmap.errors import ProjectError
 from pitmap.files import write_json
@@ -16,6 +12,7 @@ from pitmap.samples.corrections import Corrections
 from pitmap.samples.division import SplitFacts
 from pitmap.samples.leakage import SplitAudit
 from pitmap.samples.patches import Patch
+from pitmap.stored import read_json
 
 FORMAT = 4
 
@@ -113,29 +110,18 @@ def read_record(path: Path) -> SampleRecord:
         ProjectError: There is no such file, it is of another version, or it is damaged.
     """
     remedy = "Sample the study (again)."
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        found = content["format"]
-    except OSError as error:
-        raise ProjectError(f"There is no sample set in {path.parent}.", remedy=remedy) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ProjectError(f"{path} is damaged.", "The file as it was written.", remedy) from error
+    if not path.exists():
+        raise ProjectError(f"There is no sample set in {path.parent}.", remedy=remedy)
+    found = read_json(path, _Version, remedy).format
     if found != FORMAT:
         raise ProjectError(
             f"The sample set in {path.parent} is of another version of pitmap (format {found}).",
             f"Format {FORMAT}.",
             remedy,
         )
-    try:
-        return _adapter().validate_python(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ProjectError(
-            f"{path} is damaged: {where}: {first['msg']}.", "The file as it was written.", remedy
-        ) from error
+    return read_json(path, SampleRecord, remedy)
 
 
-@cache
-def _adapter() -> TypeAdapter[SampleRecord]:
-    return TypeAdapter(SampleRecord)
+@dataclass(frozen=True)
+class _Version:
+    format: int

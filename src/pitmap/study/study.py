@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr, ValidationError
 from pitmap.errors import ProjectError
 from pitmap.legend import DEFAULT_LEGEND, LandCoverClass, Legend
 from pitmap.paths import resolve
+from pitmap.stored import shortened
 from pitmap.study.problems import check_names, explain, problem_list
 from pitmap.study.results import Results
 from pitmap.study.scenes import Scene, scenes_of
@@ -123,8 +124,8 @@ def load_study(path: str | Path) -> Study:
         raise ProjectError(
             f"The project file {path} cannot be read ({reason}).", remedy="`pitmap init` writes a commented one."
         ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ProjectError(f"{path} is not valid TOML: {error}.", remedy="Mend that line.") from error
+    except (ValueError, RecursionError) as error:  # of tomllib; a number may have too many digits for Python
+        raise ProjectError(f"{path} is not valid TOML: {shortened(str(error))}.", remedy="Mend that line.") from error
     try:
         project = Study.model_validate(content)
     except ValidationError as error:

@@ -5,23 +5,24 @@ The card is part of the model file, whose bytes depend on the study alone: dates
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from pitmap import __version__
+from pitmap.errors import ProjectError
 from pitmap.files import write_json
 from pitmap.grid import blocks
 from pitmap.networks.model_card import ModelCard, TrainingGround, TrainingRecord
 from pitmap.processor import device_name
 from pitmap.samples.dataset import BLOCK, SampleSet
 from pitmap.samples.split import Split
+from pitmap.stored import Amount, read_json
 from pitmap.training.calibration import ValidationChecks
 from pitmap.training.checkpoint import Standing
 from pitmap.training.choices import Course, Training
@@ -102,9 +103,14 @@ def write_times(model_path: Path, training: Training, standing: Standing) -> Non
     )
 
 
+@dataclass(frozen=True)
+class _Times:
+    seconds: Amount
+
+
 def training_seconds(model_path: Path) -> float | None:
     """How long the training of a model took, None where its times do not lie beside it."""
     try:
-        return float(json.loads(model_path.with_suffix(TIMES).read_text(encoding="utf-8"))["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_json(model_path.with_suffix(TIMES), _Times).seconds
+    except ProjectError:
         return None

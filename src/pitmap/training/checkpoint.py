@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pitmap.files import replacing
+from pitmap.stored import shortened
 from pitmap.training.choices import Precision
 from pitmap.training.recipes import Recipe
 
@@ -42,9 +43,16 @@ class Standing:
         return cls(**torch.load(path, map_location="cpu", weights_only=True, mmap=True)) if path.exists() else cls()
 
     def write(self, path: Path) -> None:
-        """Write a checkpoint, which cannot run code."""
+        """Write a checkpoint, which cannot run code.
+
+        Raises:
+            OutputError: The disk is full or not writable.
+        """
         with replacing(path) as temporary:
-            torch.save(vars(self), temporary)
+            try:
+                torch.save(vars(self), temporary)
+            except RuntimeError as error:  # how PyTorch tells of a full disk
+                raise OSError(shortened(str(error))) from error
 
     def note(self, figures: dict[str, float], seconds: float, kept: nn.Module, recipe: Recipe) -> None:
         """Add a validated epoch, and keep its tensors if it is the best so far."""

@@ -3,27 +3,49 @@
 from __future__ import annotations
 
 import csv
-import io
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pitmap.files import replacing, write_text
+from pydantic import Field
+
+from pitmap.errors import ProjectError
+from pitmap.files import csv_text, replacing, write_text
+from pitmap.stored import AGAIN, Share, conform, shortened
 
 COLUMNS = ("epoch", "loss", "validation_loss", "validation_miou", "validation_accuracy", "learning_rate")
 
 
 def write_curves(path: Path, history: list[dict[str, float]]) -> None:
     """Write the history of a training as CSV, a line a validated epoch."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: f"{row[k]:.6g}" for k in COLUMNS} for row in history)
-    write_text(path, text.getvalue())
+    write_text(path, csv_text([COLUMNS, *([f"{row[k]:.6g}" for k in COLUMNS] for row in history)]))
 
 
 def read_curves(path: Path) -> list[dict[str, float]]:
-    """Read what ``write_curves`` wrote."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    """Read what ``write_curves`` wrote.
+
+    Raises:
+        ProjectError: The file is damaged.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ProjectError(f"{path} cannot be read ({shortened(str(error))}).", remedy=AGAIN) from error
+    return [asdict(row) for row in conform(rows, list[_Row], str(path))]
+
+
+_Finite = Annotated[float, Field(ge=-1e9, le=1e9)]
+
+
+@dataclass(frozen=True)
+class _Row:
+    epoch: Annotated[float, Field(ge=1, le=1e9)]
+    loss: _Finite
+    validation_loss: _Finite
+    validation_miou: Share
+    validation_accuracy: Share
+    learning_rate: _Finite
 
 
 def draw_curves(path: Path, history: list[dict[str, float]], best_epoch: int) -> None:

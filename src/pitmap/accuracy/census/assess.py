@@ -20,7 +20,7 @@ from pitmap import landuse
 from pitmap.accuracy.census.confusion import ABSENT_CLASSES, KAPPA_NOTE, ORIENTATION, ConfusionMatrix, count
 from pitmap.accuracy.census.resampling import DRAWS, METHOD, FigureIntervals, GroundBlocks, GroundCells, intervals
 from pitmap.errors import LabelError
-from pitmap.files import write_json
+from pitmap.files import together, write_json
 from pitmap.grid import Grid, blocks
 from pitmap.labels import LabelOptions, absent_values, check_classes, open_labels, usable_ground
 from pitmap.legend import DEFAULT_LEGEND, Legend
@@ -210,8 +210,9 @@ class Assessment:
             OutputError: A file cannot be written.
         """
         name = "confusion.csv" if path.stem == "accuracy" else f"{path.stem}-confusion.csv"
-        self.matrix.write_csv(path.with_name(name))
-        write_json(path, self.to_json())
+        with together():
+            write_json(path, self.to_json())
+            self.matrix.write_csv(path.with_name(name))
 
 
 def assess_arrays(

@@ -8,19 +8,19 @@ added first ("pooled") and divided afterwards.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
 
 from pitmap.errors import LabelError
-from pitmap.files import write_text
+from pitmap.files import csv_text, write_text
 from pitmap.legend import Legend
+from pitmap.stored import Amount, Share
 
 ORIENTATION = "rows = map, columns = reference"
 
@@ -65,13 +65,13 @@ class ClassFigures:
     code: int
     key: str
     name: str
-    mapped: float
-    reference: float
-    agreed: float
-    producers_accuracy: float | None
-    users_accuracy: float | None
-    iou: float | None
-    f1: float | None
+    mapped: Amount
+    reference: Amount
+    agreed: Amount
+    producers_accuracy: Share | None
+    users_accuracy: Share | None
+    iou: Share | None
+    f1: Share | None
 
 
 @dataclass(frozen=True)
@@ -96,20 +96,20 @@ class Figures:
         classes: The figures of each class, in the order of the codes.
     """
 
-    total: float
-    overall_accuracy: float | None
-    kappa: float | None
-    mean_iou: float | None
-    mean_producers_accuracy: float | None
-    mean_users_accuracy: float | None
-    mean_f1: float | None
-    quantity: float | None
-    allocation: float | None
-    exchange: float | None
-    shift: float | None
+    total: Amount
+    overall_accuracy: Share | None
+    kappa: Annotated[float, Field(ge=-1, le=1 + 1e-9)] | None
+    mean_iou: Share | None
+    mean_producers_accuracy: Share | None
+    mean_users_accuracy: Share | None
+    mean_f1: Share | None
+    quantity: Share | None
+    allocation: Share | None
+    exchange: Share | None
+    shift: Share | None
     majority_class: str | None
-    majority_accuracy: float | None
-    majority_mean_iou: float | None
+    majority_accuracy: Share | None
+    majority_mean_iou: Share | None
     classes: tuple[ClassFigures, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -174,12 +174,8 @@ class ConfusionMatrix:
 
     def to_csv(self) -> str:
         """The matrix as CSV text: labels on rows and columns, orientation in the corner cell."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([ORIENTATION, *self.legend.keys])
-        for key, row in zip(self.legend.keys, self.counts.tolist(), strict=True):
-            writer.writerow([key, *row])
-        return text.getvalue()
+        rows = zip(self.legend.keys, self.counts.tolist(), strict=True)
+        return csv_text([[ORIENTATION, *self.legend.keys], *([key, *row] for key, row in rows)])
 
     def write_csv(self, path: Path) -> None:
         """Write ``to_csv`` to a file.

@@ -13,7 +13,7 @@ import numpy as np
 from pitmap.accuracy.census.agreement import AgreementByPlace
 from pitmap.accuracy.census.assess import Assessment, assess_arrays
 from pitmap.accuracy.census.confidence import Reliability
-from pitmap.files import write_json
+from pitmap.files import together, write_json
 from pitmap.grid import blocks
 from pitmap.networks.model_card import read_card
 from pitmap.observer import SILENT, Observer
@@ -127,10 +127,11 @@ class StudyAccuracy:
         Raises:
             OutputError: A file cannot be written.
         """
-        if with_ground:
-            self.ground.write(results.ground)
-        self.pooled.test.matrix.write_csv(results.confusion)
-        write_json(results.accuracy, self.to_json())
+        with together():
+            write_json(results.accuracy, self.to_json())
+            self.pooled.test.matrix.write_csv(results.confusion)
+            if with_ground:
+                self.ground.write(results.ground)
 
 
 def assess_study(study: Study, model: Path, observer: Observer = SILENT) -> StudyAccuracy:

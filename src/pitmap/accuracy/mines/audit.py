@@ -38,7 +38,7 @@ from pitmap.accuracy.mines.polygons import (
 )
 from pitmap.accuracy.mines.verdict_style import MAPPED_COLOURS, REFERENCE_COLOURS, verdict_style
 from pitmap.errors import LabelError
-from pitmap.files import write_json
+from pitmap.files import together, write_json
 from pitmap.geopackage import write_layers
 
 if TYPE_CHECKING:
@@ -273,7 +273,10 @@ class Audit:
         Raises:
             OutputError: A file cannot be written.
         """
-        if self._reference_layer is not None and self._mapped_layer is not None:
+        with together():
+            write_json(path, self.to_json())
+            if self._reference_layer is None or self._mapped_layer is None:
+                return
             layers = {"reference": self._reference_layer, "mapped": self._mapped_layer}
             columns = {name: [c for c in layer.columns if c != "geometry"] for name, layer in layers.items()}
             styles = {
@@ -281,7 +284,6 @@ class Audit:
                 "mapped": verdict_style(MAPPED_COLOURS, columns["mapped"], mapped=True),
             }
             write_layers(path.with_suffix(".gpkg"), layers, styles)
-        write_json(path, self.to_json())
 
 
 FEW_MINES = 20

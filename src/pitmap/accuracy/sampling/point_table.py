@@ -19,6 +19,8 @@ from pyproj import CRS
 
 from pitmap import landuse
 from pitmap.errors import LabelError, nearest
+from pitmap.stored import shortened
+from pitmap.vectors import layer_names, read_frame
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -42,19 +44,19 @@ def read_points(path: Path, crs: CRS | None = None) -> gpd.GeoDataFrame:
     """
     import geopandas as gpd
     import pandas as pd
-    import pyogrio
 
     if path.suffix.lower() != ".csv":
-        landuse.check_layer(path, None if _single(path) else "points")
-        frame = pyogrio.read_dataframe(path, layer=None if _single(path) else "points")
+        layer = None if len(layer_names(path)) == 1 else "points"
+        landuse.check_layer(path, layer)
+        frame = read_frame(path, layer)
         if not isinstance(frame, gpd.GeoDataFrame) or not frame.geom_type.dropna().eq("Point").all():
             raise LabelError(f"{path} is no layer of points.", "A point a sample unit.")
         return frame
     try:
         table = pd.read_csv(path, encoding="utf-8-sig", skipinitialspace=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise LabelError(
-            f"{path} cannot be read as a CSV file ({error}).", "Columns with names in the first line."
+            f"{path} cannot be read as a CSV file ({shortened(str(error))}).", "Columns with names in the first line."
         ) from error
     names = {_plain(c): c for c in table.columns}
     for pairs, system in ((LON_LAT, CRS.from_epsg(4326)), (X_Y, crs)):
@@ -119,13 +121,3 @@ def _plain(name: Any) -> str:
 
 def _fields(points: pd.DataFrame) -> str:
     return ", ".join(str(c) for c in points.columns if c != "geometry")
-
-
-def _single(path: Path) -> bool:
-    import pyogrio
-
-    try:
-        spatial = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
-    except pyogrio.errors.DataSourceError:
-        return True  # what is wrong is said where it is read
-    return len(spatial) == 1

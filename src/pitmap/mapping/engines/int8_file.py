@@ -17,9 +17,10 @@ import safetensors.numpy
 from numpy import frombuffer, uint8
 from safetensors import SafetensorError
 
-from pitmap.errors import ModelError
+from pitmap.errors import ModelError, ProjectError
 from pitmap.files import replacing
 from pitmap.networks.cuts import CutPlan
+from pitmap.stored import conform, parse_json
 
 SUFFIX = ".int8.safetensors"
 FORMAT = 2
@@ -92,18 +93,18 @@ def read_int8(path: Path, model_sha256: str) -> Int8Form:
     try:
         data = path.read_bytes()
         length = int.from_bytes(data[:8], "little")
-        facts: dict[str, Any] = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_KEY])
+        facts = parse_json(parse_json(data[8 : 8 + length], str(path))["__metadata__"][_KEY], str(path))
         tensors = safetensors.numpy.load(data)
-        if facts.pop("format") != FORMAT:
+        if facts["format"] != FORMAT:
             raise ValueError("another format")
-        planned = facts.pop("plan")
-        plan, record = CutPlan.from_json(planned), Int8Record(**facts)
+        planned = facts["plan"]
+        plan, record = CutPlan.from_json(planned), conform(facts, Int8Record, str(path))
         graph, weights = tensors["graph"].tobytes(), tensors["weights"].tobytes()
     except OSError as error:
         raise ModelError(
             f"The model has no int8 form: {path} cannot be read ({error.strerror or error}).", "", again
         ) from error
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (ValueError, KeyError, TypeError, SafetensorError, ProjectError) as error:
         raise ModelError(f"{path} is no int8 form of a model, or it is damaged.", "", again) from error
     if record.content_sha256 != _checksum(graph, weights, planned):
         raise ModelError(f"{path} is damaged: its checksum is not the one it was written with.", "", again)
