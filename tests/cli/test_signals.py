@@ -119,7 +119,8 @@ def test_mapping_stops_at_a_tile_and_goes_on_there(
     assert not list(partial.rglob("*.tmp*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.verify)])
+@pytest.mark.parametrize("number", [signal.SIGHUP, pytest.param(signal.SIGTERM, marks=pytest.mark.verify)])
+@pytest.mark.skipif(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, reason="run under nohup")
 def test_preparing_leaves_nothing(tmp_path: Path, number: int):
     rng = np.random.default_rng(0)
     pixels = rng.integers(1, 1000, (4, 1200, 1200)).astype(np.uint16)

@@ -28,6 +28,7 @@ from pitmap.changes.series import Series, open_series
 from pitmap.changes.survey import StepTotals, survey
 from pitmap.changes.verdicts import MineChange, hectares, mine_changes, numbered, timeline
 from pitmap.errors import ImageError, LabelError
+from pitmap.exclusive import exclusive
 from pitmap.files import make_folder, write_json, write_text
 from pitmap.observer import SILENT, Observer, Part
 from pitmap.raster.codes import IMAGE_TAG
@@ -58,9 +59,14 @@ def change(
         ImageError: A raster cannot be read, an image is missing, or the images are not in register.
         LabelError: The maps have other classes or no common ground, or the points are no sample of the change.
         OutputError: A file cannot be written.
+        BusyError: Another process writes to this folder.
     """
-    options, folder = options or ChangeOptions(), Path(out)
-    dated = _in_order(_dated([Path(m) for m in maps], options), observer)
+    with exclusive(Path(out), observer=observer):
+        return _change([Path(m) for m in maps], Path(out), options or ChangeOptions(), observer)
+
+
+def _change(maps: list[Path], folder: Path, options: ChangeOptions, observer: Observer) -> Change:
+    dated = _in_order(_dated(maps, options), observer)
     warnings = _equal_dates(dated)
     dated, of_register = _registered(dated, options, observer)
     warnings += of_register

@@ -10,6 +10,7 @@ works on the same results, 130, 143 and 129 after SIGINT, SIGTERM and SIGHUP.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any
 
@@ -83,4 +84,6 @@ for command in (
 
 def main() -> None:
     """Entry point."""
+    # What GDAL's own threads say about a full disk is said once, by the error that it becomes.
+    os.environ.setdefault("CPL_LOG", os.devnull)
     app()

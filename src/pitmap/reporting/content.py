@@ -425,7 +425,7 @@ def threshold_warning(project: Study) -> str | None:
     asked = project.report.threshold_ha
     if asked is None:
         return None
-    found, _ = estimate(project.results, ("classes", "warnings"))
+    found, _ = estimate(project.results)
     if found is None:
         why = "that is known from labelled points alone, and there is no estimate from such ([accuracy] reference)."
     else:

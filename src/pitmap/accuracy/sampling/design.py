@@ -35,6 +35,7 @@ from pitmap.accuracy.sampling.strata import (
     class_strata,
 )
 from pitmap.errors import LabelError, nearest
+from pitmap.exclusive import exclusive
 from pitmap.files import refuse_to_replace
 from pitmap.grid import Grid
 from pitmap.legend import DEFAULT_LEGEND, Legend
@@ -259,10 +260,15 @@ def design(
     Raises:
         ImageError, LabelError: See ``draw``; or an image cannot be read.
         OutputError: A file cannot be written, or exists.
+        BusyError: Another process draws a sample of this name.
     """
+    with exclusive(Path(out_gpkg), observer=observer):
+        return _design(Path(map_path), Path(out_gpkg), options or DesignOptions(), observer)
+
+
+def _design(map_path: Path, out_gpkg: Path, options: DesignOptions, observer: Observer) -> Design:
     import pandas as pd
 
-    map_path, out_gpkg, options = Path(map_path), Path(out_gpkg), options or DesignOptions()
     refuse_to_replace(out_gpkg, "the sample", ".gpkg")
     drawn = draw(map_path, options, observer)
     grid = describe(map_path).grid
