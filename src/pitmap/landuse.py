@@ -25,7 +25,6 @@ from rasterio.features import rasterize
 from pitmap.errors import LabelError, nearest
 from pitmap.grid import Grid, Window, lack_of_place, place_of
 from pitmap.legend import UNLABELLED, Legend
-from pitmap.paths import exists
 from pitmap.vectors import STATE_ENCODING, header, layer_names, read_frame
 
 DENSIFY_M = 1000.0
@@ -140,6 +139,9 @@ def read_layer(
     values = [""] * len(frame) if field is None else [value_text(v) for v in frame[field]]
     present = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries)) & _is_finite(geometries)
     geometries = geometries[present]
+    wkt = None if frame.crs is None else frame.crs.to_wkt()
+    crs = None if wkt is None else place_of(wkt)
+    _check_places(geometries, crs, f"Layer {name!r} of {path}")
     invalid = ~shapely.is_valid(geometries)
     geometries[invalid] = [polygonal_part(g) for g in shapely.make_valid(geometries[invalid])]
     usable = ~shapely.is_empty(geometries)
@@ -154,10 +156,6 @@ def read_layer(
     kept = [v for v, u in zip(kept, usable, strict=True) if u]
     if not kept:
         raise LabelError(f"Layer {name!r} of {path} holds no feature with a geometry.", "At least one polygon.")
-    wkt = None if frame.crs is None else frame.crs.to_wkt()
-    crs = None if wkt is None else place_of(wkt)
-    if crs is not None:
-        _check_places(geometries[usable], crs, f"Layer {name!r} of {path}")
     return LandUseLayer(
         path,
         name,
@@ -382,8 +380,10 @@ def map_values(
     return codes
 
 
-FARTHEST_DEGREES, FARTHEST_M = 720.0, 2e8
-"""No coordinate of a place on Earth lies beyond; those of zones that are counted in their eastings reach 1.2e8 m."""
+FARTHEST_DEGREES, FARTHEST_M, FARTHEST = 720.0, 2e8, 1e15
+"""No coordinate of a place on Earth lies beyond; those of zones that are counted in their eastings reach 1.2e8 m. The
+last one holds where the unit is not known.
+"""
 
 
 def _is_finite(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
@@ -393,19 +393,21 @@ def _is_finite(geometries: NDArray[np.object_]) -> NDArray[np.bool_]:
     return finite
 
 
-def _check_places(geometries: NDArray[np.object_], crs: CRS, what: str) -> None:
+def _check_places(geometries: NDArray[np.object_], crs: CRS | None, what: str) -> None:
     """Refuse coordinates that are no places of their CRS, such as metres in a layer that says it is in degrees.
 
     Raises:
         LabelError: There are some; the first one is named.
     """
-    unit = crs.axis_info[0].unit_conversion_factor
-    farthest = FARTHEST_DEGREES if crs.is_geographic else FARTHEST_M / unit
+    farthest = FARTHEST
+    if crs is not None:
+        farthest = FARTHEST_DEGREES if crs.is_geographic else FARTHEST_M / crs.axis_info[0].unit_conversion_factor
     corners = shapely.get_coordinates(geometries)
     if (beyond := (np.abs(corners) > farthest).any(axis=1)).any():
         x, y = corners[int(beyond.argmax())]
         raise LabelError(
-            f"{what} has a corner at {x:g}, {y:g}, which is no place in its CRS ({crs.name}).",
+            f"{what} has a corner at {x:g}, {y:g}, which is no place in "
+            + ("any CRS." if crs is None else f"its CRS ({crs.name})."),
             "Coordinates of the CRS that the file states.",
             "Mend that feature, or set the layer's CRS (QGIS: Define Layer Projection) to the one that it was drawn "
             "in.",
@@ -421,10 +423,6 @@ def _open_layer(path: Path, layer: str | None, field: str | None, encoding: str 
         field: Likewise.
         encoding: Likewise.
     """
-    if not exists(path):
-        raise LabelError(
-            f"There is no file {path}.", remedy="Check the path; relative paths start at the project file."
-        )
     if encoding is not None:
         try:
             codecs.lookup(encoding)

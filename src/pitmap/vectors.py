@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pitmap.errors import LabelError
 from pitmap.files import journals
-from pitmap.paths import gdal_name
+from pitmap.paths import exists, gdal_name
 from pitmap.stored import conform, parse_json, shortened
 
 if TYPE_CHECKING:
@@ -198,6 +198,10 @@ def _reading(path: Path, encoding: str | None) -> Iterator[None]:
     from pyproj.exceptions import CRSError
     from shapely.errors import ShapelyError
 
+    if not exists(path):
+        raise LabelError(
+            f"There is no file {path}.", remedy="Check the path; relative paths start at the project file."
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # measures, curves and odd field types are of no concern here

@@ -445,7 +445,7 @@ def test_results_that_do_not_belong_together_are_refused_or_named(copied, tmp_pa
     path.write_text(good.replace(accuracy_of(project)["model"]["sha256"], "0" * 64))
     assert "Figures of another model" in words(parsed(write_report(project, model)))
     path.write_text(good[:100])
-    with pytest.raises(ProjectError, match=r"accuracy\.json cannot be read"):
+    with pytest.raises(ProjectError, match=r"accuracy\.json is damaged"):
         write_report(project, model)
     path.unlink()
     with pytest.raises(ProjectError, match=r"no accuracy\.json"):

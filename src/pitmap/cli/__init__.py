@@ -10,7 +10,6 @@ works on the same results, 130, 143 and 129 after SIGINT, SIGTERM and SIGHUP.
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated, Any
 
@@ -21,6 +20,7 @@ from pitmap.cli import accuracy, change, imagery, mapping, study
 from pitmap.cli.advice import advised
 from pitmap.cli.console import Console, show_log
 from pitmap.cli.events import ask_for_events, events_are_shown, tell
+from pitmap.cli.noise import hush
 from pitmap.cli.signals import Stopped, farewell, stopping
 from pitmap.errors import PitmapError
 
@@ -84,6 +84,5 @@ for command in (
 
 def main() -> None:
     """Entry point."""
-    # What GDAL's own threads say about a full disk is said once, by the error that it becomes.
-    os.environ.setdefault("CPL_LOG", os.devnull)
+    hush()
     app()

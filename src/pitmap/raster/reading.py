@@ -549,7 +549,7 @@ def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             source = rasterio.open(gdal_name(path))
-        except GDAL_ERRORS as error:
+        except (*GDAL_ERRORS, UnicodeDecodeError) as error:
             size = "" if is_gdal(path) else f" ({Path(path).stat().st_size} bytes)"
             raise ImageError(
                 f"{gdal_name(path)}{size} is not a raster file that can be opened ({first_line(error)}).",
@@ -559,7 +559,7 @@ def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
         with source:
             try:
                 yield source
-            except (RasterioError, rasterio._err.CPLE_BaseError) as error:
+            except (RasterioError, rasterio._err.CPLE_BaseError, UnicodeDecodeError) as error:
                 raise unreadable(path, error) from error
 
 
