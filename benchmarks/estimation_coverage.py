@@ -11,6 +11,13 @@ the literature (Wald, plus or minus 1.96 standard errors) does, and the mean wid
   deforestation that the map missed.
 - C, D: good maps, user's accuracies 0.95 to 0.998, 650 and 525 points.
 - E: a good map with a belt round the first class as a stratum, 675 points.
+- F: an aimed sample of one class in strata of its probability, 459 points: pixels, points and true shares as
+  `benchmarks/sample_aim.py` found them on the simulated site, and once more with the class hidden where the map is sure
+  that it is not: two points' worth of the largest stratum, where the interval is most likely to miss it.
+
+Then: a probability that an area exceeds a threshold, is it right as often as it says? Thresholds are drawn evenly from
+three standard errors below the truth to three above; of the samples that state 80 to 90 %, 80 to 90 % should come from
+an area that does exceed. And with the truth itself as the threshold, 95 % or more must be rare on either side.
 """
 
 from __future__ import annotations
@@ -20,13 +27,15 @@ import os
 import platform
 import time
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pitmap.accuracy.sampling.estimation import FEW_POINTS, METHODS, AreaEstimates, Estimate, estimate_counts
-from pitmap.accuracy.sampling.intervals import Z_95
+from pitmap.accuracy.sampling.intervals import Z_95, total_exceedance
 from pitmap.legend import LandCoverClass, Legend
 
 
@@ -50,6 +59,15 @@ def good_map(sizes: list[float], users_accuracy: list[float], errors: list[list[
     return population
 
 
+def aimed(shares: list[float]) -> NDArray[np.float64]:
+    """Population of strata of mapped and of other ground, by the share of the class in each."""
+    pixels = np.array([6035, 7879, 54924, 816788, 37870, 14116]) / 937612
+    population = np.zeros((6, 2, 2))
+    for h, (size, share) in enumerate(zip(pixels, shares, strict=True)):
+        population[h, 0 if h < 3 else 1] = size * share, size * (1 - share)
+    return population
+
+
 TABLE_8 = np.zeros((4, 4, 4))
 for stratum, (share, counts) in enumerate(
     zip(
@@ -63,6 +81,8 @@ for stratum, (share, counts) in enumerate(
 QUARRIES = ["PIT", "DUMP", "FOREST", "REST"]
 BELTED = good_map([0.04, 0.03, 0.28, 0.62], [0.985, 0.97, 0.995, 0.998],
                   [[0, 1, 3, 6], [1, 0, 2, 4], [0.05, 0.2, 0, 8], [0.05, 0.3, 6, 0]])  # fmt: skip
+
+AIMED = [13, 16, 59, 298, 46, 27]
 
 POPULATIONS = {
     "A: three classes and a belt round PIT": (
@@ -91,6 +111,12 @@ POPULATIONS = {
             [[0] * 4, [0] * 4, [0.0012, 0.0002, 0.0080, 0.0006], [0.0020, 0.0002, 0.0010, 0.0168]],
         ),
         [75, 50, 150, 300, 100], QUARRIES, [1, 2, 3, 4, 0],
+    ),
+    "F: an aimed sample of the simulated site": (
+        aimed([0.556, 0.755, 0.983, 0.00029, 0.09, 0.41]), AIMED, ["OPM", "OTHER"], [1, 1, 1, 2, 2, 2],
+    ),
+    "F, with the class hidden in sure ground": (
+        aimed([0.556, 0.755, 0.983, 2 / 298, 0.09, 0.41]), AIMED, ["OPM", "OTHER"], [1, 1, 1, 2, 2, 2],
     ),
 }  # fmt: skip
 """Population, points of each stratum, keys of the classes, and the only map class of each stratum or 0."""
@@ -147,6 +173,69 @@ def simulate(
     return lines
 
 
+BINS = np.array([0, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.975, 1])
+"""Of stated probabilities."""
+
+
+class Exceedances(NamedTuple):
+    """Stated probabilities that areas exceed thresholds, of every class and sample.
+
+    Attributes:
+        stated: Of thresholds drawn about the truth, ``(K, samples)``.
+        exceeds: Whether the true area does.
+        of_truth: Stated of the true area itself.
+    """
+
+    stated: NDArray[np.float64]
+    exceeds: NDArray[np.bool_]
+    of_truth: NDArray[np.float64]
+
+
+def exceedances(population: NDArray, points: list[int], samples: int, seed: int) -> Exceedances:
+    """By ``total_exceedance``, which is what `pitmap estimate --threshold` gives."""
+    generator, areas, n = np.random.default_rng(seed), population.sum(axis=(1, 2)) * 1e5, np.array(points)
+    shares = population.sum(axis=1) / population.sum(axis=(1, 2))[:, None]
+    found = np.stack([generator.multinomial(m, p, samples) for m, p in zip(points, shares, strict=True)], axis=1)
+    rows = []
+    for k in range(population.shape[1]):
+        p = shares[:, k]
+        true, error = (areas * p).sum(), np.sqrt((areas**2 * p * (1 - p) / n).sum())
+        thresholds = generator.uniform(max(true - 3 * error, 0), true + 3 * error, samples)
+        stated, of_truth = (
+            total_exceedance(found[..., k], n, areas, np.ones(len(n)), t) for t in (thresholds, np.full(samples, true))
+        )
+        rows.append((stated, true > thresholds, of_truth))
+    return Exceedances(*(np.stack(values) for values in zip(*rows, strict=True)))
+
+
+def probability_tables(samples: int, seed: int) -> list[str]:
+    results = {t: exceedances(p, n, samples, seed) for t, (p, n, _, _) in POPULATIONS.items()}
+    lines = [
+        "## The probability that an area exceeds a threshold", "",
+        "Share of the areas that do exceed, of the samples that state a probability so high (all classes):", "",
+        f"| stated | {' | '.join(t.split(':')[0] for t in results)} | all |", f"|---|{'---|' * (len(results) + 1)}",
+    ]  # fmt: skip
+    stated = [r.stated.ravel() for r in results.values()]
+    exceeds = [r.exceeds.ravel() for r in results.values()]
+    for low, high in pairwise(BINS):
+        cells = []
+        for said, true in [*zip(stated, exceeds, strict=True), (np.concatenate(stated), np.concatenate(exceeds))]:
+            inside = (said >= low) & ((said < high) | (high == 1))
+            cells.append(f"{true[inside].mean():.1%} ({said[inside].mean():.1%})" if inside.any() else "")
+        lines.append(f"| {low:.1%} to {high:.1%} | {' | '.join(cells)} |")
+    lines += [
+        "", "In brackets the mean of what they state.", "",
+        "With the true area as the threshold, share of samples that state more than 97.5 % or 95 %, less than 5 % or "
+        "2.5 % (2.5, 5, 5, 2.5 % if right):", "",
+        "| population | class | over 97.5 % | over 95 % | under 5 % | under 2.5 % |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for title, (_, _, keys, _) in POPULATIONS.items():
+        for key, said in zip(keys, results[title].of_truth, strict=True):
+            shares = [(said > 0.975).mean(), (said > 0.95).mean(), (said < 0.05).mean(), (said < 0.025).mean()]
+            lines.append(f"| {title.split(':')[0]} | {key} | {' | '.join(f'{v:.1%}' for v in shares)} |")
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=10_000)
@@ -167,6 +256,7 @@ def main() -> None:
     for title, (population, points, keys, map_classes) in POPULATIONS.items():
         lines += ["", f"## {title}, {' / '.join(map(str, points))} points", ""]
         lines += simulate(population, points, keys, map_classes, args.samples, args.seed)
+    lines += ["", *probability_tables(args.samples, args.seed)]
     lines.append("")
     text = "\n".join(lines)
     print(text)

@@ -10,10 +10,12 @@ from scipy import ndimage
 
 from labelled_samples import label
 from observers import Heard
-from pitmap.accuracy.sampling.aim import POSSIBLE_CUTS, UNSURE_FAR, _cuts
+from pitmap.accuracy.sampling import strata
+from pitmap.accuracy.sampling.aim import AROUND, POSSIBLE_CUTS, UNSURE_FAR, _cuts, replan
 from pitmap.accuracy.sampling.design import DesignOptions, design, draw, enlarge, strata_again
 from pitmap.accuracy.sampling.draw import draw_points
 from pitmap.accuracy.sampling.estimation import estimate_counts
+from pitmap.accuracy.sampling.intervals import total_limits
 from pitmap.accuracy.sampling.sample import estimate
 from pitmap.accuracy.sampling.sample_file import read_sample
 from pitmap.errors import LabelError
@@ -87,7 +89,11 @@ def test_the_strata_are_what_their_cuts_say(ground):
     cuts = drawn.aim.cuts
     assert cuts.mapped
     assert sum(s.pixels for s in drawn.strata) == GRID.height * GRID.width
-    levels = np.where(p_mine >= 0.5, np.rint(255 * p_mine), 255 - np.rint(255 * (1 - p_mine)))[drawn.rows, drawn.cols]
+    own = np.where(p_mine >= 0.5, np.rint(255 * p_mine), 255 - np.rint(255 * (1 - p_mine)))
+    size = 2 * AROUND + 1
+    number = ndimage.uniform_filter(np.ones(GRID.shape), size, mode="constant")
+    around = ndimage.uniform_filter(own, size, mode="constant") / number
+    levels = np.floor((own + 2 * around) / 3 + 0.5 + 1e-9)[drawn.rows, drawn.cols]
     mapped = drawn.codes == 1
     ends = [0, *cuts.mapped, 256]
     for h, (low, high) in enumerate(pairwise(ends)):
@@ -160,7 +166,7 @@ def test_a_sample_is_enlarged_to_what_one_draw_would_have_given(ground, tmp_path
     label(first, truth)
     before, content = read_sample(first), first.read_bytes()
     heard = Heard()
-    result = enlarge(path, first, larger, DesignOptions(relative=0.07), heard)
+    result = enlarge(path, first, larger, DesignOptions(relative=0.06), heard)
     assert first.read_bytes() == content
     after = read_sample(larger)
     n, m = len(before.drawn), len(after.drawn)
@@ -175,8 +181,8 @@ def test_a_sample_is_enlarged_to_what_one_draw_would_have_given(ground, tmp_path
     assert after.strata["points"].tolist() == after.drawn["stratum"].value_counts()[after.strata["stratum"]].tolist()
     # Same strata, same seed: the points are those with the least random numbers, as in one draw of that size.
     sizes = dict(zip(after.strata["stratum"], after.strata["points"], strict=True))
-    strips, strata = strata_again(path, DEFAULT_LEGEND, after.about["rule"])
-    at_once = draw_points(strips, strata, np.array([sizes.get(name, 0) for name in strata.names]), 3)
+    strips, again = strata_again(path, DEFAULT_LEGEND, after.about["rule"])
+    at_once = draw_points(strips, again, np.array([sizes.get(name, 0) for name in again.names]), 3)
     assert set(zip(at_once.rows.tolist(), at_once.cols.tolist(), strict=True)) == set(
         zip(after.drawn["row"], after.drawn["col"], strict=True)
     )
@@ -216,3 +222,43 @@ def test_a_sample_with_distances_and_another_confidence_are_refused(ground, tmp_
     write_cog(other, np.full(GRID.shape, 200, np.uint8), GRID, Layout(1, "uint8", 0, scale=1 / 255))
     with pytest.raises(LabelError, match="is not the confidence"):
         enlarge(path, aimed, tmp_path / "n.gpkg", DesignOptions(relative=0.05, confidence=other))
+
+
+def test_levels_are_averaged_over_mapped_ground_whatever_the_strips(tmp_path, monkeypatch):
+    grid = Grid(GRID.crs, GRID.transform, 9, 6)
+    codes = np.full(grid.shape, 6, np.uint8)
+    codes[4, 2] = 1
+    codes[:, 5] = 0
+    sure = np.where(codes == 0, 0, 255).astype(np.uint8)
+    sure[4, 2] = 145
+    write_cog(tmp_path / "map.tif", codes, grid, codes_layout(DEFAULT_LEGEND))
+    write_cog(tmp_path / "sure.tif", sure, grid, Layout(1, "uint8", 0, scale=1 / 255))
+
+    def levels(rows):
+        monkeypatch.setattr(strata, "STRIP_ROWS", rows)
+        strips = strata.Strips(
+            tmp_path / "map.tif", DEFAULT_LEGEND, sureness=strata.Sureness(tmp_path / "sure.tif", "confidence", 1, 1)
+        )
+        return np.concatenate([strip.cells % strata.LEVELS for strip in strips.read()])
+
+    found = levels(128)
+    # 145 among nine, a third of it for the pixel itself: (145 + 2 * 145 / 9) / 3 = 59.07; beside it 290 / 27 = 10.7.
+    assert found[4, 2] == 59
+    assert found[3, 2] == found[5, 3] == 11
+    assert found[2, 2] == found[4, 4] == 0
+    np.testing.assert_array_equal(levels(2), found)
+
+
+def test_a_further_sample_is_planned_from_what_the_labels_leave_open():
+    # Ten points in a stratum found nothing, which its expectation agreed with: the truth may be 0.1 all the same.
+    areas, pixels = np.array([10.0, 90.0]), np.array([100_000, 900_000])
+    had, of_class, expected = np.array([30, 10]), np.array([27, 0]), np.array([0.9, 0.02])
+    plan = replan(areas, pixels, had, of_class, had, expected, lambda area: 2.0)
+    assert (plan.points >= had).all()
+    rng, kept = np.random.default_rng(5), []
+    for _ in range(300):
+        share = rng.beta(of_class + 10 * expected, had - of_class + 10 * (1 - expected))
+        found = of_class + rng.binomial(plan.points - had, share)
+        limits = total_limits(found, plan.points, areas, 1 - plan.points / pixels)
+        kept.append((limits.upper - limits.lower) / 2 <= 2.0)
+    assert np.mean(kept) == pytest.approx(0.85, abs=0.06)

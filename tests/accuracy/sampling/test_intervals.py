@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from pitmap.accuracy.sampling.intervals import jeffreys, ratio_limits, total_limits
+from pitmap.accuracy.sampling.intervals import NEUTRAL, jeffreys, ratio_limits, total_exceedance, total_limits
 
 
 def test_jeffreys_limits():
@@ -104,14 +104,13 @@ def test_the_interval_of_a_total_is_that_of_the_sum_of_the_posteriors():
     found, points, areas = np.array([3, 9, 60]), np.array([300, 40, 64]), np.array([900.0, 50, 100])
     generator = np.random.default_rng(0)
     sums = (areas * generator.beta(found + 1 / 3, points - found + 1 / 3, (400_000, 3))).sum(axis=1)
-    limits = total_limits(found, points, areas, equal_tails=True)
-    np.testing.assert_allclose(limits, np.quantile(sums, [0.025, 0.975]), rtol=0.01)
+    ends = np.quantile(sums, [0.005, 0.025, 0.2, 0.8, 0.975, 0.995])
+    chances = total_exceedance(found, points, areas, np.ones(3), ends)
+    np.testing.assert_allclose(chances, [0.995, 0.975, 0.8, 0.2, 0.025, 0.005], atol=0.01)
     short = total_limits(found, points, areas)
-    assert short.upper - short.lower < limits.upper - limits.lower
+    assert short.upper - short.lower < ends[4] - ends[1]
     assert ((short.lower <= sums) & (sums <= short.upper)).mean() == pytest.approx(0.95, abs=0.005)
     assert 0.014 < (sums < short.lower).mean() < 0.025  # most of the doubt lies on the long side
-    wide = total_limits(found, points, areas, confidence=0.99, equal_tails=True)
-    np.testing.assert_allclose(wide, np.quantile(sums, [0.005, 0.995]), rtol=0.015)
 
 
 def test_the_interval_of_a_total_where_nothing_or_everything_was_found():
@@ -133,3 +132,29 @@ def test_the_interval_of_a_total_holds(shares):
     limits = total_limits(found, points, areas)
     truth = (areas * shares).sum()
     assert 0.93 < ((limits.lower <= truth) & (truth <= limits.upper)).mean() < 0.985
+
+
+def test_the_chance_of_one_stratum_is_nearly_that_of_its_posterior():
+    # One stratum of area 10: the posterior of its share is beta(k + 1/3, n - k + 1/3), of which three moments are kept.
+    area, k, n = np.array([10.0]), np.array([12]), np.array([80])
+    for threshold in (0.8, 1.2, 1.8, 2.2):
+        known = beta.sf(threshold / 10, 12 + NEUTRAL, 68 + NEUTRAL)
+        assert total_exceedance(k, n, area, [1.0], threshold) == pytest.approx(known, abs=2e-3)
+    assert total_exceedance(k, n, area, [1.0], 1.5) == 0.5  # the estimate itself
+
+
+def test_a_chance_and_the_limit_that_ends_at_the_threshold_are_one():
+    # A 95 % interval leaves 5 % outside, shared between its ends as makes it shortest.
+    k, n, areas = np.array([[30, 3], [5, 0], [0, 2]]), np.array([40, 60]), np.array([4.0, 9.0])
+    limits = total_limits(k, n, areas)
+    above = total_exceedance(k, n, areas, [1.0, 1.0], limits.upper)
+    below = 1 - total_exceedance(k, n, areas, [1.0, 1.0], limits.lower)
+    assert (above + below)[0] == pytest.approx(0.05, abs=1e-6)
+    assert ((above >= 0.0149) & (above <= 0.0351)).all()
+    chances = [float(total_exceedance(k[0], n, areas, [1.0, 1.0], t)) for t in np.linspace(0, 13, 27)]
+    assert chances == sorted(chances, reverse=True)
+
+
+def test_a_total_that_is_known_exceeds_or_does_not():
+    args = (np.array([3, 0]), np.array([4, 50]), np.array([4.0, 9.0]), np.array([0.0, 0.0]))
+    assert total_exceedance(*args, np.array([2.9, 3.1])).tolist() == [1, 0]

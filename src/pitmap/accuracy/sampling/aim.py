@@ -1,11 +1,12 @@
 """A sample aimed at the area of one class: its strata, and the fewest points for a stated half-width.
 
 Ground mapped as the class, ground of other classes near it and the other ground are each cut by how probable the map
-says the class is. Cuts may lie where the cumulative square root of the frequency is shared out evenly (Dalenius and
-Hodges 1959, J. Am. Stat. Assoc. 54, 88-101); which of them are used, how many, and whether the ground near the class is
-a part of its own follows from the precision asked for: the fewest points in all (``planning.fewest_strata``). Each
-further stratum must be shown to be what it is by its own points, so that few strata are used for a rough aim and more
-for a fine one. Without a probability the ground of the class near its border stands for the doubtful.
+says the class is, there and on the ground about it. Cuts may lie where the cumulative square root of the frequency is
+shared out evenly (Dalenius and Hodges 1959, J. Am. Stat. Assoc. 54, 88-101); which of them are used, how many, and
+whether the ground near the class is a part of its own follows from the precision asked for: the fewest points in all
+(``planning.fewest_strata``). Each further stratum must be shown to be what it is by its own points, so that few strata
+are used for a rough aim and more for a fine one. Without a probability the ground of the class near its border stands
+for the doubtful.
 
 How much of the class a stratum holds is expected from the calibrated probability, of which a part is not believed: near
 the border of the class ``UNSURE_NEAR`` of the pixels, elsewhere ``UNSURE_FAR``, are expected to be of the class as
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pitmap.accuracy.sampling.planning import KEPT, Choices, Plan, fewest_points, fewest_strata
+from pitmap.accuracy.sampling.planning import KEPT, Choices, Plan, fewest_further, fewest_points, fewest_strata
 from pitmap.accuracy.sampling.strata import LEVELS, Cuts, Ground, Strata, aimed_strata
 from pitmap.errors import LabelError
 from pitmap.legend import Legend
@@ -46,11 +47,17 @@ whether the ground is mapped as the class."""
 BELT_PIXELS = 3
 """Width of the belt in pixels where it is not stated: errors of position and mixed pixels lie in it."""
 
+AROUND = 3
+"""Pixels on each side of a pixel whose probability counts for it as well."""
+
 FLOOR = 10
 """Least number of points of a stratum of an aimed sample."""
 
 PRIOR_POINTS = 10
 """Points that the share expected of a stratum beforehand counts for when a sample is planned anew."""
+
+LEAST_SHARE = 1e-4
+"""Share of the class, and of what is not the class, that is never held impossible when a sample is planned anew."""
 
 
 @dataclass(frozen=True)
@@ -198,9 +205,9 @@ def replan(
     Raises:
         LabelError: The aim cannot be reached.
     """
-    shares = (of_class + PRIOR_POINTS * beforehand) / (labelled + PRIOR_POINTS)
-    found = np.where(labelled > 0, of_class / np.maximum(labelled, 1), beforehand)
-    return fewest_points(areas, shares, half_width(float((areas * found).sum())), pixels, points)
+    share = np.clip(beforehand, LEAST_SHARE, 1 - LEAST_SHARE)
+    prior = PRIOR_POINTS * np.stack([share, 1 - share], axis=-1)
+    return fewest_further(areas, pixels, points, labelled, of_class, prior, half_width)
 
 
 def _choices(

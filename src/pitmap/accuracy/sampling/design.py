@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitmap import __version__
-from pitmap.accuracy.sampling.aim import BELT_PIXELS, Aim, Target, aim, replan
+from pitmap.accuracy.sampling.aim import AROUND, BELT_PIXELS, Aim, Target, aim, replan
 from pitmap.accuracy.sampling.draw import draw_points
 from pitmap.accuracy.sampling.labelling import copy_pictures, labelling_style, write_pictures
 from pitmap.accuracy.sampling.labelling_project import write_labelling_project
@@ -439,7 +439,7 @@ def _lay_out(path: Path, options: DesignOptions, observer: Observer) -> _Layout:
         aimed = aim(ground, legend, target, source, options.floor, _unit(grid)[1])
         rule |= {
             "target": target.key, "cuts": asdict(aimed.cuts), "border_m": 0.0 if border is None else border.width_m,
-            "levels": source, "levels_from": "" if sureness is None else sureness.path.name,
+            "levels": source, "levels_from": "" if sureness is None else sureness.path.name, "levels_around": AROUND,
             "levels_sha256": ground.sureness_checksum,
         }  # fmt: skip
         return _Layout(strips, ground, aimed.strata, aimed.plan.points, rule, aimed)
@@ -479,7 +479,9 @@ def strata_again(
     sureness = None
     if rule["levels"]:
         given = options.confidence if rule["levels"] == "confidence" else options.probabilities
-        sureness = Sureness(Path(given or path.with_name(rule["levels_from"])), rule["levels"], code)
+        sureness = Sureness(
+            Path(given or path.with_name(rule["levels_from"])), rule["levels"], code, rule.get("levels_around", 0)
+        )
     strips = Strips(path, legend, Border(code, rule["border_m"]) if rule["border_m"] else None, extent, sureness)
     if sureness is not None and strips.survey().sureness_checksum != rule["levels_sha256"]:
         raise LabelError(
@@ -513,9 +515,9 @@ def _target(legend: Legend, key: str, options: DesignOptions) -> Target:
 def _sureness(path: Path, options: DesignOptions, code: int) -> Sureness | None:
     files = MapFiles(path)
     if options.probabilities is not None or (options.confidence is None and files.probabilities.exists()):
-        return Sureness(Path(options.probabilities or files.probabilities), "probabilities", code)
+        return Sureness(Path(options.probabilities or files.probabilities), "probabilities", code, AROUND)
     if options.confidence is not None or files.confidence.exists():
-        return Sureness(Path(options.confidence or files.confidence), "confidence", code)
+        return Sureness(Path(options.confidence or files.confidence), "confidence", code, AROUND)
     return None
 
 

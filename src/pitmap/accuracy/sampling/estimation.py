@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from pitmap.accuracy.census.confusion import ABSENT_CLASSES, ORIENTATION, figures
-from pitmap.accuracy.sampling.intervals import Z_95, ratio_limits, total_limits
+from pitmap.accuracy.sampling.intervals import Z_95, ratio_limits, total_exceedance, total_limits
 from pitmap.errors import LabelError
 from pitmap.legend import Legend
 
@@ -388,6 +388,8 @@ class _Sample:
         share, aim = self.total(reference) / total, threshold / total
         if not 0 < aim < 1:
             return Exceedance(threshold, float(aim <= 0))
+        if self.method == "posterior":
+            return Exceedance(threshold, float(total_exceedance(*self._of_total(reference), threshold)))
 
         def beyond(confidence: float) -> float:
             lower, upper = self._limits(reference, ones, confidence)
@@ -399,22 +401,20 @@ class _Sample:
         confidence = widest if beyond(widest) >= 0 else brentq(beyond, 0.0, widest, xtol=1e-6)
         return Exceedance(threshold, (1 + confidence) / 2 if share > aim else (1 - confidence) / 2)
 
+    def _of_total(
+        self, y: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Successes, trials, areas and unseen shares of the strata for the area where ``y`` is 1."""
+        fixed = np.array([np.ptp(y[self._cells(h)]) == 0 for h in range(len(self.areas))])
+        unseen = np.where(fixed, 0.0, self.unseen)
+        return self.counts[:, y > 0].sum(axis=1), self.counts.sum(axis=(1, 2)), self.areas, unseen
+
     def _limits(
         self, y: NDArray[np.float64], x: NDArray[np.float64], confidence: float | None = None
     ) -> tuple[float, float]:
-        # A stated confidence asks for one-sided limits.
         level = _confidence(self.z) if confidence is None else confidence
         if self.method == "posterior" and x.min() == 1 and set(np.unique(y)) <= {0, 1}:
-            n = self.counts.sum(axis=(1, 2))
-            fixed = np.array([np.ptp(y[self._cells(h)]) == 0 for h in range(len(n))])
-            total = total_limits(
-                self.counts[:, y > 0].sum(axis=1),
-                n,
-                self.areas,
-                np.where(fixed, 0.0, self.unseen),
-                level,
-                equal_tails=confidence is not None,
-            )
+            total = total_limits(*self._of_total(y), confidence=level)
             return float(total.lower / self.areas.sum()), float(total.upper / self.areas.sum())
         both, only = y > 0, (x > 0) & (y == 0)
 

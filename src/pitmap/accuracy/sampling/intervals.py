@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, gammaincinv
+from scipy.special import betaincinv, gammainc, gammaincc, gammaincinv
 
 Z_95 = 1.96
 """Half-width of a 95 % interval in standard errors."""
@@ -159,7 +159,6 @@ def total_limits(
     areas: ArrayLike,
     unseen: ArrayLike = 1.0,
     confidence: float = 0.95,
-    equal_tails: bool = False,
 ) -> Limits:
     """Interval of a total ``sum_h A_h p_h`` from the counts of a stratified sample.
 
@@ -178,34 +177,90 @@ def total_limits(
         unseen: Share of each stratum that is not in the sample, ``(H,)``: distances from the observed share are
             multiplied by its square root.
         confidence: Of the interval.
-        equal_tails: Whether half of the doubt lies on either side, so that each end is a one-sided limit.
 
     Returns:
         Lower and upper ends ``(...)``, within 0 and the sum of the areas.
     """
-    k, n = np.broadcast_arrays(np.asarray(successes, np.float64), np.asarray(trials, np.float64))
-    area, part = np.asarray(areas, np.float64), np.sqrt(np.asarray(unseen, np.float64))
-    moments, doubt = neutral_moments(k, n), 1 - confidence
-    below = doubt * (np.array([0.5]) if equal_tails else TAILS)
+    doubt = 1 - confidence
+    below = doubt * TAILS
     ends = []
-    for shares, known in ((below, k == 0), (1 - doubt + below, k == n)):
-        open_part = np.where(known, 0.0, part)
-        mean = (area * (k / n + open_part * (moments.mean - k / n))).sum(axis=-1)
-        variance = (area**2 * open_part**2 * moments.variance).sum(axis=-1)
-        third = (area**3 * open_part**3 * moments.third).sum(axis=-1)
-        steps = _pearson_quantile(shares, variance[..., None], third[..., None])
-        ends.append(np.clip(mean[..., None] + np.sqrt(variance)[..., None] * steps, 0, area.sum()))
+    for shares, of in zip((below, 1 - doubt + below), _distributions(successes, trials, areas, unseen), strict=True):
+        steps = _pearson_quantile(shares, of.variance[..., None], of.third[..., None])
+        moved = of.mean[..., None] + np.sqrt(of.variance)[..., None] * steps
+        ends.append(np.clip(moved, 0, np.asarray(areas).sum()))
     best = (ends[1] - ends[0]).argmin(axis=-1)[..., None]
     lower, upper = (np.take_along_axis(e, best, axis=-1)[..., 0] for e in ends)
-    estimate = (area * k / n).sum(axis=-1)
+    estimate = _total(successes, trials, areas)
     return Limits(np.minimum(lower, estimate), np.maximum(upper, estimate))
+
+
+def total_exceedance(
+    successes: ArrayLike, trials: ArrayLike, areas: ArrayLike, unseen: ArrayLike, threshold: ArrayLike
+) -> NDArray[np.float64]:
+    """How sure it is that a total is larger than a threshold: by the one-sided limit that ends there.
+
+    From the distributions of ``total_limits``, that of the lower end for a threshold below the estimate and that of the
+    upper end for one above it; between the estimate and the middle of its distribution it is one half.
+
+    Args:
+        successes: Points of each stratum that count, ``(..., H)``.
+        trials: Points of each stratum, all above 0.
+        areas: Of each stratum, ``(H,)``.
+        unseen: Share of each stratum that is not in the sample, ``(H,)``.
+        threshold: ``(...)``.
+
+    Returns:
+        Probabilities ``(...)``.
+    """
+    aim, estimate = np.asarray(threshold, np.float64), _total(successes, trials, areas)
+    of_lower, of_upper = (1 - _pearson_share(aim, of) for of in _distributions(successes, trials, areas, unseen))
+    there = np.isclose(aim, estimate, rtol=1e-12, atol=0)
+    stated = np.where(aim < estimate, np.maximum(of_lower, 0.5), np.minimum(of_upper, 0.5))
+    return np.where(there, 0.5, stated)
+
+
+def _total(successes: ArrayLike, trials: ArrayLike, areas: ArrayLike) -> NDArray[np.float64]:
+    shares = np.asarray(successes, np.float64) / np.asarray(trials, np.float64)
+    return np.asarray((np.asarray(areas, np.float64) * shares).sum(axis=-1))
+
+
+def _distributions(
+    successes: ArrayLike, trials: ArrayLike, areas: ArrayLike, unseen: ArrayLike
+) -> tuple[Moments, Moments]:
+    """Moments of a total for its lower and for its upper end, see ``total_limits``."""
+    k, n = np.broadcast_arrays(np.asarray(successes, np.float64), np.asarray(trials, np.float64))
+    area, part = np.asarray(areas, np.float64), np.sqrt(np.asarray(unseen, np.float64))
+    moments = neutral_moments(k, n)
+
+    def of(known: NDArray[np.bool_]) -> Moments:
+        scale = area * np.where(known, 0.0, part)
+        mean = (area * k / n + scale * (moments.mean - k / n)).sum(axis=-1)
+        return Moments(mean, (scale**2 * moments.variance).sum(axis=-1), (scale**3 * moments.third).sum(axis=-1))
+
+    return of(k == 0), of(k == n)
+
+
+def _skewness(variance: NDArray[np.float64], third: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(third, variance**1.5, out=np.zeros_like(third), where=variance > 0)
+
+
+def _pearson_share(value: NDArray[np.float64], of: Moments) -> NDArray[np.float64]:
+    """Share of Pearson's type III distribution with these moments that lies below a value."""
+    skewness, spread = _skewness(of.variance, of.third), np.sqrt(of.variance)
+    bent = np.where(np.abs(skewness) < 1e-3, 1e-3, np.abs(skewness))  # as good as normal below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        step = (value - of.mean) / spread
+    shape = 4 / bent**2
+    right = gammainc(shape, np.maximum(shape + np.sqrt(shape) * step, 0))
+    left = gammaincc(shape, np.maximum(shape - np.sqrt(shape) * step, 0))
+    return np.asarray(np.where(spread > 0, np.where(skewness < 0, left, right), value >= of.mean))
 
 
 def _pearson_quantile(
     share: NDArray[np.float64], variance: NDArray[np.float64], third: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Of Pearson's type III distribution with mean 0, variance 1 and the skewness of the moments."""
-    skewness = np.divide(third, variance**1.5, out=np.zeros_like(third), where=variance > 0)
+    skewness = _skewness(variance, third)
     bent = np.where(np.abs(skewness) < 1e-3, 1e-3, np.abs(skewness))  # as good as normal below
     shape = 4 / bent**2
     right = (gammaincinv(shape, share) - shape) / np.sqrt(shape)

@@ -19,6 +19,7 @@ by drawing ``DRAWS`` of them from the guessed shares.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from typing import Literal, NamedTuple
@@ -175,12 +176,8 @@ def fewest_strata(parts: list[Choices], half_width: float) -> tuple[list[Chosen]
     Raises:
         LabelError: As ``fewest_points``.
     """
-    if not half_width > 0:
-        raise LabelError(f"The half-width asked for is {half_width:g}.", "A number above 0.")
-    best: tuple[list[Chosen], Plan] | None = None
-    aim = half_width
-    for _ in range(8):
-        chosen = _least_cost(parts, aim, half_width)
+
+    def trial(chosen: list[Chosen]) -> tuple[Plan, float]:
         taken = list(zip(parts, chosen, strict=True))
         plan = tried(
             np.concatenate([c.points for c in chosen]),
@@ -188,28 +185,104 @@ def fewest_strata(parts: list[Choices], half_width: float) -> tuple[list[Chosen]
             np.concatenate([part.shares[c.strata] for part, c in taken]),
             np.concatenate([part.pixels[c.strata] for part, c in taken]),
         )
-        if plan.kept <= half_width and (best is None or plan.points.sum() < best[1].points.sum()):
+        return plan, plan.kept / half_width
+
+    return _fewest(parts, half_width, trial)
+
+
+def fewest_further(
+    areas: ArrayLike,
+    pixels: ArrayLike,
+    had: ArrayLike,
+    labelled: ArrayLike,
+    of_class: ArrayLike,
+    prior: ArrayLike,
+    wanted: Callable[[float], float],
+) -> Plan:
+    """The fewest points of a sample that holds one of which labels are known already.
+
+    What further points will find is drawn ``DRAWS`` times from what the labels leave open: shares from their
+    posteriors, then points from the shares; the points seen stay as they are. A sample whose labels happen to look
+    certain is so not taken at its word.
+
+    Args:
+        areas: Of each stratum, ``(H,)``.
+        pixels: Of each stratum.
+        had: Points drawn before, of each stratum.
+        labelled: Those of them with a label.
+        of_class: Those labelled as the class.
+        prior: Parameters of the beta prior of each share, ``(H, 2)``, above 0.
+        wanted: The half-width asked for, from the estimated area of the class.
+
+    Raises:
+        LabelError: As ``fewest_points``.
+    """
+    a, whole = np.asarray(areas, np.float64), np.asarray(pixels, np.float64)
+    least, n, k = (np.asarray(v, np.int64) for v in (had, labelled, of_class))
+    alpha, beta = (np.asarray(prior, np.float64) + np.stack([k, n - k], axis=-1)).T
+    means = alpha / (alpha + beta)
+    shares = np.random.default_rng(0).beta(alpha, beta, (DRAWS, len(a)))
+    one, two = np.zeros(1, np.int64), np.ones(1, np.int64)
+    parts = [
+        Choices(one, two, a[h : h + 1], means[h : h + 1], whole[h : h + 1], least[h : h + 1]) for h in range(len(a))
+    ]
+
+    def trial(chosen: list[Chosen]) -> tuple[Plan, float]:
+        points = np.concatenate([c.points for c in chosen])
+        found = k + np.random.default_rng(1).binomial(points - n, shares)
+        some = points > 0
+        limits = total_limits(found[:, some], points[some], a[some], 1 - points[some] / whole[some])
+        half = (limits.upper - limits.lower) / 2
+        estimates = (found[:, some] / points[some] * a[some]).sum(axis=1)
+        asked = np.array([wanted(float(v)) for v in estimates])
+        ratio = np.divide(half, asked, out=np.full(len(half), np.inf), where=asked > 0)
+        return Plan(points, float(half.mean()), float(np.quantile(half, KEPT))), float(np.quantile(ratio, KEPT))
+
+    return _fewest(parts, wanted(float((a * means).sum())), trial)[1]
+
+
+def _fewest(
+    parts: list[Choices], half_width: float, trial: Callable[[list[Chosen]], tuple[Plan, float]]
+) -> tuple[list[Chosen], Plan]:
+    """The cheapest strata and points that pass a trial.
+
+    Args:
+        parts: To be covered.
+        half_width: Asked for.
+        trial: What is reached, and the half-width that ``KEPT`` of the samples keep as a multiple of the one asked for.
+    """
+    if not half_width > 0:
+        raise LabelError(f"The half-width asked for is {half_width:g}.", "A number above 0.")
+    best: tuple[list[Chosen], Plan] | None = None
+    aim, costs = half_width, [_costs(part) for part in parts]
+    for _ in range(8):
+        chosen = _least_cost(parts, costs, aim, half_width)
+        plan, ratio = trial(chosen)
+        if ratio <= 1 and (best is None or plan.points.sum() < best[1].points.sum()):
             best = chosen, plan
-        if 0.985 * half_width <= plan.kept <= half_width or not plan.kept > 0:
+        if 0.985 <= ratio <= 1 or not 0 < ratio < np.inf:
             break
-        aim *= 0.995 * half_width / plan.kept
+        aim *= 0.995 / ratio
     if best is None:
         raise _cannot(half_width, plan)
     return best
 
 
-def _least_cost(parts: list[Choices], aim: float, asked: float) -> list[Chosen]:
-    ladders, spreads = [], []
-    for part in parts:
-        points = np.stack([_ladder(k, n) for k, n in zip(part.floor, part.pixels, strict=True)])
-        unseen = 1 - points / part.pixels[:, None]
-        ladders.append(points)
-        spreads.append(expected_spread(points, part.areas[:, None], part.shares[:, None], unseen))
+def _costs(part: Choices) -> tuple[NDArray[np.float64], Spread]:
+    """Numbers of points to choose among in each stratum of a part, and what they leave, ``(N, 160)``."""
+    points = np.stack([_ladder(k, n) for k, n in zip(part.floor, part.pixels, strict=True)])
+    unseen = 1 - points / part.pixels[:, None]
+    return points, expected_spread(points, part.areas[:, None], part.shares[:, None], unseen)
+
+
+def _least_cost(
+    parts: list[Choices], costs: list[tuple[NDArray[np.float64], Spread]], aim: float, asked: float
+) -> list[Chosen]:
     weight = APART * aim / Z_95**2
 
     def at(price: float) -> tuple[list[Chosen], float]:
         chosen, down, up, apart = [], 0.0, 0.0, 0.0
-        for part, points, spread in zip(parts, ladders, spreads, strict=True):
+        for part, (points, spread) in zip(parts, costs, strict=True):
             cost = points + price * (spread.down + spread.up + weight * spread.apart)
             step = cost.argmin(axis=1)
             rows = np.arange(len(step))

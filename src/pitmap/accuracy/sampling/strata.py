@@ -61,11 +61,13 @@ class Sureness:
         kind: ``confidence``: the probability of the mapped class, of which one minus it bounds that of every other
             class; ``probabilities``: a band a class.
         code: The class.
+        around: Pixels on each side over which it is averaged, see ``_levels``; 0 takes each pixel by itself.
     """
 
     path: Path
     kind: Literal["confidence", "probabilities"]
     code: int
+    around: int = 0
 
 
 class Strip(NamedTuple):
@@ -267,7 +269,7 @@ class Strips:
                     cells += _near(reader, window, codes, self.border) * (len(self.legend) + 1)
                 cells *= LEVELS
                 if self.sureness is not None:
-                    levels = _levels(self.sureness, window, codes)
+                    levels = _levels(self.sureness, reader, window)
                     if sureness_digest is not None:
                         sureness_digest.update(levels.tobytes())
                     cells += levels
@@ -341,7 +343,28 @@ def _near(reader: RasterReader, window: Window, codes: NDArray[np.uint8], border
     return np.asarray(near & (codes != UNLABELLED))
 
 
-def _levels(sureness: Sureness, window: Window, codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _levels(sureness: Sureness, reader: RasterReader, window: Window) -> NDArray[np.uint8]:
+    """How probable the class is: a third of each pixel's own level, two thirds of the mean of mapped ground about it.
+
+    Networks err in patches, so that what one says of the ground about a pixel ranks its doubt better than what it says
+    of the pixel alone. In whole numbers, so that the strips do not matter.
+    """
+    halo = sureness.around
+    top, bottom = max(window.row - halo, 0), min(window.row + window.height + halo, reader.grid.height)
+    wide = Window(top, 0, bottom - top, window.width)
+    codes = read_codes(reader, wide)
+    inner = slice(window.row - top, window.row - top + window.height)
+    own = _own_levels(sureness, wide, codes)
+    if halo == 0:
+        return own
+    known = (codes != UNLABELLED).astype(np.int64)
+    number = np.maximum(_sums_around(known, halo)[inner], 1)
+    total = _sums_around(known * own, halo)[inner]
+    thirds = own[inner] * number + 2 * total
+    return np.asarray((2 * thirds + 3 * number) // (6 * number), np.uint8)
+
+
+def _own_levels(sureness: Sureness, window: Window, codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     mapped = codes == sureness.code
     if sureness.kind == "confidence":
         with open_raster(sureness.path) as reader:
@@ -351,6 +374,16 @@ def _levels(sureness: Sureness, window: Window, codes: NDArray[np.uint8]) -> NDA
         values, valid = reader.read(window)
         share = np.where(valid, values[0] * reader.info.scales[0], 0.0)
     return np.asarray(np.rint(np.clip(share, 0, 1) * (LEVELS - 1)), np.uint8)
+
+
+def _sums_around(values: NDArray[np.int64], radius: int) -> NDArray[np.int64]:
+    """Sum over the square of ``2 radius + 1`` pixels about each pixel, as far as there are pixels."""
+    for axis in (0, 1):
+        sums = np.concatenate([np.zeros_like(values.take([0], axis)), values.cumsum(axis)], axis)
+        place, length = np.arange(values.shape[axis]), values.shape[axis]
+        above = sums.take(np.minimum(place + radius + 1, length), axis)
+        values = above - sums.take(np.maximum(place - radius, 0), axis)
+    return values
 
 
 def _check_sureness(sureness: Sureness, info: RasterInfo, classes: int) -> None:
