@@ -240,6 +240,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="letters of the populations whose intervals are tried, such as AF")
     parser.add_argument("--report", type=Path, help="Markdown file to write")
     args = parser.parse_args()
     started = time.perf_counter()
@@ -254,6 +255,8 @@ def main() -> None:
         f"The intervals: {METHODS['posterior']}.",
     ]
     for title, (population, points, keys, map_classes) in POPULATIONS.items():
+        if args.only and title[0] not in args.only:
+            continue
         lines += ["", f"## {title}, {' / '.join(map(str, points))} points", ""]
         lines += simulate(population, points, keys, map_classes, args.samples, args.seed)
     lines += ["", *probability_tables(args.samples, args.seed)]

@@ -28,6 +28,7 @@ from itertools import pairwise, repeat
 from multiprocessing import get_context
 from operator import mul
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import rasterio
@@ -35,11 +36,13 @@ from numpy.typing import NDArray
 
 from benchmarks.interval_bound import fewest_for, least_length
 from benchmarks.trained_maps import GROUNDS, strzegom_legend
-from pitmap.accuracy.sampling.aim import replan
-from pitmap.accuracy.sampling.design import Design, DesignOptions, draw, strata_again
+from pitmap.accuracy.sampling import strata
+from pitmap.accuracy.sampling.aim import AROUND, BELT_PIXELS, Aim, Target, aim, replan
+from pitmap.accuracy.sampling.design import DesignOptions, draw
 from pitmap.accuracy.sampling.intervals import ratio_limits, total_limits
 from pitmap.legend import DEFAULT_LEGEND, Legend
 from pitmap.raster.codes import read_codes
+from pitmap.raster.reading import describe
 
 TITLES = {
     "simulated": "Simulated site 2, network trained on the training blocks of both sites",
@@ -89,44 +92,89 @@ class Reached:
 
 
 @dataclass(frozen=True)
-class Sampler:
-    """Draws counts from the strata of a design.
+class Cells:
+    """A map in memory: its ground by cells, and the pixels of each that are of the class.
 
     Attributes:
-        drawn: The design.
-        areas: Of the strata.
-        pixels: Of the strata.
-        found: Pixels of each that are of the class.
+        on: What was read.
+        source: ``probabilities`` or ``confidence``.
+        ground: By cells.
+        found: Pixels of the class, in the shape of the cells.
     """
 
-    drawn: Design
-    areas: NDArray[np.float64]
-    pixels: NDArray[np.int64]
+    on: Ground
+    source: str
+    ground: strata.Ground
     found: NDArray[np.int64]
 
     @classmethod
-    def of(cls, ground: Ground, drawn: Design) -> Sampler:
-        """What the truth holds in the strata of a design."""
-        strips, strata = strata_again(ground.map, ground.legend, drawn.rule)
-        kept = {strata.names.index(s.name) + 1: h for h, s in enumerate(drawn.strata)}
-        found, table, code = np.zeros(len(kept), np.int64), strata.table.ravel(), ground.legend[ground.target].code
+    def of(cls, on: Ground, source: Literal["probabilities", "confidence"]) -> Cells:
+        """As `pitmap design` reads them."""
+        code = on.legend[on.target].code
+        width = BELT_PIXELS * max(describe(on.map).grid.pixel_steps_m)
+        beside = strata.Sureness(on.map.with_name(f"map-{source}.tif"), source, code, AROUND)
+        strips = strata.Strips(on.map, on.legend, strata.Border(code, width), None, beside)
+        ground = strips.survey()
+        found = np.zeros(ground.pixels.size, np.int64)
         for window, _, cells, _ in strips.read():
-            truth = ground.truth[window.row : window.row + window.height]
-            numbers = np.bincount(table[cells[truth == code]], minlength=len(strata.names) + 1)
-            for number, h in kept.items():
-                found[h] += numbers[number]
-        areas = np.array([s.area for s in drawn.strata])
-        return cls(drawn, areas, np.array([s.pixels for s in drawn.strata]), found)
+            truth = on.truth[window.row : window.row + window.height]
+            found += np.bincount(cells[truth == code], minlength=found.size)
+        return cls(on, source, ground, found.reshape(ground.pixels.shape))
 
-    @property
-    def points(self) -> NDArray[np.int64]:
-        """Of each stratum."""
-        return np.array([s.points for s in self.drawn.strata])
+    def aimed(self, **half_width: float) -> Sampler:
+        """Strata and points of a sample with an aim, as `pitmap design` lays them."""
+        target = Target(self.on.target, **half_width)
+        planned = aim(self.ground, self.on.legend, target, self.source, None, "ha")
+        return self.sampler(planned.strata, planned.plan.points, planned.expected, planned)
+
+    def overall(self) -> Sampler:
+        """A sample for the overall accuracy in strata that are the classes of the map."""
+        drawn = draw(self.on.map, DesignOptions(standard_error=0.01, allocation="neyman"))
+        classes = strata.class_strata(self.on.legend)
+        points = np.zeros(len(classes.names), np.int64)
+        points[[classes.names.index(s.name) for s in drawn.strata]] = [s.points for s in drawn.strata]
+        return self.sampler(classes, points, np.zeros(len(points)), None)
+
+    def sampler(self, of: strata.Strata, points: NDArray, expected: NDArray, planned: Aim | None) -> Sampler:
+        """Of those strata that have ground."""
+        pixels = of.sums(self.ground.pixels).astype(np.int64)
+        kept = np.flatnonzero(pixels)
+        areas, found = of.sums(self.ground.areas) * 1e-4, of.sums(self.found).astype(np.int64)
+        names = tuple(of.names[h] for h in kept)
+        return Sampler(names, areas[kept], pixels[kept], found[kept], points[kept], expected[kept], planned)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws counts from strata.
+
+    Attributes:
+        names: Of the strata.
+        areas: Of the strata, in hectares.
+        pixels: Of the strata.
+        found: Pixels of each that are of the class.
+        points: Of each stratum.
+        expected: Share of the class that was expected.
+        aim: What an aimed sample promises.
+    """
+
+    names: tuple[str, ...]
+    areas: NDArray[np.float64]
+    pixels: NDArray[np.int64]
+    found: NDArray[np.int64]
+    points: NDArray[np.int64]
+    expected: NDArray[np.float64]
+    aim: Aim | None
 
     @property
     def true(self) -> float:
         """Area of the class."""
         return float((self.found / self.pixels * self.areas).sum())
+
+    @property
+    def size(self) -> int:
+        """Points of all strata."""
+        return int(self.points.sum())
 
     def counts(self, points: NDArray[np.int64], generator: np.random.Generator, draws: int) -> NDArray[np.int64]:
         """Points of the class, ``(draws, H)``."""
@@ -157,12 +205,12 @@ class Sampler:
 
 
 def row(name: str, sampler: Sampler, draws: int) -> str:
-    aim = sampler.drawn.aim
-    assert aim is not None
-    asked, got = aim.target.half_width(aim.area), sampler.reached(draws, 1)
+    planned = sampler.aim
+    assert planned is not None
+    asked, got = planned.target.half_width(planned.area), sampler.reached(draws, 1)
     return (
-        f"| {name} | {len(sampler.drawn.rows)} | {len(sampler.drawn.strata)} | {asked:.3g} | {aim.plan.half_width:.3g} "
-        f"| {got.half.mean():.3g} | {got.half.mean() / aim.plan.half_width - 1:+.0%} "
+        f"| {name} | {sampler.size} | {len(sampler.names)} | {asked:.3g} | {planned.plan.half_width:.3g} "
+        f"| {got.half.mean():.3g} | {got.half.mean() / planned.plan.half_width - 1:+.0%} "
         f"| {np.quantile(got.half, 0.8):.3g} | {got.within(asked):.0%} | {got.held:.1%} |"
     )
 
@@ -170,12 +218,11 @@ def row(name: str, sampler: Sampler, draws: int) -> str:
 def enlarged(first: Sampler, steps: Sequence[float], draws: int) -> str:
     """Samples that are enlarged, once or more, by what their labels said, to half-widths relative to the estimate."""
     generator, at_first = np.random.default_rng(2), first.points
-    beforehand = np.array([s.expected for s in first.drawn.strata], np.float64)
     results = []
     for found in first.counts(at_first, generator, draws):
         had, counts = at_first, found
         for relative in steps:
-            plan = replan(first.areas, first.pixels, had, counts, had, beforehand, partial(mul, relative))
+            plan = replan(first.areas, first.pixels, had, counts, had, first.expected, partial(mul, relative))
             left, more = first.found - counts, plan.points - had
             counts = counts + generator.hypergeometric(left, first.pixels - had - left, more)
             had = plan.points
@@ -192,16 +239,14 @@ def enlarged(first: Sampler, steps: Sequence[float], draws: int) -> str:
     )
 
 
-def same_interval(ground: Ground, wanted: float, draws: int, **options: object) -> tuple[Sampler, Reached]:
+def same_interval(cells: Cells, wanted: float, draws: int) -> tuple[Sampler, Reached]:
     """The smallest aimed sample whose mean half-width is not above one that is wanted."""
     asked, best = wanted, None
     for _ in range(10):  # the promise is cautious: what is compared is the interval that is reached
-        sampler = Sampler.of(
-            ground, draw(ground.map, DesignOptions(target=ground.target, hectares=asked, **options))  # type: ignore[arg-type]
-        )  # fmt: skip
+        sampler = cells.aimed(hectares=asked)
         got = sampler.reached(draws, 4)
         mean = float(got.half.mean())
-        if mean <= wanted and (best is None or len(sampler.drawn.rows) < len(best[0].drawn.rows)):
+        if mean <= wanted and (best is None or sampler.size < best[0].size):
             best = sampler, got
         if 0.985 <= mean / wanted <= 1:
             break
@@ -224,14 +269,12 @@ def section(ground: Ground, draws: int, enlargements: int) -> list[str]:
         "holds |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
-    for relative in (0.2, 0.1, 0.05):
-        options = DesignOptions(target=ground.target, relative=relative)
-        lines.append(row(f"± {relative:.0%}", Sampler.of(ground, draw(ground.map, options)), draws))
-
-    plain = DesignOptions(standard_error=0.01, allocation="neyman")
-    overall = Sampler.of(ground, draw(ground.map, plain))
+    shares, confidence = Cells.of(ground, "probabilities"), Cells.of(ground, "confidence")
+    aims = {relative: shares.aimed(relative=relative) for relative in (0.2, 0.1, 0.05)}
+    lines += [row(f"± {relative:.0%}", sampler, draws) for relative, sampler in aims.items()]
+    overall = shares.overall()
     neyman = overall.reached(draws, 3)
-    wanted, number = float(neyman.half.mean()), len(overall.drawn.rows)
+    wanted, number = float(neyman.half.mean()), overall.size
     lines += [
         "",
         f"The same interval of the {overall.true:.4g} ha as Neyman allocation for the overall accuracy:",
@@ -241,27 +284,24 @@ def section(ground: Ground, draws: int, enlargements: int) -> list[str]:
         f"| Neyman, overall accuracy | {number} | {wanted:.3g} | {neyman.held:.1%} | {neyman.mover:.3g} | "
         f"{neyman.mover_held:.1%} | |",
     ]
-    for name, given in (
-        ("aimed, class probabilities", {}),
-        ("aimed, confidence alone", {"confidence": ground.map.with_name("map-confidence.tif")}),
-    ):
-        same, own = same_interval(ground, wanted, draws, **given)
+    for name, cells in (("aimed, class probabilities", shares), ("aimed, confidence alone", confidence)):
+        same, own = same_interval(cells, wanted, draws)
         lines.append(
-            f"| {name} | {len(same.drawn.rows)} | {own.half.mean():.3g} | {own.held:.1%} | {own.mover:.3g} | "
-            f"{own.mover_held:.1%} | **{number / len(same.drawn.rows):.2f}** |"
+            f"| {name} | {same.size} | {own.half.mean():.3g} | {own.held:.1%} | {own.mover:.3g} | "
+            f"{own.mover_held:.1%} | **{number / same.size:.2f}** |"
         )
-        if not given:
+        if cells is shares:
             chosen = same
-    fine = Sampler.of(ground, draw(ground.map, DesignOptions(target=ground.target, relative=0.05)))
-    lines += ["", *bounds(overall, (chosen, fine), wanted)]
-    strata = "; ".join(
-        f"{s.name}: {s.points} of {s.pixels:,}, expected {s.expected:.2g}, true {t:.2g}"
-        for s, t in zip(chosen.drawn.strata, chosen.found / chosen.pixels, strict=True)
+    lines += ["", *bounds(overall, (chosen, aims[0.05]), wanted)]
+    strata_text = "; ".join(
+        f"{name}: {n} of {pixels:,}, expected {expected:.2g}, true {found / pixels:.2g}"
+        for name, n, pixels, expected, found in zip(
+            chosen.names, chosen.points, chosen.pixels, chosen.expected, chosen.found, strict=True
+        )
     )
-    first = Sampler.of(ground, draw(ground.map, DesignOptions(target=ground.target, relative=0.2)))
     lines += [
         "",
-        f"Points by stratum of the sample with the same interval, with the share of {ground.target}: {strata}.",
+        f"Points by stratum of the sample with the same interval, with the share of {ground.target}: {strata_text}.",
         "",
         *hidden(ground),
         "",
@@ -270,7 +310,7 @@ def section(ground: Ground, draws: int, enlargements: int) -> list[str]:
         "| points at first | aim | points in the end (10th to 90th percentile) | promised | reached, ha | "
         "against promise | within the aim | interval holds |",
         "|---|---|---|---|---|---|---|---|",
-        *(enlarged(first, steps, enlargements) for steps in ((0.1,), (0.05,), (0.1, 0.05))),
+        *(enlarged(aims[0.2], steps, enlargements) for steps in ((0.1,), (0.05,), (0.1, 0.05))),
     ]
     return [*lines, ""]
 
