@@ -83,6 +83,21 @@ def test_a_model_that_goes_by_an_images_own_statistics_sees_through_light_and_ai
     assert agreement[0.0] < 0.9
 
 
+def test_the_report_says_how_sure_the_network_is_beside_validation_ground(
+    tmp_path: Path, model_file: Callable, image_file: Callable
+):
+    model, image = model_file("small", width=8, validation_confidence=0.91), image_file(101, 87)
+    plain = map_image(model, image, tmp_path / "plain.tif", SMALL)
+    assert plain.mean_confidence is None
+    assert "confidence" not in plain.summary()
+    sure = map_image(model, image, tmp_path / "map.tif", replace(SMALL, confidence=tmp_path / "sure.tif"))
+    with rasterio.open(tmp_path / "sure.tif") as source:
+        steps = source.read(1)
+    assert sure.mean_confidence == pytest.approx(steps[steps > 0].mean() / 255)
+    assert sure.summary().endswith(f"Mean confidence {sure.mean_confidence:.2f}, on validation ground 0.91.")
+    assert sure.to_json()["mean_confidence"] == sure.mean_confidence
+
+
 def test_part_of_an_image_is_mapped_by_the_statistics_of_the_whole(
     tmp_path: Path, model_file: Callable, image_file: Callable
 ):

@@ -80,6 +80,8 @@ def test_checks_in_batches_are_those_of_all_pixels_together():
     assert checks.bf16_agreement == pytest.approx(float(same.double().mean()))
     target = torch.cat([b.target for b in given])
     assert checks.temperature == pytest.approx(fit_temperature(logits.movedim(1, -1).flatten(0, 2), target.flatten()))
+    right = (logits.argmax(1) == target)[target != IGNORED].double().mean()
+    assert checks.confidence == pytest.approx(float(right), abs=0.02)  # calibrated on these very pixels
 
 
 def test_of_very_many_pixels_every_nth_is_kept(monkeypatch):
@@ -97,4 +99,5 @@ def test_of_very_many_pixels_every_nth_is_kept(monkeypatch):
 
 
 def test_without_labels_the_temperature_is_1():
-    assert check(batches(1, 0.0)).temperature == 1.0
+    checks = check(batches(1, 0.0))
+    assert (checks.temperature, checks.confidence) == (1.0, None)

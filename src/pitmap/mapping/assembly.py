@@ -10,6 +10,8 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
+import numpy as np
+
 from pitmap.currency import unmark
 from pitmap.errors import OutputError
 from pitmap.files import replacing
@@ -30,6 +32,7 @@ class MapRasters:
     def __init__(self, grid: Grid, classes: int, writers: Mapping[str, RasterWriter]) -> None:
         self._grid, self._classes, self._writers = grid, classes, writers
         self._totals: dict[Window, ClassTotals] = {}
+        self._confidence: dict[Window, tuple[int, int]] = {}
 
     def add(self, batch: Sequence[Tile], part: Part) -> None:
         """Write the part of a batch. An empty one has no pixel to map: nothing is written, which is nodata.
@@ -42,6 +45,9 @@ class MapRasters:
                 for kind, writer in self._writers.items():
                     writer.write(part[kind][n], tile.keep)
                 self._totals[tile.keep] = count(part[CODES][n], self._grid, tile.keep, self._classes)
+                if CONFIDENCE in self._writers:
+                    steps = part[CONFIDENCE][n]
+                    self._confidence[tile.keep] = int(steps.sum(dtype=np.int64)), int(np.count_nonzero(steps))
             else:
                 self._totals[tile.keep] = nothing(self._grid, tile.keep, self._classes)
 
@@ -49,6 +55,12 @@ class MapRasters:
     def totals(self) -> ClassTotals:
         """Of all parts, added in the order of their places, so that an interruption changes no digit."""
         return reduce(add, (self._totals[window] for window in sorted(self._totals)))
+
+    @property
+    def mean_confidence(self) -> float | None:
+        """Over the mapped pixels of all parts; None without confidences."""
+        steps, pixels = (sum(of[i] for of in self._confidence.values()) for i in (0, 1))
+        return steps / (CONFIDENCE_STEPS * pixels) if pixels else None
 
 
 @contextmanager

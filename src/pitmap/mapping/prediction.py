@@ -180,6 +180,8 @@ class MapReport:
         pixels: Number of pixels of each class, by key.
         area_m2: Area of each class on the ellipsoid, by key; None without a CRS.
         unmapped: Number of pixels without data or masked.
+        mean_confidence: Over the mapped pixels; None without confidences. Where it lies far below that of the model's
+            card on validation ground, the image is unlike what the model learnt from, or shows what it finds hard.
     """
 
     path: Path
@@ -200,6 +202,7 @@ class MapReport:
     pixels: dict[str, int]
     area_m2: dict[str, float] | None
     unmapped: int
+    mean_confidence: float | None = None
 
     def summary(self) -> str:
         """One line for the screen."""
@@ -214,7 +217,14 @@ class MapReport:
         return (
             f"{self.path}: {height} x {width} pixels in {cut} ({halo}){resumed}, "
             f"{self.precision} by {self.engine} on {self.device}: {', '.join(found) or 'no pixel with data'}."
+            + self._sure()
         )
+
+    def _sure(self) -> str:
+        known = self.card.validation_confidence
+        if self.mean_confidence is None or known is None:
+            return ""
+        return f" Mean confidence {self.mean_confidence:.2f}, on validation ground {known:.2f}."
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; of the model its network, project and checksum."""
@@ -377,7 +387,7 @@ def _map_image(
                 resumed = parts.make(partial, rasters, observer, wanted=wanted)
             else:
                 resumed = parts.make_on(cluster, partial, rasters, observer)
-        totals = rasters.totals
+        totals, mean_confidence = rasters.totals, rasters.mean_confidence
     except PitmapError as error:
         finished = partial.finished
         if not finished or time.monotonic() - started < WORTH_KEEPING_S:
@@ -407,6 +417,7 @@ def _map_image(
         pixels={key: int(totals.pixels[code]) for code, key in enumerate(keys, start=1)},
         area_m2=None if areas is None else {key: float(areas[code]) for code, key in enumerate(keys, start=1)},
         unmapped=int(totals.pixels[UNLABELLED]),
+        mean_confidence=mean_confidence,
     )
 
 

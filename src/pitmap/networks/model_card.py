@@ -135,6 +135,8 @@ class ModelCard(BaseModel):
     """Share of validation pixels that get the same code in bf16 as in float32."""
     temperature: float | None = Field(default=None, ge=1e-4, le=1e4)
     """Divides the logits before the softmax, so that probabilities are calibrated."""
+    validation_confidence: float | None = Field(default=None, ge=0, le=1)
+    """Mean calibrated probability of the mapped class over labelled validation pixels."""
     sha256: str = ""
     """Checksum of the file, set by ``save_model``."""
 

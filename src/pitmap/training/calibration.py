@@ -30,10 +30,12 @@ class ValidationChecks(NamedTuple):
     Attributes:
         bf16_agreement: Share of the pixels that bf16 maps as float32 does, None without a pixel.
         temperature: See ``fit_temperature``.
+        confidence: Mean calibrated probability of the mapped class over labelled pixels, None without any.
     """
 
     bf16_agreement: float | None
     temperature: float
+    confidence: float | None = None
 
 
 def fit_temperature(logits: Tensor, target: Tensor) -> float:
@@ -93,7 +95,7 @@ def check_on_validation(
             logits.append(scores[first::step].cpu())
             targets.append(wanted[first::step].cpu())
             seen += len(wanted)
-    pixels = int(total)
-    return ValidationChecks(
-        int(same) / pixels if pixels else None, fit_temperature(torch.cat(logits), torch.cat(targets))
-    )
+    pixels, scores = int(total), torch.cat(logits)
+    temperature = fit_temperature(scores, torch.cat(targets))
+    confidence = float((scores.double() / temperature).softmax(1).amax(1).mean()) if len(scores) else None
+    return ValidationChecks(int(same) / pixels if pixels else None, temperature, confidence)

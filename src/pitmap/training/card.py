@@ -71,6 +71,7 @@ def make_card(
         ),
         bf16_agreement=checks.bf16_agreement,
         temperature=checks.temperature,
+        validation_confidence=checks.confidence,
     )
 
 

@@ -109,6 +109,7 @@ def train(
         "training": record,
         "bf16_agreement": checks.bf16_agreement,
         "temperature": checks.temperature,
+        "validation_confidence": checks.confidence,
         "sha256": "",
     }
     return save_model(model_path, networks[kept], first.model_copy(update=changes))
