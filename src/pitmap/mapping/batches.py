@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -79,7 +80,7 @@ def _stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
 
 def map_batches(
     reader: RasterReader,
-    engine: Engine,
+    make_engine: Callable[[], Engine],
     wanted: Cover,
     batches: Sequence[Sequence[Tile]],
     partial: PartialMap,
@@ -94,7 +95,7 @@ def map_batches(
 
     Args:
         reader: The image.
-        engine: Maps a batch.
+        make_engine: Gives what maps a batch; called while the first one is read.
         wanted: Which pixels are to be mapped.
         batches: All batches, see ``tiles.batches_of``. A batch is always mapped as a whole: its size may change the
             last bit of a logit.
@@ -135,11 +136,16 @@ def map_batches(
 
     # Both threads end whatever happens: they must be done with image and rasters before the caller closes them.
     with ThreadPoolExecutor(1) as thread, closing(_ahead(read, missing)) as reads:
+        first = thread.submit(next, reads, None)
         finished = thread.submit(put_in_place, sorted(set(chosen) - set(missing)))
+        try:
+            engine = make_engine() if missing else None
+        finally:
+            wait([first])
         behind: deque[tuple[int, Future[None]]] = deque()
-        for index, pixels in zip(missing, reads, strict=True):
+        for index, pixels in zip(missing, chain([first.result()] if missing else [], reads), strict=True):
             prediction = None
-            if pixels is not None:
+            if pixels is not None and engine is not None:
                 prediction = engine.predict(
                     pixels.pixels, pixels.valid, batches[index][0].kept,
                     confidence=confidence, probabilities=probabilities,

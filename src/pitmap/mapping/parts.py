@@ -114,7 +114,7 @@ class MapParts:
         cache = cache_bytes(info, self.batches[0][0].read.height)
         with open_raster(self.image, self.reading.indices, self.nodata, cache=cache) as reader:
             return map_batches(
-                reader, _engine(self), wanted, self.batches, partial, rasters,
+                reader, lambda: _engine(self), wanted, self.batches, partial, rasters,
                 confidence=self.confidence, probabilities=self.probabilities, observer=observer, only=only,
             )  # fmt: skip
 
