@@ -35,7 +35,8 @@ def demo(command, tmp_path_factory) -> Path:
     if made := os.environ.get("PITMAP_DEMO"):
         shutil.copytree(made, folder)
     else:
-        subprocess.run([command, "demo", folder], check=True, capture_output=True, timeout=SECONDS)
+        own = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "GDAL_DATA")}
+        subprocess.run([command, "demo", folder], check=True, capture_output=True, timeout=SECONDS, env=own)
     return folder
 
 

@@ -22,10 +22,10 @@ from pitmap.study.results import MapFiles
 from studies import grid, write_site
 from view.chrome import Page, browser
 from view.ground import landscape
-from view.test_view import serving
+from view.test_view import IGNORED, serving
 
 pytestmark = [
-    pytest.mark.verify, pytest.mark.filterwarnings("ignore:Use `@` matmul", "ignore:The dataset has no Overviews"),
+    pytest.mark.verify, pytest.mark.filterwarnings(*IGNORED),
     pytest.mark.skipif(browser() is None, reason="needs Chromium"),
 ]  # fmt: skip
 

@@ -24,7 +24,12 @@ from pitmap.view.server import ViewServer
 from pitmap.view.tiles import TILE
 from studies import grid
 
-pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul", "ignore:The dataset has no Overviews")
+IGNORED = (
+    "ignore:Use `@` matmul", "ignore:The dataset has no Overviews", "ignore:Dataset has no geotransform"
+)  # fmt: skip
+"""What libraries say while tiles are made. rio-tiler silences the last itself, but not for several threads at once."""
+
+pytestmark = pytest.mark.filterwarnings(*IGNORED)
 
 
 @contextmanager
