@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pitmap.errors import ModelError
@@ -15,7 +15,6 @@ plans = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(plans)
 def test_every_pixel_is_kept_exactly_once(plan: TilePlan):
     count = np.zeros(plan.shape, np.uint8)
@@ -26,7 +25,6 @@ def test_every_pixel_is_kept_exactly_once(plan: TilePlan):
     assert (count == 1).all()
 
 
-@settings(deadline=None)
 @given(plans)
 def test_tiles_are_aligned_equal_and_hold_their_halo(plan: TilePlan):
     tiles = plan.tiles()
@@ -48,7 +46,6 @@ def test_tiles_are_aligned_equal_and_hold_their_halo(plan: TilePlan):
             assert end % plan.stride == 0 or end == plan.shape[axis]
 
 
-@settings(deadline=None)
 @given(plans, st.integers(1, 5))
 def test_a_batch_keeps_the_same_of_all_its_tiles(plan: TilePlan, size: int):
     tiles = plan.tiles()

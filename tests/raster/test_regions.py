@@ -45,7 +45,7 @@ rasters = st.tuples(st.integers(1, 14), st.integers(1, 14)).flatmap(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(codes=rasters, rows=st.integers(1, 15))
 def test_strips_give_the_regions_of_the_whole_raster(codes: np.ndarray, rows: int):
     found = in_strips(codes, rows)
@@ -57,7 +57,7 @@ def test_strips_give_the_regions_of_the_whole_raster(codes: np.ndarray, rows: in
     assert (found.pixels == shapely.area(found.polygons)).all()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(codes=rasters, rows=st.integers(1, 15), seed=st.integers(0, 99))
 def test_the_height_of_the_strips_leaves_no_trace(codes: np.ndarray, rows: int, seed: int):
     amount = np.random.default_rng(seed).integers(0, 256, codes.shape).astype(np.uint8)

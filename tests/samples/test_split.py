@@ -46,7 +46,7 @@ layouts = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(layouts, st.integers(0, 5), st.floats(0, 20))
 def test_ground_of_different_splits_never_touches_across_dates_and_coordinate_systems(layout, seed, buffer):
     grids = []
@@ -122,7 +122,6 @@ def test_images_without_crs_share_ground_only_within_a_place():
     assert shared_pixels([bare, bare], [members(m) for m in masks], ["a", "a"])["training-test"] == 9
 
 
-@settings(deadline=None)
 @given(st.integers(5, 60), st.integers(1, 6), st.integers(0, 100))
 def test_stratified_parts_hold_all_labelled_units_and_no_other(units, classes, seed):
     rng = np.random.default_rng(seed)

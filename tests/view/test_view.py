@@ -46,7 +46,7 @@ def serving(path):
 
 
 def ask(server, path, host=None):
-    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=20)
+    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=120)
     connection.putrequest("GET", path, skip_host=True)
     connection.putheader("Host", host or server.hosts[0])
     connection.endheaders()
