@@ -31,8 +31,8 @@ patch = 64
 block_m = 100
 
 [training]
-width = 4
-epochs = 10
+width = 2
+epochs = 1
 
 [mapping]
 probabilities = true
@@ -78,7 +78,7 @@ def steps(folder: Path) -> Iterator[tuple[str, str]]:
     """
     with (
         mock.patch.object(demo, "SIZES", SIZES),
-        # A network of ten epochs is sure of nothing, and its int8 form would be refused.
+        # A network of one epoch is sure of nothing, and its int8 form would be refused.
         mock.patch.object(int8, "LEAST_AGREEMENT", 0.0),
     ):
         yield from _prepared(folder)

@@ -25,6 +25,7 @@ import rasterio
 from docs.docstrings import markdown
 from docs.every_command import ELSEWHERE, steps
 from pitmap.legend import DEFAULT_LEGEND
+from pitmap.study import document
 from pitmap.study.results import MapFiles, Results
 
 PAGE = Path(__file__).parents[2] / "docs" / "outputs.md"
@@ -70,12 +71,12 @@ MEANING = {
     "results/models/<network>-seed<S>.times.json": "How long the training took, on what.",
     "results/models/<network>-seed<S>.int8.safetensors": "The int8 form of the model and its agreement with float32.",
     "new/map.tif": "The land-cover map: codes of the classes, 0 where there is no data.",
-    "new/map-confidence.tif": "Calibrated probability of the mapped class in per cent.",
+    "new/map-confidence.tif": "Calibrated probability of the mapped class, in steps of 1/255.",
     "new/map-probabilities.tif": "Probability of each class, a band a class.",
     "new/mines.gpkg": "Mine polygons.",
     "new/review.gpkg": "Queue of mines and doubtful ground; `reference` is filled in.",
     "new/accuracy.json": "Figures of accuracy against a reference.",
-    "new/accuracy.csv": "Confusion matrix: rows map, columns reference.",
+    "new/confusion.csv": "Confusion matrix: rows map, columns reference.",
     "new/estimate.json": "Accuracy and areas estimated from the points.",
     "new/audit.json": "Verdicts on single mines, totals, figures by size.",
     "new/audit.gpkg": "The mines of both layers with their verdicts.",
@@ -84,8 +85,10 @@ MEANING = {
     "many/<scene>-confidence.tif": "Its confidence.",
     "many/<scene>-probabilities.tif": "Its probabilities.",
     "many/<scene>.gpkg": "Its mines.",
+    "many/*.qgz": "All of them in QGIS.",
     "many/manifest.jsonl": "A line for each image: what was made of it, or why not.",
     "points.gpkg": "The sample: points without the map's class, and apart from them the design.",
+    "points.qgz": "QGIS project for labelling: points and images, without the map.",
     "points.csv": "The points for Collect Earth Online.",
     "points_chips/*": "Pictures of each point, a near and a wide view.",
     "change/change.html": "The page: maps, change, mines, matrix, register: [change.md](change.md).",
@@ -95,7 +98,8 @@ MEANING = {
     "change/change.gpkg": "Mines by what became of them, and ground that changed.",
     "change/change.csv": "Hectares from class to class, rows before, columns after.",
     "change/timeline.csv": "Hectares of every mine on every date.",
-    "results/runs/<split>/<network>-seed<S>/*": "A run of the comparison, with the names of a study.",
+    "results/runs/<split>/<network>-seed<S>/*": "A run of the comparison, with the names of a study; besides "
+    "`run.json` (its facts, written last) and `ground.npz` (counts by cells of its test ground).",
     "results/runs/<split>/samples-seed<S>/*": "The sample set that the runs of a seed share, as `samples/`.",
     "results/runs/trials/*": "Time and memory of a network, measured once.",
     "results/comparison/table1.*": "What the networks are and cost: [comparison.md](comparison.md).",
@@ -175,8 +179,8 @@ def is_beside(name: str) -> bool:
 def public_name(name: str) -> str:
     """A path with names of this run replaced by what they stand for."""
     for pattern, text in (
-        (r"runs/(blocks|random)/", "runs/<split>/"), (r"fig11-(blocks|random)", "fig11-<split>"),
-        (r"unetplus-seed\d", "<network>-seed<S>"), (r"samples-seed\d", "samples-seed<S>"),
+        (r"runs/(blocks|random)/", "runs/<split>/"), (r"(fig11|table2)-(blocks|random)", r"\1-<split>"),
+        (r"\w+(?<!samples)-seed\d", "<network>-seed<S>"), (r"samples-seed\d", "samples-seed<S>"),
         (r"(?<=/)site[12]-image|(?<=[/-])site[12](?=[.-]|$)", "<scene>"), (r"prepared/image", "prepared/<image>"),
         (r"many/\w+-image|many/site[12]\w*|many/image", "many/<scene>"), (r"Simulated mining landscape", "<study>"),
     ):  # fmt: skip
@@ -236,7 +240,7 @@ def result_paths() -> dict[str, str]:
 def content(path: Path) -> str:
     """What is in a file, by its kind."""
     reader = READERS.get(path.suffix)
-    return "" if reader is None else reader(path).replace("|", "&#124;")
+    return "" if reader is None or path.name == document.SCHEMA_FILE else reader(path).replace("|", "&#124;")
 
 
 def _raster(path: Path) -> str:
@@ -315,15 +319,20 @@ def unique(names: Iterable[str]) -> list[str]:
 
 def _table(path: Path) -> str:
     with path.open(encoding="utf-8") as file:
-        head = next(csv.reader(file))
+        head = next(csv.reader(file), [])
+    if not head:
+        return ""
     return "columns " + ", ".join(unique(f"`{by_kind(name)}`" for name in head if name))
 
 
 def _model(path: Path) -> str:
     with path.open("rb") as file:
         head = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    own = json.loads(head["__metadata__"]["pitmap"])
-    return f"tensors; in the item `pitmap` of the header {', '.join(f'`{key}`' for key in keys(own, 1))}"
+    items = []
+    for item, text in sorted(head["__metadata__"].items()):
+        inside = list(keys(json.loads(text), 1)) if text.startswith("{") else []
+        items.append(f"`{item}`" + (f" ({', '.join(f'`{key}`' for key in inside)})" if inside else ""))
+    return f"tensors; in the header {', '.join(items)}"
 
 
 def _arrays(path: Path) -> str:
