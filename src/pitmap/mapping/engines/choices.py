@@ -22,16 +22,17 @@ ELSEWHERE = 0.25
 """Share of the memory of a machine that others work on, too."""
 
 MOST_MEMORY = 3 * 2**30
-"""Bytes that a pass may take on a processor, however much there is: what is gained beyond is little."""
+"""Bytes that a pass may take on a processor, however much there is, where a scene then is one tile without a halo."""
 
 LARGEST_TILE = 2048
 """Longest side of a tile: beyond, the halo costs a few per cent, and reading and writing have less to run beside."""
 
-ENOUGH_HALOS = 16
-"""Halos along a tile of a scene of many tiles on a processor: beyond, the halo costs little and memory as before."""
+HEAVY, HEAVY_MEMORY = 1e5, 2 * 2**30
+"""Multiplications a pixel from which on a scene takes many minutes, so that its tiles may take so many bytes."""
 
-ENOUGH_MEMORY = 256 * 2**20
-"""Bytes up to which such a tile may be larger."""
+ENOUGH_HALOS, ENOUGH_MEMORY = 14, 160 * 2**20
+"""Halos along a tile, or bytes if they allow more, that are enough for other networks: the halo costs little, and a
+command stays below 1 GB whatever the scene."""
 
 OPERATIONS_A_TILE = 4e12
 """Multiplications of a tile at most: about a minute on two cores in float32, which a killed run loses."""
@@ -138,9 +139,9 @@ def choose_tile(
     """The longest side of a tile, whatever else is in the memory at the moment.
 
     The larger a tile, the less is its halo. What memory lets it be, the work that a killed run may lose, and
-    ``LARGEST_TILE`` bound it; a scene within these bounds is one tile, without a halo. On a processor the tiles of
-    larger scenes stay smaller, where their halo costs little already. A tile is four halos at least, below which it is
-    mostly halo.
+    ``LARGEST_TILE`` bound it; a scene within these bounds is one tile, without a halo. On a processor light networks
+    have smaller tiles in larger scenes, where their halo costs little already. A tile is four halos at least, below
+    which it is mostly halo.
 
     Args:
         needs: Of the network.
@@ -163,8 +164,9 @@ def choose_tile(
     else:
         most = side(min(room, MOST_MEMORY))
         whole = shape is not None and round_up(max(shape), stride) <= most
-        enough = max(ENOUGH_HALOS * halo, side(min(room, ENOUGH_MEMORY)))
-        tile = most if whole else min(most, enough)
+        light = max(ENOUGH_HALOS * halo, side(min(room, ENOUGH_MEMORY)))
+        several = side(min(room, HEAVY_MEMORY)) if needs.operations >= HEAVY else min(most, light)
+        tile = most if whole else several
     return max(tile, round_up(4 * halo, stride) or stride)
 
 
