@@ -19,7 +19,7 @@ check: install-check
 # The pages that are made from the code, then the site of the documentation in site/, which asks no other server.
 docs: install-docs
 	PYTHONPATH=tests $(BIN)/python tests/docs/make_pages.py
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # What takes minutes: the page of every output file, and the pictures. Every command is run for them.
 docs-runs: install-docs install-test

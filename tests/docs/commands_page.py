@@ -23,6 +23,10 @@ command works to standard error. With `--json` a command prints one JSON object:
 """
 
 
+TYPES = {"str": "TEXT", "Any": "TEXT", "float": "NUMBER", "int": "WHOLE NUMBER", "path": "PATH"}
+"""Types of values as they are said of; other words are choices, or what the option itself says."""
+
+
 def command() -> Any:
     """The command line as click sees it."""
     return typer.main.get_command(cli.app)
@@ -103,7 +107,8 @@ def _flags(p: Any, context: Any) -> str:
     names = ", ".join(f"`{flag}`" for flag in [*p.opts, *p.secondary_opts])
     value = _left(p, context).split(" ", 1)[1:] if not getattr(p, "is_flag", False) else []
     value = [v for v in value if not v.startswith("-")] or [v.rsplit(" ", 1)[-1] for v in value]
-    words = "".join(value).strip("[]<>").split("|")
+    typed = re.sub(r"^list\[(.*)\]$", r"\1", "".join(value).strip("<>"))
+    words = [TYPES.get(word, word) for word in typed.strip("[]<>").split("|")]
     return f"{names} {' or '.join(f'`{word}`' for word in words)}" if words != [""] else names
 
 

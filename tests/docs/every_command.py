@@ -111,10 +111,12 @@ def _studied(folder: Path) -> Iterator[tuple[str, str]]:
     run("export", model, "--int8", "--project", study)
     yield "export", "--int8"
     made, image = folder / "new/map.tif", folder / "site2/image.tif"
+    run("export", model, folder / "new/mines.onnx", "--image", image)
+    yield "export", ""
     beside = [flag for kind in ("confidence", "probabilities") for flag in (f"--{kind}", made.with_stem(f"map-{kind}"))]
-    run("map", model, image, made, *beside)
+    run("map", model, image, made, *beside, "--qgis")
     yield "map", ""
-    run("map", model, folder / "site*/image.tif", folder / "many", "--also", "mines,confidence,probabilities")
+    run("map", model, folder / "site*/image.tif", folder / "many", "--also", "mines,confidence,probabilities", "--qgis")
     yield "map", "of several images"
     run("mines", made, folder / "new/mines.gpkg", "--minimum-m2", 0)
     yield "mines", ""

@@ -73,6 +73,8 @@ MEANING = {
     "new/map.tif": "The land-cover map: codes of the classes, 0 where there is no data.",
     "new/map-confidence.tif": "Calibrated probability of the mapped class, in steps of 1/255.",
     "new/map-probabilities.tif": "Probability of each class, a band a class.",
+    "new/mines.onnx": "The model for other programs: [models.md](models.md#onnx).",
+    "new/map.qgz": "Image, map and what is beside it in QGIS.",
     "new/mines.gpkg": "Mine polygons.",
     "new/review.gpkg": "Queue of mines and doubtful ground; `reference` is filled in.",
     "new/accuracy.json": "Figures of accuracy against a reference.",

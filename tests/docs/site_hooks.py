@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 
-ELSEWHERE = ("CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/results/*.md")
+ELSEWHERE = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/results/*.md")
 """Files outside ``docs`` that are pages of the site, under their own paths."""
 
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")

@@ -130,6 +130,13 @@ def test_toml_in_the_text_is_toml_with_keys_that_exist():
                     assert set(table) <= fields[key], (path.name, key)
 
 
+def test_every_page_is_in_the_navigation_and_the_navigation_has_no_others():
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
+    named = set(re.findall(r": (\S+\.(?:md|ipynb))$", text, re.MULTILINE))
+    pages = {p.relative_to(DOCS).as_posix() for p in FILES}
+    assert named == pages | {path for path in elsewhere() if "/" not in path}
+
+
 def test_links_of_the_repository_become_links_of_the_site():
     def one(text: str, page: str) -> str:
         return site_links(text, page)
