@@ -1,6 +1,6 @@
 """Right on ground and dates that were never seen? The recipe judged where it is used, three seeds a row.
 
-    python -m benchmarks.unseen --sets strzegom,simulated,gid,aberystwyth --variants before,after --out runs.jsonl
+    python -m benchmarks.unseen --sets strzegom,simulated,gid,aberystwyth --variants robust,transfer --out runs.jsonl
     python -m benchmarks.unseen --report benchmarks/results/DATE-unseen.md --out runs.jsonl
 
 Each run trains anew and is judged by test pixels that share neither ground nor image with training:
@@ -51,11 +51,8 @@ from pitmap.training.recipes import RECIPES
 FOLDS = (("20220719", "20230301"), ("20210619", "20221012"), ("20220619", "20230530"))
 """Dates of strzegom that are held out together; each date once."""
 
-BEFORE = {"jitter": 0.0, "own_statistics": 0.0, "vary_statistics": False}
-"""What the robust recipe was before it was judged on unseen dates."""
-
-VARIANTS: dict[str, dict[str, Any]] = {"before": BEFORE, "after": {}}
-"""Changes to the shipped recipe by name; others are given as JSON."""
+VARIANTS = ("robust", "transfer", "paper")
+"""Recipes; changes to ``transfer`` are given as JSON."""
 
 SIDE, APART_M = 320, 20_000.0
 """Side of the simulated landscapes in pixels, and how far apart they lie."""
@@ -156,7 +153,7 @@ def run(name: str, fold: int, seed: int, changes: dict[str, Any]) -> dict[str, A
     """One training and its figures."""
     with tempfile.TemporaryDirectory() as folder:
         samples = build(load_study(SETS[name][0](Path(folder), seed, fold)))
-        recipe = replace(RECIPES["robust"], **{"width": 16, **changes})
+        recipe = replace(RECIPES[changes.get("name", "transfer")], **{"width": 16, **changes})
         model = Path(folder) / "model.safetensors"
         start, processor = time.perf_counter(), time.process_time()
         card = train(samples, Training("unetplus", {}, recipe, seed, "cpu"), model)
@@ -203,7 +200,11 @@ def knowledge(lines: list[dict[str, Any]]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", default="strzegom,simulated", help=f"of {', '.join(SETS)}")
-    parser.add_argument("--variants", default="before,after", help="names, or JSON objects of fields, separated by ';'")
+    parser.add_argument(
+        "--variants",
+        default="robust,transfer",
+        help="recipes, or JSON objects of changes to transfer, separated by ';'",
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--fields", default="{}", help="JSON object of fields of the recipe for all variants")
     parser.add_argument("--out", type=Path, default=Path("unseen.jsonl"), help="JSON-lines file that runs are added to")
@@ -219,7 +220,7 @@ def main() -> None:
     for name in arguments.sets.split(","):
         for seed in range(arguments.seeds):
             for variant in variants:
-                changes = json.loads(variant) if variant.startswith("{") else VARIANTS[variant]
+                changes = json.loads(variant) if variant.startswith("{") else {"name": variant}
                 for fold in range(SETS[name][1]):
                     if (name, variant, seed, fold) in done:
                         continue

@@ -26,10 +26,10 @@ def test_a_card_says_in_plain_values_what_was_held_out(tmp_path):
     for name in names:
         write_site(tmp_path, name, quilt(120, 150, 3), grid(120, 150))
     samples = build(load_study(write_project(tmp_path, names, samples="test_dates = [2022-07-19]")))
-    training = Training("unet", {}, RECIPES["robust"], 0, "cpu")
+    training = Training("unet", {}, RECIPES["transfer"], 0, "cpu")
     figures = {"epoch": 1.0, "validation_miou": 0.5, "validation_loss": 0.4, "validation_accuracy": 0.9}
     standing = Standing(history=[figures], best_epoch=1)
     course = Course.of(training.recipe, samples.patch, 4)
     card = make_card(samples, training, course, standing, ValidationChecks(1.0, 1.5))
     assert card.to_json()["training"]["split"]["test_dates"] == ["2022-07-19"]
-    assert card.own_statistics == RECIPES["robust"].own_statistics > 0
+    assert card.own_statistics == RECIPES["transfer"].own_statistics > 0

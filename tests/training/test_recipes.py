@@ -18,6 +18,15 @@ def test_the_robust_width_depends_on_the_device():
     assert resolve(TrainingSection(), on_gpu=True).width == 64
 
 
+def test_transfer_is_robust_with_what_lets_it_map_other_dates():
+    robust, transfer = (
+        resolve(TrainingSection(recipe=name), on_gpu=False).to_json() for name in ("robust", "transfer")
+    )
+    differ = {name for name in robust if robust[name] != transfer[name]}
+    assert differ == {"name", "jitter", "own_statistics", "vary_statistics"}
+    assert (robust["own_statistics"], robust["vary_statistics"], robust["jitter"]) == (0.0, False, 0.0)
+
+
 def test_written_fields_win_over_the_recipe():
     recipe = resolve(TrainingSection(recipe="paper", epochs=3, width=8, jitter=0.1, early_stopping=0), on_gpu=False)
     assert (recipe.epochs, recipe.width, recipe.jitter) == (3, 8, 0.1)

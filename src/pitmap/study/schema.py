@@ -256,20 +256,21 @@ class TrainingSection(Section):
 
     starts = {"recipe": "robust", "network": "unetplus"}
 
-    recipe: Literal["robust", "paper"] = "robust"
-    """Set of settings: what measures best with few labels ("robust"), or what Chen et al. (2022) state ("paper")."""
+    recipe: Literal["robust", "transfer", "paper"] = "robust"
+    """Set of settings: what measures best with few labels on the dates that are learnt from ("robust"), on images of
+    other dates and seasons ("transfer"), or what Chen et al. (2022) state ("paper")."""
     network: Annotated[str, NETWORK] = "unetplus"
     """A name of ``pitmap networks``, or one's own as ``package.module:factory``."""
     options: dict[str, Any] = {}
     """Options of the network, such as ``fusion = "concat"``."""
     width: int | None = Field(None, ge=2, examples=[16])
-    """Channels of the first stage. Default: the recipe's; of "robust" 16 on a processor and 64 on a GPU."""
+    """Channels of the first stage. Default: the recipe's; but for "paper" 16 on a processor and 64 on a GPU."""
     epochs: int | None = Field(None, ge=1, examples=[40])
     """Passes over the training patches at most. Default: the recipe's."""
     steps: int | None = Field(None, ge=1, examples=[400])
     """Steps of the training in place of epochs, as nearly as whole epochs allow. Default: the recipe's."""
     batch: int | None = Field(None, ge=1, examples=[4])
-    """Patches a step, over all devices together. Default: the recipe's; of "robust" as many as make 2^17 pixels."""
+    """Patches a step, over all devices together. Default: the recipe's; but for "paper" as many as make 2^17 pixels."""
     accumulate: int | None = Field(None, ge=1)
     """Steps whose gradients are added before the weights change. Default: the recipe's."""
     learning_rate: float | None = Field(None, gt=0, examples=[0.005])

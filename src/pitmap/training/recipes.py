@@ -16,7 +16,7 @@ class Recipe:
     """Everything that decides how a network is trained.
 
     Attributes:
-        name: ``robust`` or ``paper``.
+        name: ``robust``, ``transfer`` or ``paper``.
         width: Channels of the first stage.
         epochs: Passes over the training patches at most; 0 derives them from ``steps``.
         steps: Optimiser steps that ``epochs = 0`` aims at, within ``EPOCH_RANGE``.
@@ -86,6 +86,14 @@ EPOCH_RANGE = (15, 300)
 
 PIXELS_A_STEP = 2**17
 
+# Found by experiment on real images with few labels: benchmarks/results, "robust recipe".
+_ROBUST = Recipe(
+    name="robust", width=0, epochs=0, steps=400, batch=0, accumulate=1, learning_rate=5e-3, weight_decay=0.1,
+    schedule="cosine", loss="dice_cross_entropy", class_weights="root", label_smoothing=0.0, augmentation=True,
+    jitter=0.0, mixing=1.0, own_statistics=0.0, vary_statistics=False, averaging=0.98, early_stopping=0,
+    monitor="loss", precision="auto",
+)  # fmt: skip
+
 RECIPES = {
     # Chen et al. (2022), section IV: Adam at 1e-4, cross-entropy, 20 epochs, the epoch of least validation loss. Batch
     # size and augmentation are not stated there; the patch count suggests no augmentation.
@@ -95,14 +103,9 @@ RECIPES = {
         jitter=0.0, mixing=0.0, own_statistics=0.0, vary_statistics=False, averaging=0.0, early_stopping=0,
         monitor="loss", precision="float32",
     ),
-    # Found by experiment on real images with few labels, on ground and dates that were not learnt from:
-    # benchmarks/results, "robust recipe" and "unseen".
-    "robust": Recipe(
-        name="robust", width=0, epochs=0, steps=400, batch=0, accumulate=1, learning_rate=5e-3, weight_decay=0.1,
-        schedule="cosine", loss="dice_cross_entropy", class_weights="root", label_smoothing=0.0, augmentation=True,
-        jitter=0.15, mixing=1.0, own_statistics=0.7, vary_statistics=True, averaging=0.98, early_stopping=0,
-        monitor="loss", precision="auto",
-    ),
+    "robust": _ROBUST,
+    # Found by experiment on dates and ground that were not learnt from: benchmarks/results, "unseen".
+    "transfer": replace(_ROBUST, name="transfer", jitter=0.15, own_statistics=0.7, vary_statistics=True),
 }  # fmt: skip
 
 
@@ -113,7 +116,7 @@ def resolve(section: TrainingSection, on_gpu: bool) -> Recipe:
 
     Args:
         section: ``[training]``.
-        on_gpu: Decides the default width of ``robust``.
+        on_gpu: Decides the default width of ``robust`` and ``transfer``.
     """
     recipe = RECIPES[section.recipe]
     names = [f.name for f in fields(Recipe) if f.name != "name"]
