@@ -72,7 +72,7 @@ def test_the_schema_completes_keys_and_values():
     assert list(schema["properties"]) == list(Study.model_fields)
     training = schema["$defs"]["TrainingSection"]
     assert training["additionalProperties"] is False
-    assert training["properties"]["recipe"]["enum"] == ["robust", "paper"]
+    assert training["properties"]["recipe"]["enum"] == ["robust", "transfer", "paper"]
     assert training["properties"]["network"]["description"].startswith("A name of")
     assert schema["$defs"]["SiteSection"]["required"] == ["name", "image"]
 
