@@ -244,4 +244,7 @@ def write_json(path: Path, content: Any) -> None:
     Raises:
         OutputError: See ``replacing``.
     """
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        # Piece by piece: the text of 100,000 mines is larger than they are.
+        json.dump(content, file, indent=1, ensure_ascii=False, allow_nan=False)
+        file.write("\n")

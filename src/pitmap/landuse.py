@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from rasterio.features import rasterize
 
+from pitmap.edges import cut_edges
 from pitmap.errors import LabelError, nearest
 from pitmap.grid import Grid, Window, lack_of_place, place_of
 from pitmap.legend import UNLABELLED, Legend
@@ -549,7 +550,7 @@ def _reproject(geometries: NDArray[np.object_], crs: CRS, target: CRS) -> NDArra
     def transform(xy: NDArray[Any]) -> NDArray[Any]:
         return np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
 
-    moved = shapely.transform(shapely.segmentize(geometries, edge), transform)
+    moved = shapely.transform(cut_edges(geometries, edge), transform)
     finite = np.isfinite(shapely.bounds(moved)).all(axis=1)
     moved[~finite] = shapely.Polygon()  # beyond the reach of the target projection, so not on the grid
     return moved

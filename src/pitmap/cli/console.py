@@ -189,7 +189,8 @@ def say(text: str) -> None:
 def show(result: Result, as_json: bool, text: str | None = None) -> None:
     """Print a result on stdout, which nothing else writes to: one JSON object, or text, by default its own summary."""
     if as_json:
-        print(json.dumps(result.to_json(), indent=1, ensure_ascii=False))
+        json.dump(result.to_json(), sys.stdout, indent=1, ensure_ascii=False)
+        print()
     else:
         print(result.summary() if text is None else text)
     if events_are_shown():

@@ -285,3 +285,33 @@ def test_an_extent_cuts_both_layers_and_a_mine_in_pieces_stays_one(tmp_path):
     assert layer.geometry[0].geom_type == "MultiPolygon"
     with pytest.raises(LabelError, match="No reference mine is left"):
         audit(mapped, reference, AuditOptions(extent=write("far.gpkg", [square(50_000, 0, 40)])))
+
+
+@pytest.mark.parametrize(
+    ("crs", "corner"), [(32633, (1e9, 1e9)), (32633, (4e7, Y)), (4326, (1e6, 50)), (4326, (15, 1e5))]
+)
+def test_a_corner_at_the_end_of_the_world_is_named_and_fills_no_memory(tmp_path, crs, corner):
+    x, y = (15.0, 50.0) if crs == 4326 else (X, Y)
+    side = 0.001 if crs == 4326 else 100.0
+    far = Polygon([(x, y), corner, (x + side, y + side), (x, y + side)])
+    gpd.GeoDataFrame(geometry=[box(x, y, x + side, y + side), far], crs=crs).to_file(tmp_path / "mines.gpkg")
+    with pytest.raises(LabelError, match="nowhere on the earth"):
+        audit(tmp_path / "mines.gpkg", tmp_path / "mines.gpkg")
+
+
+def test_verdicts_are_written_in_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr("pitmap.accuracy.mines.audit.ROWS_AT_ONCE", 2)
+    for name, shift in (("map.gpkg", 10), ("truth.gpkg", 0)):
+        squares = [square(1000 * k + shift, 0, 100) for k in range(5)]
+        squares[0] = square(500_000 if name == "map.gpkg" else 0, 0, 100)  # missed: its batch knows no distances alone
+        gpd.GeoDataFrame(geometry=squares, crs=UTM).to_file(tmp_path / name)
+    result = audit(tmp_path / "map.gpkg", tmp_path / "truth.gpkg")
+    result.write(tmp_path / "audit.json")
+    written = gpd.read_file(tmp_path / "audit.gpkg", layer="reference")
+    assert written["id"].tolist() == [1, 2, 3, 4, 5]
+    assert written["verdict"].tolist() == ["missed"] + ["found"] * 4
+    assert written["mapped"].tolist() == ["", "2", "3", "4", "5"]
+    assert written["distance_max_m"].isna().tolist() == [True] + [False] * 4
+    assert written["iou"].tolist() == [r.iou for r in result.reference]
+    assert gpd.read_file(tmp_path / "audit.gpkg", layer="mapped")["reference"].tolist()[1:] == [2, 3, 4, 5]
+    assert json.loads((tmp_path / "audit.json").read_text()) == json.loads(json.dumps(result.to_json()))

@@ -6,8 +6,8 @@ places, or whole groups (tiles) where they are given, with replacement.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -213,8 +213,7 @@ class Audit:
     totals: Totals
     options: AuditOptions
     sources: Mapping[str, str | int]
-    _reference_layer: gpd.GeoDataFrame | None = None
-    _mapped_layer: gpd.GeoDataFrame | None = None
+    _polygons: _Polygons | None = None
 
     @property
     def layers(self) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
@@ -275,15 +274,60 @@ class Audit:
         """
         with together():
             write_json(path, self.to_json())
-            if self._reference_layer is None or self._mapped_layer is None:
+            if self._polygons is None:
                 return
-            layers = {"reference": self._reference_layer, "mapped": self._mapped_layer}
-            columns = {name: [c for c in layer.columns if c != "geometry"] for name, layer in layers.items()}
+            of, crs = self._polygons, self._polygons.crs
+            layers = {
+                "reference": _tables(self.reference, of.reference, crs),
+                "mapped": _tables(self.mapped, of.mapped, crs),
+            }
             styles = {
-                "reference": verdict_style(REFERENCE_COLOURS, columns["reference"], mapped=False),
-                "mapped": verdict_style(MAPPED_COLOURS, columns["mapped"], mapped=True),
+                "reference": verdict_style(REFERENCE_COLOURS, _columns(self.reference), mapped=False),
+                "mapped": verdict_style(MAPPED_COLOURS, _columns(self.mapped), mapped=True),
             }
             write_layers(path.with_suffix(".gpkg"), layers, styles)
+
+
+@dataclass(frozen=True)
+class _Polygons:
+    """What an audit is about, in the order of its verdicts, and its coordinate reference system."""
+
+    reference: NDArray[np.object_]
+    mapped: NDArray[np.object_]
+    crs: CRS | None
+
+
+ROWS_AT_ONCE = 5000
+"""Of a layer of verdicts, so that 100,000 mines are no table in memory beside their polygons."""
+
+
+def _columns(mines: Sequence[ReferenceMine | MappedMine]) -> list[str]:
+    return ["id", *(field.name for field in fields(mines[0]))] if mines else []
+
+
+def _tables(
+    mines: Sequence[ReferenceMine | MappedMine], polygons: NDArray[np.object_], crs: CRS | None
+) -> Iterator[gpd.GeoDataFrame]:
+    """Polygons with their verdicts, in batches, one at least."""
+    import geopandas as gpd
+
+    wkt = None if crs is None else crs.to_wkt()
+    for start in range(0, max(len(mines), 1), ROWS_AT_ONCE):
+        batch = mines[start : start + ROWS_AT_ONCE]
+        rows = [{"id": i} | asdict(mine) for i, mine in enumerate(batch, start=start + 1)]
+        for row in rows:
+            row["size"] = size_name(row["size"])
+            if "mapped" in row:
+                row["mapped"] = ", ".join(map(str, row["mapped"]))
+        frame = gpd.GeoDataFrame(rows, geometry=polygons[start : start + ROWS_AT_ONCE], crs=wkt)
+        if "reference" in frame:
+            frame["reference"] = frame["reference"].astype("Int32")
+        for name in _MAY_BE_UNKNOWN & set(frame.columns):
+            frame[name] = frame[name].astype("float64")  # a batch may know none of them
+        yield frame
+
+
+_MAY_BE_UNKNOWN = {f.name for f in fields(ReferenceMine) if f.default is None}
 
 
 FEW_MINES = 20
@@ -303,8 +347,6 @@ def audit(mines_path: str | Path, reference_path: str | Path, options: AuditOpti
     Raises:
         LabelError: A file cannot be read, only one has a CRS, values do not occur, or no reference mine is left.
     """
-    import geopandas as gpd
-
     options = options or AuditOptions()
     mapped = read_mines(
         Path(mines_path),
@@ -338,21 +380,9 @@ def audit(mines_path: str | Path, reference_path: str | Path, options: AuditOpti
         mapped.polygons, reference.polygons, crs, options, mapped.groups, reference.groups, sources
     )
 
-    def layer(mines: Sequence[Any], polygons: NDArray[np.object_]) -> gpd.GeoDataFrame:
-        rows = [{"id": i} | asdict(mine) for i, mine in enumerate(mines, start=1)]
-        for row in rows:
-            row["size"] = size_name(row["size"])
-            if "mapped" in row:
-                row["mapped"] = ", ".join(map(str, row["mapped"]))
-        frame = gpd.GeoDataFrame(rows, geometry=polygons, crs=None if crs is None else crs.to_wkt())
-        if "reference" in frame:
-            frame["reference"] = frame["reference"].astype("Int32")
-        return frame
-
     return Audit(
         result.reference, result.mapped, result.figures, result.by_size, result.by_group, result.totals,
-        options, sources,
-        layer(result.reference, kept_reference), layer(result.mapped, kept_mapped),
+        options, sources, _Polygons(kept_reference, kept_mapped, crs),
     )  # fmt: skip
 
 
@@ -413,7 +443,7 @@ def audit_polygons(
     # What is drawn for the intervals: tiles, whose mines one person outlined on one image, or else single places.
     named = [g for g in groups if g is not None]
     group_names = sorted(set(named)) if len(named) == len(groups) else []
-    unit_of = np.array([group_names.index(g) for g in named]) if group_names else place_of
+    unit_of = np.unique(named, return_inverse=True)[1] if group_names else place_of
     iou_pairs, overlaps = np.zeros((int(unit_of.max()) + 1, 2)), np.zeros(int(unit_of.max()) + 1)
     order = np.argsort(place_of, kind="stable")
     for members in np.split(order, np.cumsum(np.bincount(place_of, minlength=places))[:-1]):
@@ -498,12 +528,14 @@ def _by_group(
     names: Sequence[str], unit_of: NDArray[Any], number: int, reference: Sequence[ReferenceMine],
     mapped: Sequence[MappedMine], overlaps: NDArray[Any],
 ) -> dict[str, Totals]:  # fmt: skip
-    rows = {}
-    for k, name in enumerate(names):
-        of_r = [r for r, unit in zip(reference, unit_of[:number], strict=True) if unit == k]
-        of_m = [m for m, unit in zip(mapped, unit_of[number:], strict=True) if unit == k]
-        rows[name] = _totals(of_r, of_m, float(overlaps[k]))
-    return rows
+    of_r: list[list[ReferenceMine]] = [[] for _ in names]
+    of_m: list[list[MappedMine]] = [[] for _ in names]
+    if names:
+        for mine, unit in zip(reference, unit_of[:number], strict=True):
+            of_r[unit].append(mine)
+        for polygon, unit in zip(mapped, unit_of[number:], strict=True):
+            of_m[unit].append(polygon)
+    return {name: _totals(of_r[k], of_m[k], float(overlaps[k])) for k, name in enumerate(names)}
 
 
 def _totals(reference: Sequence[ReferenceMine], mapped: Sequence[MappedMine], overlap: float) -> Totals:

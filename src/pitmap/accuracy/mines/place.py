@@ -9,6 +9,7 @@ import shapely
 from numpy.typing import NDArray
 
 from pitmap.accuracy.mines.polygons import SMALLEST_M2
+from pitmap.edges import cut_edges
 
 SIZE_EDGES_M2 = (SMALLEST_M2, 5_000.0, 10_000.0, 100_000.0, 1_000_000.0)
 """Lower edges of the size classes; what is smaller than the first is a class of its own."""
@@ -31,7 +32,7 @@ class Criteria:
     step_m: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be 100,000
 class ReferenceMine:
     """The verdict on one reference mine.
 
@@ -67,7 +68,7 @@ class ReferenceMine:
         return self.verdict != "missed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be 100,000
 class MappedMine:
     """The verdict on one mapped polygon.
 
@@ -173,7 +174,7 @@ def _boundary(a: shapely.Geometry, b: shapely.Geometry, criteria: Criteria) -> d
     outlines = shapely.boundary(a), shapely.boundary(b)
     distances: list[NDArray[np.float64]] = []
     for one, other in (outlines, outlines[::-1]):
-        points = shapely.points(shapely.get_coordinates(shapely.segmentize(one, criteria.step_m)))
+        points = shapely.points(shapely.get_coordinates(cut_edges(np.array([one], object), criteria.step_m)))
         shapely.prepare(other)
         distances.append(np.atleast_1d(shapely.distance(points, other)))
     # Each outline weighs the same, whatever its number of corners.

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Proj, Transformer
 
 from pitmap import landuse
+from pitmap.edges import cut_edges
 from pitmap.errors import LabelError
 
 SMALLEST_M2 = 1361.0
@@ -117,7 +118,7 @@ def read_mines(
         geometries = land.geometries[of]
         if wanted.dissolve:
             geometries = np.array([shapely.union_all(geometries)], dtype=object)
-        parts, index = shapely.get_parts(geometries, return_index=True)
+        parts, index = _parts(geometries)
         areal = shapely.get_dimensions(parts) == 2
         own = [group] if wanted.dissolve else [g for g, o in zip(groups, of, strict=True) if o]
         polygons.append(parts[areal])
@@ -127,6 +128,15 @@ def read_mines(
         raise LabelError(f"{path} holds no polygon that is a mine.", "Polygons of mines.")
     crs = land.crs if land.crs is not None and (land.crs.is_geographic or land.crs.is_projected) else None
     return MineLayer(found, tuple(kept_groups), crs, land.repaired, land.skipped)
+
+
+def _parts(geometries: NDArray[np.object_]) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
+    """The parts of geometries, and of which one each is; single ones are themselves and no copies."""
+    counts = shapely.get_num_geometries(geometries)
+    parts, index = np.repeat(geometries, counts), np.repeat(np.arange(len(geometries)), counts)
+    multi = shapely.get_type_id(geometries) > 3
+    parts[multi[index]] = shapely.get_parts(geometries[multi])
+    return parts, index
 
 
 CLASS_FIELD = re.compile(
@@ -240,12 +250,32 @@ def _edge(crs: CRS) -> float:
 
 
 def _moved(geometries: NDArray[np.object_], transform: Callable[..., Any], edge: float) -> NDArray[np.object_]:
-    def move(xy: NDArray[Any]) -> NDArray[Any]:
-        return np.column_stack(transform(xy[:, 0], xy[:, 1]))
-
     if not len(geometries):
         return geometries
-    return _mended(shapely.transform(shapely.segmentize(geometries, edge), move))
+    return _mended(shapely.transform(cut_edges(geometries, edge), _placed_by(transform)))
+
+
+def _placed_by(transform: Callable[..., Any]) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """A change of coordinates, (N, 2) to (N, 2), that refuses what it cannot place."""
+
+    def move(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        moved = np.column_stack(transform(xy[:, 0], xy[:, 1]))
+        if len(lost := xy[~np.isfinite(moved).all(axis=1)]):
+            x, y = lost[np.abs(lost).max(axis=1).argmax()]
+            raise LabelError(
+                f"A mine reaches x {x:.10g}, y {y:.10g}, which is nowhere on the earth.",
+                "Polygons in the coordinate reference system that their layer states.",
+                "Correct that corner, or the layer's coordinate reference system (QGIS: Define Layer Projection).",
+            )
+        return moved
+
+    return move
+
+
+def _on_earth(longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Degrees as they are, infinite where they are none: once round the earth either way is still a place."""
+    known = (np.abs(longitude) <= 720) & (np.abs(latitude) <= 90)
+    return np.where(known, longitude, np.inf), latitude
 
 
 def _mended(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
@@ -262,7 +292,7 @@ def geographic_of(crs: CRS | None) -> Plane:
         return lambda polygons: polygons
     edge = _edge(crs)
     if crs.equals(CRS.from_epsg(4326), ignore_axis_order=True):
-        return lambda polygons: _moved(polygons, lambda x, y: (x, y), edge)
+        return lambda polygons: _moved(polygons, _on_earth, edge)
     transform = Transformer.from_crs(crs, CRS.from_epsg(4326), always_xy=True).transform
     return lambda polygons: _moved(polygons, transform, edge)
 
@@ -283,6 +313,6 @@ def planes_of(crs: CRS | None) -> Plane:
     def to_plane(geometries: NDArray[np.object_]) -> NDArray[np.object_]:
         west, south, east, north = shapely.total_bounds(geometries)
         plane = Proj(proj="laea", lon_0=(west + east) / 2, lat_0=(south + north) / 2, ellps="WGS84")
-        return _mended(shapely.transform(geometries, lambda xy: np.column_stack(plane(xy[:, 0], xy[:, 1]))))
+        return _mended(shapely.transform(geometries, _placed_by(plane)))
 
     return to_plane
