@@ -24,7 +24,9 @@ import torch
 from benchmarks.ground import BANDS, sample_set
 from pitmap.samples.batches import PatchDataset
 from pitmap.samples.split import Split
+from pitmap.study.schema import TrainingSection
 from pitmap.training.batches import BatchReader, EpochOrder
+from pitmap.training.choices import Training
 
 SIDE, PATCH, BATCH, ROUNDS = 6144, 512, 8, 7
 
@@ -53,10 +55,12 @@ def main() -> None:
                 np.copyto(target, source)
 
         report("copy of the bytes of a batch in memory, one thread", rates_of(copy, -(-number // BATCH) * BATCH))
-        for threads in (0, 1, 2):
+        default = Training.of(TrainingSection(device="cpu"), 0).workers
+        for threads in sorted({0, 1, 2, default}):
             order = EpochOrder(number, BATCH, 0)
             reader = BatchReader(patches, order, BATCH, torch.device("cpu"), threads)
-            report(f"pitmap, {threads} threads ahead", rates_of(lambda r=reader: deplete(r), number))
+            told = f"pitmap, {threads} threads ahead{' (the default here)' if threads == default else ''}"
+            report(told, rates_of(lambda r=reader: deplete(r), number))
         for workers in (0, 2) if arguments.peers else ():
             command = [arguments.peers, "-W", "ignore", str(Path(__file__).parent / "peers" / "torchgeo_patches.py")]
             command += [name, str(PATCH), str(BATCH), str(workers)]

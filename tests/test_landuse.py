@@ -290,3 +290,14 @@ def test_a_layer_in_a_local_system_is_refused_with_the_reason(tmp_path):
     gpd.GeoDataFrame(geometry=[box(0, 0, 1, 1)], crs=local).to_file(path)
     with pytest.raises(LabelError, match="'site', from which no way leads to WGS 84"):
         landuse.burn(landuse.read_layer(path), GRID, {"": 1})
+
+
+@pytest.mark.parametrize("features", [1, 3, 4, 5])
+def test_features_are_read_in_batches(tmp_path, monkeypatch, features):
+    monkeypatch.setattr(landuse, "AT_ONCE", 2)
+    kinds = [None, 1, 2, 1, None][:features]
+    path = layer_file(tmp_path, [pixels(k, 0, 1, 1) for k in range(features)], kind=np.array(kinds, dtype=object))
+    layer = landuse.read_layer(path, field="kind")
+    assert layer.values == tuple(landuse.value_text(k) for k in kinds)
+    assert all(a.equals(pixels(k, 0, 1, 1)) for k, a in enumerate(layer.geometries))
+    assert landuse.read_layer(path).values == ("",) * features

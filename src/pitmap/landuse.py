@@ -31,6 +31,9 @@ from pitmap.vectors import STATE_ENCODING, header, layer_names, read_frame
 DENSIFY_M = 1000.0
 """Longest edge before reprojection. A straight edge of 1 km bends by about 2 cm between common projections."""
 
+AT_ONCE = 10_000
+"""Features read at once: on the way from the file to geometries each is held a second time."""
+
 _POINTS, _LINES = (0, 4), (1, 2, 5)  # shapely type ids
 
 
@@ -135,12 +138,17 @@ def read_layer(
     path = Path(path)
     name, field, claimed = _open_layer(path, layer, field, encoding)
     columns = [] if field is None else [field]
-    frame = read_frame(path, name, columns=columns, encoding=encoding, force_2d=True)
-    geometries = np.asarray(frame.geometry.values, dtype=object)
-    values = [""] * len(frame) if field is None else [value_text(v) for v in frame[field]]
+    batches: list[Any] = []  # GeoDataFrame
+    while not batches or len(batches[-1]) == AT_ONCE:
+        skip = AT_ONCE * len(batches)
+        batches.append(
+            read_frame(path, name, columns=columns, encoding=encoding, force_2d=True, skip=skip, most=AT_ONCE)
+        )
+    geometries = np.concatenate([np.asarray(batch.geometry.values, dtype=object) for batch in batches])
+    values = [""] * len(geometries) if field is None else [value_text(v) for b in batches for v in b[field]]
     present = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries)) & _is_finite(geometries)
     geometries = geometries[present]
-    wkt = None if frame.crs is None else frame.crs.to_wkt()
+    wkt = None if batches[0].crs is None else batches[0].crs.to_wkt()
     crs = None if wkt is None else place_of(wkt)
     _check_places(geometries, crs, f"Layer {name!r} of {path}")
     invalid = ~shapely.is_valid(geometries)
@@ -403,9 +411,10 @@ def _check_places(geometries: NDArray[np.object_], crs: CRS | None, what: str) -
     farthest = FARTHEST
     if crs is not None:
         farthest = FARTHEST_DEGREES if crs.is_geographic else FARTHEST_M / crs.axis_info[0].unit_conversion_factor
-    corners = shapely.get_coordinates(geometries)
-    if (beyond := (np.abs(corners) > farthest).any(axis=1)).any():
-        x, y = corners[int(beyond.argmax())]
+    beyond = (np.abs(shapely.bounds(geometries)) > farthest).any(axis=1)
+    if beyond.any():
+        corners = shapely.get_coordinates(geometries[beyond])
+        x, y = corners[int((np.abs(corners) > farthest).any(axis=1).argmax())]
         raise LabelError(
             f"{what} has a corner at {x:g}, {y:g}, which is no place in "
             + ("any CRS." if crs is None else f"its CRS ({crs.name})."),

@@ -91,6 +91,8 @@ def read_frame(
     encoding: str | None = None,
     geometry: bool = True,
     force_2d: bool = False,
+    skip: int = 0,
+    most: int | None = None,
 ) -> Any:
     """The features of a layer: ``pyogrio.read_dataframe``. A geometry that GEOS refuses is missing.
 
@@ -102,6 +104,8 @@ def read_frame(
         encoding: Of the text; None takes what the file states.
         geometry: Whether geometries are read.
         force_2d: Whether Z is left out.
+        skip: Features at the beginning that are left out.
+        most: Features that are read at most, None for all.
 
     Raises:
         LabelError: It cannot be read.
@@ -112,7 +116,7 @@ def read_frame(
         _check_view(path, layer)
         return pyogrio.read_dataframe(
             gdal_name(path), layer=layer, columns=columns, where=where, encoding=encoding, read_geometry=geometry,
-            force_2d=force_2d, on_invalid="ignore",
+            force_2d=force_2d, on_invalid="ignore", skip_features=skip, max_features=most,
         )  # fmt: skip
 
 

@@ -66,3 +66,16 @@ def test_the_forecast_leaves_out_the_first_steps(monkeypatch):
     assert known.index(True) == Pace.LEFT_OUT + Pace.TIMED - 1
     assert known.count(True) == 1
     assert pace.forecast(300, 10, 60.0).endswith("300 more steps and 10 validations take about 20 min.")
+
+
+@pytest.mark.parametrize(("there", "threads"), [(1, 1), (2, 2), (64, choices.MOST_WORKERS)])
+def test_threads_that_read_are_as_many_as_cores_up_to_a_few(monkeypatch, there, threads):
+    monkeypatch.setattr(choices, "cores", lambda: there)
+    assert Training.of(TrainingSection(device="cpu"), 0).workers == threads
+    assert Training.of(TrainingSection(device="cpu", workers=0), 0).workers == 0
+
+
+@pytest.mark.parametrize("workers", [-1, "many"])
+def test_other_numbers_of_threads_are_refused(workers):
+    with pytest.raises(ValueError, match="workers"):
+        TrainingSection(workers=workers)

@@ -64,6 +64,10 @@ class PatchDataset:
         self.samples, self.split = samples, split
         self.patches = [p for p in samples.patches if p.split == split]
         self._dtype = np.result_type(*(a.dtype for a in samples.pixels))
+        # Views without a class of their own: cutting a window out of an ``np.memmap`` costs as much as to copy codes.
+        self._pixels, self._valid, self._codes, self._splits = (
+            [np.asarray(a) for a in arrays] for arrays in (samples.pixels, samples.valid, samples.codes, samples.splits)
+        )
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -75,7 +79,7 @@ class PatchDataset:
         codes = np.empty((side, side), np.uint8)
         for p in self.patches:
             window = slice(p.row, p.row + side), slice(p.col, p.col + side)
-            height, width = self.samples.codes[p.scene][window].shape
+            height, width = self._codes[p.scene][window].shape
             self._put_codes(p.scene, window, codes[:height, :width])
             counts = np.bincount(codes[:height, :width].ravel(), minlength=size)
             pixels += counts
@@ -111,12 +115,12 @@ class PatchDataset:
         for place, number in enumerate(numbers):
             p = self.patches[number]
             window = slice(p.row, p.row + side), slice(p.col, p.col + side)
-            known = self.samples.valid[p.scene][window]
+            known = self._valid[p.scene][window]
             height, width = known.shape
             if (height, width) != (side, side):
                 for part in (pixels, valid, codes):
                     part[place] = 0
-            pixels[place, :, :height, :width] = self.samples.pixels[p.scene][:, window[0], window[1]]
+            pixels[place, :, :height, :width] = self._pixels[p.scene][:, window[0], window[1]]
             valid[place, :height, :width] = known
             self._put_codes(p.scene, window, codes[place, :height, :width])
             scenes[place] = p.scene
@@ -124,9 +128,9 @@ class PatchDataset:
 
     def _put_codes(self, scene: int, window: tuple[slice, slice], codes: NDArray[Any]) -> None:
         """Write the codes of a window that count into an array; they are 0 without data as they are on disk."""
-        given = self.samples.codes[scene][window]
+        given = self._codes[scene][window]
         if self.samples.random_split:
             codes[...] = given
         else:
-            np.equal(self.samples.splits[scene][window], np.uint8(self.split), out=codes.view(np.bool_))
+            np.equal(self._splits[scene][window], np.uint8(self.split), out=codes.view(np.bool_))
             np.multiply(given, codes, out=codes)

@@ -315,8 +315,9 @@ class TrainingSection(Section):
     seeds: int = Field(1, ge=1, le=16)
     """Number of networks to train, from the project's seed on. The model is the mean of their logits where validation
     finds that better than the best of them, and else that one. A mean takes as many times longer to map."""
-    workers: int = Field(1, ge=0)
-    """Threads that read patches ahead of the network; with 0 a batch is read when the network is ready for it."""
+    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """Threads that read patches ahead of the network, ``auto`` as many as there are cores and four at most; with 0 a
+    batch is read when the network is ready for it."""
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainingSection:

@@ -13,7 +13,7 @@ import torch
 from pitmap.currency import content_key
 from pitmap.errors import ProjectError
 from pitmap.observer import clock
-from pitmap.processor import has_bf16
+from pitmap.processor import cores, has_bf16
 from pitmap.samples.dataset import SampleSet
 from pitmap.study.schema import TrainingSection
 from pitmap.training.recipes import Recipe, resolve
@@ -23,6 +23,10 @@ VALIDATIONS = 40
 
 FORMAT = 3
 """Rises when the same choices give another model."""
+
+MOST_WORKERS = 4
+"""Threads that read patches where the project file leaves their number open: two read as fast as memory is copied, and
+all of them rest as soon as each is a batch ahead. What they read does not depend on their number."""
 
 Precision = Literal["float32", "bf16"]
 
@@ -63,6 +67,7 @@ class Training:
         device = best_device() if section.device == "auto" else section.device
         name = network or section.network
         options = section.options if name == section.network else {}
+        workers = min(cores(), MOST_WORKERS) if section.workers == "auto" else section.workers
         return cls(
             name,
             options,
@@ -70,7 +75,7 @@ class Training:
             seed,
             device,
             section.devices,
-            section.workers,
+            workers,
             section.seeds,
         )
 
