@@ -1,4 +1,4 @@
-"""The figures that take a minute, now against the last dated result: ``python -m benchmarks [--keep]``.
+"""The figures that take a few minutes, now against the last dated result: ``python -m benchmarks [--keep]``.
 
     python -m benchmarks NAME ...      the whole benchmark of those names, each with a table of its own
 
@@ -16,12 +16,12 @@ import sys
 
 from benchmarks.record import Measure, keep, last, table
 
-QUICK = ("start", "mapping_speed")
+QUICK = ("start", "mapping_speed", "patches", "training_step")
 """Those with a function ``quick``."""
 
 NAMES = (
-    "start", "mapping_speed", "patches", "memory", "estimation_coverage", "sample_aim", "resampling_coverage",
-    "simulated_sites", "review_loop", "robust_recipe", "cluster", "accuracy_statement", "ortho",
+    "start", "mapping_speed", "patches", "training_step", "memory", "estimation_coverage", "sample_aim",
+    "resampling_coverage", "simulated_sites", "review_loop", "robust_recipe", "cluster", "accuracy_statement", "ortho",
 )  # fmt: skip
 """Those that need no GPU and no argument; the last three need the real data or GDAL's programs, and say so."""
 

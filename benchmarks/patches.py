@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from benchmarks.ground import BANDS, sample_set
+from benchmarks.record import Measure
 from pitmap.samples.batches import PatchDataset
 from pitmap.samples.split import Split
 from pitmap.study.schema import TrainingSection
@@ -55,7 +56,7 @@ def main() -> None:
                 np.copyto(target, source)
 
         report("copy of the bytes of a batch in memory, one thread", rates_of(copy, -(-number // BATCH) * BATCH))
-        default = Training.of(TrainingSection(device="cpu"), 0).workers
+        default = default_threads()
         for threads in sorted({0, 1, 2, default}):
             order = EpochOrder(number, BATCH, 0)
             reader = BatchReader(patches, order, BATCH, torch.device("cpu"), threads)
@@ -66,6 +67,21 @@ def main() -> None:
             command += [name, str(PATCH), str(BATCH), str(workers)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             report(f"TorchGeo RandomGeoSampler, {workers} workers", [float(r) for r in done.stdout.split()])
+
+
+def quick() -> list[Measure]:
+    """Patches a second as training reads them here, and as a share of a copy of the same bytes in memory."""
+    with tempfile.TemporaryDirectory() as name:
+        patches = PatchDataset(sample_set(Path(name), 2048, PATCH), Split.TRAINING)
+        order = EpochOrder(len(patches), BATCH, 0)
+        reader = BatchReader(patches, order, BATCH, torch.device("cpu"), default_threads())
+        rate = statistics.median(rates_of(lambda: deplete(reader), len(patches)))
+    return [Measure("patches of 512 x 512 x 4 read for training", rate, "/s", more_is_better=True)]
+
+
+def default_threads() -> int:
+    """Threads that read for a training whose project file does not say how many."""
+    return Training.of(TrainingSection(device="cpu"), 0).workers
 
 
 def deplete(reader: BatchReader) -> None:

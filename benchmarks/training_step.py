@@ -22,6 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.ground import sample_set
+from benchmarks.record import Measure
 from pitmap.observer import Observer
 from pitmap.samples.dataset import SampleSet
 from pitmap.training.choices import Training
@@ -71,6 +72,17 @@ def main() -> None:
                 script = Path(__file__).parent / "peers" / "lightning_step.py"
                 peer = [arguments.peers, "-W", "ignore", str(script), folder, str(patch), str(batch), str(width)]
                 report(f"Lightning, float32, {size}", [*peer, str(3 if patch >= 256 else 20)])
+
+
+def quick() -> list[Measure]:
+    """Seconds of a step of the recipe ``robust`` in the precision of this processor, small and large."""
+    measures = []
+    for width, patch, batch, steps in ((16, 64, 32, 20), (32, 256, 8, 4)):
+        with tempfile.TemporaryDirectory() as folder:
+            sample_set(Path(folder), max(2048, 16 * patch), patch)
+            seconds = statistics.median(seconds_of_steps(Path(folder), width, batch, steps, "auto"))
+        measures.append(Measure(f"training step, U-Net+ {width}, {batch} patches of {patch} x {patch}", seconds, "s"))
+    return measures
 
 
 def report(label: str, command: list[str]) -> None:

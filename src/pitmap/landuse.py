@@ -144,9 +144,10 @@ def read_layer(
         batches.append(
             read_frame(path, name, columns=columns, encoding=encoding, force_2d=True, skip=skip, most=AT_ONCE)
         )
-    geometries = np.concatenate([np.asarray(batch.geometry.values, dtype=object) for batch in batches])
+    parts = [np.asarray(batch.geometry.values, dtype=object) for batch in batches]
+    geometries, finite = np.concatenate(parts), np.concatenate([_is_finite(part) for part in parts])
     values = [""] * len(geometries) if field is None else [value_text(v) for b in batches for v in b[field]]
-    present = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries)) & _is_finite(geometries)
+    present = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries)) & finite
     geometries = geometries[present]
     wkt = None if batches[0].crs is None else batches[0].crs.to_wkt()
     crs = None if wkt is None else place_of(wkt)

@@ -255,13 +255,15 @@ def audit(
     if inventory is not None:
         from pitmap.accuracy.mines.inventory import check_inventory
 
-        check = check_inventory(mines, reference, options)
+        with Console() as observer:
+            check = check_inventory(mines, reference, options, observer)
         check.write(inventory)
         if out is not None:
             check.audit.write(out)
         show(check, as_json, check.summary() + _written(inventory))
         return
-    result = audit_mines(mines, reference, options)
+    with Console() as observer:
+        result = audit_mines(mines, reference, options, observer)
     if out is not None:
         result.write(out)
     show(result, as_json, result.summary() + _written(out))

@@ -11,6 +11,7 @@ import shapely
 from pyproj import CRS, Geod
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 
+from observers import Heard
 from pitmap.accuracy.mines.audit import AuditOptions, audit, audit_polygons
 from pitmap.accuracy.mines.place import size_class, size_name
 from pitmap.errors import LabelError
@@ -295,7 +296,7 @@ def test_a_corner_at_the_end_of_the_world_is_named_and_fills_no_memory(tmp_path,
     side = 0.001 if crs == 4326 else 100.0
     far = Polygon([(x, y), corner, (x + side, y + side), (x, y + side)])
     gpd.GeoDataFrame(geometry=[box(x, y, x + side, y + side), far], crs=crs).to_file(tmp_path / "mines.gpkg")
-    with pytest.raises(LabelError, match="nowhere on the earth"):
+    with pytest.raises(LabelError, match=r"nowhere on the earth|no place in its CRS"):
         audit(tmp_path / "mines.gpkg", tmp_path / "mines.gpkg")
 
 
@@ -305,7 +306,10 @@ def test_verdicts_are_written_in_batches(tmp_path, monkeypatch):
         squares = [square(1000 * k + shift, 0, 100) for k in range(5)]
         squares[0] = square(500_000 if name == "map.gpkg" else 0, 0, 100)  # missed: its batch knows no distances alone
         gpd.GeoDataFrame(geometry=squares, crs=UTM).to_file(tmp_path / name)
-    result = audit(tmp_path / "map.gpkg", tmp_path / "truth.gpkg")
+    heard = Heard()
+    result = audit(tmp_path / "map.gpkg", tmp_path / "truth.gpkg", observer=heard)
+    assert set(heard.steps) == {"comparing mines"}
+    assert (len(heard.shares), heard.shares[-1]) == (6, 1)  # places: four with both, one missed, one elsewhere
     result.write(tmp_path / "audit.json")
     written = gpd.read_file(tmp_path / "audit.gpkg", layer="reference")
     assert written["id"].tolist() == [1, 2, 3, 4, 5]

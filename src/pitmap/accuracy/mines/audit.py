@@ -40,6 +40,7 @@ from pitmap.accuracy.mines.verdict_style import MAPPED_COLOURS, REFERENCE_COLOUR
 from pitmap.errors import LabelError
 from pitmap.files import together, write_json
 from pitmap.geopackage import write_layers
+from pitmap.observer import SILENT, Observer
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -222,9 +223,13 @@ class Audit:
         Raises:
             ValueError: The audit is of polygons that came from no file.
         """
-        if self._mapped_layer is None or self._reference_layer is None:
+        import pandas as pd
+
+        if self._polygons is None:
             raise ValueError("an audit of polygons without a file has no layers")
-        return self._mapped_layer, self._reference_layer
+        of, crs = self._polygons, self._polygons.crs
+        mapped, reference = _tables(self.mapped, of.mapped, crs), _tables(self.reference, of.reference, crs)
+        return pd.concat(mapped, ignore_index=True), pd.concat(reference, ignore_index=True)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -334,7 +339,12 @@ FEW_MINES = 20
 """Intervals over fewer reference mines are rough."""
 
 
-def audit(mines_path: str | Path, reference_path: str | Path, options: AuditOptions | None = None) -> Audit:
+def audit(
+    mines_path: str | Path,
+    reference_path: str | Path,
+    options: AuditOptions | None = None,
+    observer: Observer = SILENT,
+) -> Audit:
     """Compare mapped mines with reference mines.
 
     Multipolygons are taken apart: a mine is one connected polygon. The reference is brought to the CRS of the map.
@@ -343,6 +353,7 @@ def audit(mines_path: str | Path, reference_path: str | Path, options: AuditOpti
         mines_path: Polygons of mapped mines, such as those of ``extract_mines``.
         reference_path: Polygons of reference mines.
         options: How they are compared.
+        observer: Hears how many mines are compared.
 
     Raises:
         LabelError: A file cannot be read, only one has a CRS, values do not occur, or no reference mine is left.
@@ -377,7 +388,7 @@ def audit(mines_path: str | Path, reference_path: str | Path, options: AuditOpti
         mapped, reference = (cut(mines, ground, crs, options.part) for mines in (mapped, reference))
         sources["extent"] = Path(options.extent).name
     result, kept_mapped, kept_reference = audit_polygons(
-        mapped.polygons, reference.polygons, crs, options, mapped.groups, reference.groups, sources
+        mapped.polygons, reference.polygons, crs, options, mapped.groups, reference.groups, sources, observer
     )
 
     return Audit(
@@ -394,6 +405,7 @@ def audit_polygons(
     mapped_groups: Sequence[str | None] | None = None,
     reference_groups: Sequence[str | None] | None = None,
     sources: Mapping[str, str | int] | None = None,
+    observer: Observer = SILENT,
 ) -> tuple[Audit, NDArray[np.object_], NDArray[np.object_]]:
     """Compare two sets of polygons.
 
@@ -405,6 +417,7 @@ def audit_polygons(
         mapped_groups: Group of each mapped polygon; only polygons of one group are compared.
         reference_groups: Group of each reference polygon.
         sources: What is compared, for the result.
+        observer: Hears how many mines are compared.
 
     Returns:
         The audit, and the mapped and the reference polygons that it is about (those above the least size).
@@ -454,6 +467,7 @@ def audit_polygons(
         mapped_verdicts.update(zip((m - number).tolist(), place.mapped_mines(), strict=True))
         iou_pairs[unit_of[members[0]]] += place.pairs()
         overlaps[unit_of[members[0]]] += place.overlap_m2
+        observer.progress("comparing mines", (len(verdicts) + len(mapped_verdicts)) / len(everything))
     references = tuple(verdicts[i] for i in range(number))
     mapped_mines = tuple(mapped_verdicts[i] for i in range(len(everything) - number))
     figures, by_size = _figures(references, mapped_mines, unit_of, number, iou_pairs, overlaps, options)

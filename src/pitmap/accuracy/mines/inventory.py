@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pitmap.accuracy.mines.audit import Audit, AuditOptions, audit
 from pitmap.accuracy.mines.verdict_style import visit_style
 from pitmap.geopackage import write_layers
+from pitmap.observer import SILENT, Observer
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -114,19 +115,22 @@ class InventoryCheck:
         )
 
 
-def check_inventory(mines: str | Path, inventory: str | Path, options: AuditOptions | None = None) -> InventoryCheck:
+def check_inventory(
+    mines: str | Path, inventory: str | Path, options: AuditOptions | None = None, observer: Observer = SILENT
+) -> InventoryCheck:
     """Compare mapped mines with an inventory that may lack some.
 
     Args:
         mines: Polygons of mapped mines, such as those of ``extract_mines``, with their confidence.
         inventory: Polygons of the mines that are known.
         options: How they are compared; ``overlap`` and ``part`` decide what is listed.
+        observer: Hears how many mines are compared.
 
     Raises:
         LabelError: See ``audit``.
     """
     options = options or AuditOptions()
-    whole = audit(mines, inventory, options)
+    whole = audit(mines, inventory, options, observer)
     mapped, listed = whole.layers
     probability = _probabilities(Path(mines), options.layer, mapped)
     chosen = [i for i, mine in enumerate(whole.mapped) if mine.verdict == "false"]
