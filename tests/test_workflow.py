@@ -191,6 +191,7 @@ def test_reference_points_are_estimated_from_until_the_map_changes(study):
     workflow.run(load_study(project.path))
 
 
+@pytest.mark.verify
 def test_a_reviewed_map_teaches_the_next_network(study):
     project, _, _ = study
     before = json.loads((project.results.folder / "samples" / "samples.json").read_text())

@@ -45,6 +45,7 @@ rasters = st.tuples(st.integers(1, 14), st.integers(1, 14)).flatmap(
 )
 
 
+@pytest.mark.verify
 @settings(max_examples=400)
 @given(codes=rasters, rows=st.integers(1, 15))
 def test_strips_give_the_regions_of_the_whole_raster(codes: np.ndarray, rows: int):

@@ -370,6 +370,7 @@ def test_a_leaking_split_is_announced(copied, study):
     assert count(4321) in text
 
 
+@pytest.mark.verify
 def test_images_of_the_same_ground_are_not_added_up(tmp_path: Path):
     project, model = make(tmp_path, scenes=2)
     apart = words(parsed(write_report(project, model)))
@@ -396,6 +397,7 @@ def test_images_of_the_same_ground_are_not_added_up(tmp_path: Path):
     assert "All images" not in together
 
 
+@pytest.mark.verify
 def test_optional_parts_are_shown_where_they_are(copied):
     project, model = copied
     before = words(parsed(write_report(project, model)))
