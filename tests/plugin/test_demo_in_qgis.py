@@ -24,7 +24,7 @@ from plugin.labelled import label_as_mapped
 
 pytestmark = pytest.mark.verify
 
-SECONDS = 900
+SECONDS = 3600
 OPENED = Path(__file__).parents[1] / "qgis" / "opened.py"
 
 
