@@ -62,6 +62,7 @@ def test_small_networks_have_large_tiles_and_small_scenes_are_one_tile(monkeypat
     monkeypatch.setattr(choices, "memory_bytes", lambda _: 2**40)
     small = choose_tile(Demand(4.0, 1e3), 3, 16, 96, CPU, "bf16")
     assert small == 2048
+    assert choose_tile(Demand(64.0, 5e4), 4, 16, 96, CPU, "bf16", (2000, 2000)) == 1344  # light: 14 halos
     for shape, tile in (((2048, 2033), 2048), ((1000, 10), 2048), ((2049, 10), 1776), (None, 1776)):
         assert choose_tile(Demand(256.0, 7e5), 4, 16, 96, CPU, "bf16", shape) == tile
     heavy = choose_tile(Demand(256.0, 7e5), 4, 16, 96, CPU, "float32", (2000, 2000))

@@ -139,9 +139,9 @@ def choose_tile(
     """The longest side of a tile, whatever else is in the memory at the moment.
 
     The larger a tile, the less is its halo. What memory lets it be, the work that a killed run may lose, and
-    ``LARGEST_TILE`` bound it; a scene within these bounds is one tile, without a halo. On a processor light networks
-    have smaller tiles in larger scenes, where their halo costs little already. A tile is four halos at least, below
-    which it is mostly halo.
+    ``LARGEST_TILE`` bound it; for a heavy network on a processor a scene within these bounds is one tile, without a
+    halo. Light networks have smaller tiles there: their halo costs little, and so much memory takes its time to get. A
+    tile is four halos at least, below which it is mostly halo.
 
     Args:
         needs: Of the network.
@@ -162,10 +162,10 @@ def choose_tile(
     if device_kind(device) != "cpu":
         tile = side(room if device_kind(device) == "cuda" else min(room, MOST_MEMORY))
     else:
-        most = side(min(room, MOST_MEMORY))
-        whole = shape is not None and round_up(max(shape), stride) <= most
+        most, heavy = side(min(room, MOST_MEMORY)), needs.operations >= HEAVY
+        whole = heavy and shape is not None and round_up(max(shape), stride) <= most
         light = max(ENOUGH_HALOS * halo, side(min(room, ENOUGH_MEMORY)))
-        several = side(min(room, HEAVY_MEMORY)) if needs.operations >= HEAVY else min(most, light)
+        several = side(min(room, HEAVY_MEMORY)) if heavy else min(most, light)
         tile = most if whole else several
     return max(tile, round_up(4 * halo, stride) or stride)
 
