@@ -1,14 +1,17 @@
-"""The table that compares figures with the last dated result, and the scene that speeds are measured on."""
+"""The table that compares figures with the last dated result, the scene that speeds are measured on, and a bound."""
 
 import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+import pytest
 import rasterio
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.interval_bound import least_length
 from benchmarks.mapping_speed import BANDS, write_model, write_scene
 from benchmarks.record import Measure, keep, last, table
 
@@ -42,3 +45,13 @@ def test_the_scene_and_the_model_of_the_benchmark(tmp_path):
         assert source.scales == (1e-4,) * BANDS
         assert (source.read() > 0).all()
     assert read_card(write_model(tmp_path, "unet", 2)).options == {"width": 2}
+
+
+def test_no_interval_is_shorter_than_the_bound():
+    # Known: of a normal estimate 2 (1.645 Phi(1.645) + phi(1.645)) = 3.33 standard errors; where the class is absent
+    # the integral of 1 - 0.05 exp(n p) up to 3 / n, 2.05 / n. Sums of least values of steps lie a little below.
+    normal = least_length([1.0], [0.5], [2000], draws=4000) / np.sqrt(0.25 / 2000)
+    assert 3.1 < normal < 3.35
+    absent = least_length([1.0], [0.0], [300], draws=4000) * 300
+    assert 1.85 < absent < 2.06
+    assert least_length([10.0], [0.0], [300], draws=1000) == pytest.approx(10 * least_length([1.0], [0.0], [300], 1000))
