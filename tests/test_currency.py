@@ -98,13 +98,18 @@ def test_a_result_is_current_while_it_and_its_files_are_there_and_of_the_key(tmp
     assert str(tmp_path) not in (moved / "maps" / ".a.tif.key.json").read_text()
     table.write_bytes(b"opened in QGIS")
     assert is_current(result, "k")
-    part.write_bytes(b"12")
-    assert not is_current(result, "k")
-    part.write_bytes(b"4321")
+    for damaged in (b"12", b"0000"):
+        part.write_bytes(damaged)
+        assert not is_current(result, "k")
+    part.write_bytes(b"1234")
+    assert is_current(result, "k")
     table.unlink()
     assert not is_current(result, "k")
     table.touch()
     unmark(result)
+    assert not is_current(result, "k")
+    mark(result, "k", [table], sealed=[table])
+    table.write_bytes(b"cut")
     assert not is_current(result, "k")
 
 

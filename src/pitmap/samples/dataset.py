@@ -104,7 +104,7 @@ class SampleSet:
     def __init__(self, folder: Path) -> None:
         self.folder, self.paths = folder, SampleFiles(folder)
         self.record: SampleRecord = read_record(self.paths.record)
-        self.legend = Legend.from_json(list(self.record.legend))
+        self.legend = Legend(self.record.legend)
         self.bands = list(self.record.bands)
         self.mean, self.std = np.array(self.record.mean), np.array(self.record.std)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pitmap.errors import ProjectError
 from pitmap.files import write_json
+from pitmap.legend import LandCoverClass
 from pitmap.samples.corrections import Corrections
 from pitmap.samples.division import SplitFacts
 from pitmap.samples.leakage import SplitAudit
@@ -59,7 +60,7 @@ class SampleRecord:
         fingerprint: Key of what it was made from.
         project: Name of the study.
         seed: Of its random choices.
-        legend: The classes, as ``Legend.to_json``.
+        legend: The classes.
         bands: Names of the bands.
         unit: Of the quantity ``DN x scale + offset``.
         mean: Of each band over the valid training pixels.
@@ -77,7 +78,7 @@ class SampleRecord:
     fingerprint: str
     project: str
     seed: int
-    legend: tuple[dict[str, Any], ...]
+    legend: tuple[LandCoverClass, ...]
     bands: tuple[str, ...]
     unit: Literal["reflectance", "DN"]
     mean: tuple[float, ...]
