@@ -108,6 +108,8 @@ def _studied(folder: Path) -> Iterator[tuple[str, str]]:
     for command in ("sample", "train", "run"):
         run(command, study)
         yield command, ""
+    run("stac", study)
+    yield "stac", ""
     run("export", model, "--int8", "--project", study)
     yield "export", "--int8"
     made, image = folder / "new/map.tif", folder / "site2/image.tif"
@@ -153,8 +155,6 @@ def _compared(folder: Path) -> Iterator[tuple[str, str]]:
     yield "change", ""
     run("compare", study)
     yield "compare", ""
-    run("stac", study)
-    yield "stac", ""
 
 
 def _control_points(product: Path, folder: Path) -> str:
