@@ -41,6 +41,7 @@ def study_state(study: Study) -> list[Step]:
     Raises:
         PitmapError: An image or labels cannot be read.
     """
+    from pitmap.changes.study import is_compared
     from pitmap.deliver.study_project import is_shown
     from pitmap.mapping.study import is_mapped
     from pitmap.samples.build import fingerprint
@@ -68,14 +69,20 @@ def study_state(study: Study) -> list[Step]:
         mapped.append(card is not None and is_mapped(study, path, scene))
         steps.append(_step(f"map of {scene.name}", mapped[-1], files.map.exists(), "its image, the model or [mapping]"))
 
+    compared = []
+    for place in study.series:
+        compared.append(all(mapped) and is_compared(study, place))
+        there = results.change(place).exists()
+        steps.append(_step(f"change of {place}", compared[-1], there, "the maps, their images or [change]"))
+
     assessed = reported = False
     if samples is not None and card is not None and all(mapped):
         key = figures_key(study, samples, card)
         assessed = is_current(results.accuracy, key)
-        reported = assessed and is_current(results.report, report_key(study, key))
+        reported = assessed and all(compared) and is_current(results.report, report_key(study, key))
     steps.append(_step("accuracy", assessed, results.accuracy.exists(), "the maps or labels"))
     steps.append(_step("report", reported, results.report.exists(), "the figures or the project file"))
-    shown = all(mapped) and is_shown(study)
+    shown = all(mapped) and all(compared) and is_shown(study)
     project = results.qgis_project(study.project.name)
     steps.append(_step(f"QGIS project {project.name}", shown, project.exists(), "its layers"))
     return steps

@@ -59,7 +59,7 @@ class StudyRun:
         samples: The sample set.
         card: Of the model.
         estimate: From reference points; None where the study has none that can be used.
-        unanswered: What the project file asks the report and nothing answers.
+        unanswered: What the project file asks for and nothing answers: a threshold, dates that cannot be compared.
         study: The study.
         counted: The accuracy, None where its files were up to date.
     """
@@ -246,7 +246,7 @@ def run(
     replace: bool = False,
     wait: bool = False,
 ) -> StudyRun:
-    """Sample, train, map all scenes, assess, estimate from reference points and report; what is current is skipped.
+    """Sample, train, map all scenes, assess, estimate from points, compare dates, report; what is current is skipped.
 
     Args:
         project: The study.
@@ -259,6 +259,7 @@ def run(
         BusyError: Another process works on the same results.
         PitmapError: Any of the steps'.
     """
+    from pitmap.changes.study import compare_places
     from pitmap.deliver.study_project import write_study_project
     from pitmap.mapping.study import map_scenes
     from pitmap.reporting import write_report
@@ -284,6 +285,7 @@ def run(
             mark(results.accuracy, key, [results.confusion])
         estimate = estimate_reference(project, observer)
         unanswered = _unanswered(project, observer)
+        unanswered += compare_places(project, observer)
         key = report_key(project, key)
         if not is_current(results.report, key):
             unmark(results.report)
@@ -343,6 +345,7 @@ def report_key(project: Study, figures: str) -> str:
     """The key of the report: of the figures, of the project file that it prints, and of what else it shows."""
     results = project.results
     shown = [results.accuracy, results.estimate, results.audit, *(results.map(s.name).mines for s in project.scenes)]
+    shown += [results.change(place) for place in project.series]
     return content_key(
         {
             "step": "report",

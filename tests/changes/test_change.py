@@ -124,7 +124,9 @@ def test_tables_and_page(made):
     assert len(times) == 12
     assert {r["date"] for r in times} == {"2021-06-19", "2023-05-30"}
     content = json.loads((made.folder / "change.json").read_text())
-    assert content == json.loads(json.dumps(made.to_json()))
+    assert content == json.loads(json.dumps(made.content()))
+    assert made.to_json() == {"folder": str(made.folder), "page": str(made.page), **made.content()}
+    assert content["steps"][0]["files"]["kinds"] == "change.tif"
     page = made.page.read_text()
     assert "became mine" in page
     assert "http://" not in page.replace("http://www.w3.org", "")

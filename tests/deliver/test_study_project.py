@@ -7,10 +7,12 @@ from xml.etree import ElementTree
 import geopandas as gpd
 import pytest
 
+from changes.dated_study import dated_study
 from deliver.mapped import name_points, write_study
 from observers import Heard
 from pitmap.accuracy.sampling.design import DesignOptions, design
-from pitmap.deliver.study_project import write_study_project
+from pitmap.changes.study import compare_places
+from pitmap.deliver.study_project import is_shown, write_study_project
 from pitmap.errors import OutputError
 from pitmap.mapping.review import ReviewOptions, review
 from pitmap.study.study import load_study
@@ -122,3 +124,26 @@ def test_it_is_complete_or_absent(study, tmp_path, monkeypatch):
         write_study_project(own)
     assert not list(own.results.folder.glob("*.qgz"))
     assert not list(own.results.folder.glob(".*.qgz"))
+
+
+def test_what_changed_between_dates_stands_on_top(tmp_path):
+    study = dated_study(tmp_path)
+    write_study_project(study)
+    compare_places(study)
+    assert not is_shown(study)
+    path = write_study_project(study)
+    assert is_shown(study)
+    first = content(path).find("layer-tree-group").find("layer-tree-group")
+    assert first.get("name") == "change of pit-2023"
+    layers = {layer.get("name"): layer.get("checked") for layer in first.findall("layer-tree-layer")}
+    assert layers == {
+        "mines, what became of them": "Qt::Checked", "ground that changed": "Qt::Unchecked",
+        "kind of change": "Qt::Unchecked", "from class to class": "Qt::Unchecked",
+    }  # fmt: skip
+    assert sources(path)[:4] == [
+        "./change/pit-2023/change.gpkg|layername=mines_change", "./change/pit-2023/change.gpkg|layername=transitions",
+        "./change/pit-2023/change.tif", "./change/pit-2023/change-transitions.tif",
+    ]  # fmt: skip
+    text = ElementTree.tostring(content(path), encoding="unicode")
+    assert "vegetation \u2192 open-pit mine" in text  # the style of the transitions
+    assert "became a mine" in text

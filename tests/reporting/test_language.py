@@ -12,6 +12,9 @@ from pitmap.accuracy.census.study import LABELLED_GROUND, LEAKING_GROUND, TEST_G
 from pitmap.accuracy.mines.audit import DEFINITIONS
 from pitmap.accuracy.mines.place import SIZE_EDGES_M2, size_name
 from pitmap.accuracy.sampling.estimation import METHODS, estimate_confusion
+from pitmap.changes.classes import KINDS
+from pitmap.changes.result import RULES
+from pitmap.changes.verdicts import VERDICTS
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.raster.bands import CAPTIONS
 from pitmap.reporting.content import BY_BAND, NOT_STATED
@@ -39,6 +42,8 @@ FIXED = (
         for k in ("recall", "precision", "f1", "panoptic_quality", "segmentation_quality", "recognition_quality")
     ),
     *(sentence(words(k)) for k in ("area_recall", "area_precision", "area_iou")),
+    *(*VERDICTS, *RULES.values(), *(f"rule: {name}" for name in RULES), *(k.name for k in KINDS)),
+    *("Map, {label}", "What changed"),
     *(ESTIMATE.to_json()["kind"], ESTIMATE.to_json()["conventions"]["estimators"]),
 )
 """Texts of other modules that the page says in its own language."""

@@ -16,6 +16,7 @@ from pitmap.accuracy.census.assess import assess_arrays
 from pitmap.accuracy.census.confidence import Reliability
 from pitmap.accuracy.mines.audit import AuditOptions, audit
 from pitmap.accuracy.sampling.estimation import estimate_confusion
+from pitmap.changes.study import compare_places
 from pitmap.errors import ProjectError
 from pitmap.files import write_json
 from pitmap.grid import Grid
@@ -104,6 +105,7 @@ def make(
     crs: bool = True,
     split: str = "blocks",
     scenes: int = 1,
+    apart: int = 2000,
     bands: tuple[str, ...] = ("blue", "green", "red", "nir"),
     name: str = "Valley <north> & hills",
 ) -> tuple[Study, Path]:
@@ -115,9 +117,9 @@ def make(
     if split == "blocks":
         texts[0] += "\nblock_m = 96.0"
     for i in range(scenes):
-        # Neighbouring places, 2 km apart.
+        # Neighbouring places, or dates of one.
         grid = (
-            Grid(CRS.from_epsg(32633), Affine(4, 0, 500_000 + 2000 * i, 0, -4, 5_600_000), SIDE, SIDE)
+            Grid(CRS.from_epsg(32633), Affine(4, 0, 500_000 + apart * i, 0, -4, 5_600_000), SIDE, SIDE)
             if crs
             else Grid(None, Affine.identity(), SIDE, SIDE)
         )
@@ -504,6 +506,35 @@ def test_every_mine_of_every_image_has_its_picture_and_place(tmp_path):
         gallery = gallery[: gallery.index("</section>")]
         assert gallery.count('<div class="thumb"><svg') == mines
         assert gallery.count("° N, ") == mines
+
+
+def test_what_changed_between_dates_is_in_the_report_of_the_study(tmp_path):
+    """A pit of 10 x 20 pixels grows to 10 x 30, another of 10 x 10 becomes vegetation; a pixel has 16 m2."""
+    project, model = make(tmp_path, scenes=2, apart=0)
+    text = (tmp_path / "pitmap.toml").read_text()
+    (tmp_path / "pitmap.toml").write_text(text + '\n[change]\nseries = [["place0", "place1"]]\nshift = "accept"\n')
+    project = load_study(tmp_path / "pitmap.toml")
+    missing = words(parsed(write_report(project, model)))
+    assert "The dates of these places are not compared, although the project asks for it: place0." in missing
+    codes = np.full((2, SIDE, SIDE), VEGETATION, np.uint8)
+    codes[0, 10:20, 10:30] = codes[1, 10:20, 10:40] = codes[0, 50:60, 50:60] = PIT
+    for scene, own in zip(project.scenes, codes, strict=True):
+        write_cog(project.results.map(scene.name).map, own, scene.info.grid, codes_layout(DEFAULT_LEGEND))
+    compare_places(project)
+    report = write_report(project, model)
+    page, said = parsed(report), words(parsed(report)).replace("\u202f", " ")
+    assert "2024-01-15 to 2024-02-15" in said
+    assert "0.16 ha became mine; 0.16 ha ceased to be mine or waste dump, 0.16 ha of them are vegetation now" in said
+    assert re.search(r"1grown\s*0.320.480.160.000.00VEG 0.16", said)
+    assert re.search(r"2restored\s*0.160.000.000.160.16VEG 0.16", said)
+    assert "10.320.48" in said  # the time line
+    assert "20.160.00" in said
+    assert "not compared, although" not in said
+    assert "change" in {a.get("id") for _, a in page.elements}
+    (tmp_path / "pitmap.toml").write_text((tmp_path / "pitmap.toml").read_text() + '\n[report]\nlanguage = "zh"\n')
+    chinese = words(parsed(write_report(load_study(tmp_path / "pitmap.toml"), model)))
+    assert "0.16 公顷变为矿区" in chinese
+    assert "1扩大" in chinese
 
 
 def test_a_chinese_report_says_no_sentence_in_english(copied, tmp_path):

@@ -15,6 +15,9 @@ from PIL import Image
 pytest.importorskip("rio_tiler")
 pytest.importorskip("maplibre")
 
+from changes.dated_study import dated_study
+from pitmap.changes.classes import KINDS
+from pitmap.changes.study import compare_places
 from pitmap.errors import OutputError, ProjectError
 from pitmap.legend import DEFAULT_LEGEND
 from pitmap.raster.codes import codes_layout
@@ -200,3 +203,33 @@ def test_what_cannot_be_shown_is_said(tmp_path, study):
         find_scenes(tmp_path / "nowhere")
     with serving(study.path) as server, pytest.raises(OutputError, match="Port"):
         ViewServer(find_scenes(study.path), server.server_address[1])
+
+
+def test_what_changed_is_a_scene_with_its_mines_and_their_history(tmp_path):
+    study = dated_study(tmp_path)
+    compare_places(study)
+    with serving(study.results.folder) as server:
+        scene = json.loads(ask(server, "/study.json")[1])["scenes"][-1]
+        assert scene["name"] == "pit-2023, 2021-06-19 to 2023-05-30"
+        assert [(one["name"], one["listed"]) for one in scene["layers"]] == [
+            ("change", True), ("before", False), ("after", False),
+        ]  # fmt: skip
+        assert [c["key"] for c in scene["layers"][0]["classes"]] == KINDS.keys
+        x, y, at_row, at_col = tile_at(scene, 16, 20.5 / 160, 40.5 / 160)
+        name = "pit-2023,%202021-06-19%20to%202023-05-30"
+        shown = picture(ask(server, f"/tiles/{name}/change/16/{x}/{y}.png")[1])
+        assert shown[at_row, at_col].tolist() == [*KINDS["GAINED"].rgb, 255]
+        mines = json.loads(ask(server, f"/mines/{name}.geojson")[1])["features"]
+        grown = mines[0]["properties"]
+        # 20 x 20 pixels of 16 m2 that became 20 x 35
+        assert (grown["mine"], grown["verdict"], grown["before_ha"], grown["after_ha"]) == (1, "grown", 0.64, 1.12)
+        assert scene["timeline"] == {
+            "labels": ["2021-06-19", "2023-05-30"], "hectares": {**scene["timeline"]["hectares"], "1": [0.64, 1.12]}
+        }  # fmt: skip
+        assert len(scene["timeline"]["hectares"]) == len(mines) == 6
+        for date in ("before", "after"):
+            assert picture(ask(server, f"/thumbnails/{name}/{date}/1.png")[1]).shape[2] == 4
+    with serving(study.results.change("pit-2023").parent) as server:
+        told = json.loads(ask(server, "/study.json")[1])
+        assert [s["name"] for s in told["scenes"]] == ["2021-06-19 to 2023-05-30"]
+        assert told["report"] == "change.html"

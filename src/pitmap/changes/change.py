@@ -110,11 +110,11 @@ def _change(maps: list[Path], folder: Path, options: ChangeOptions, observer: Ob
     if estimated is not None:
         warnings += estimated.warnings
     made = Change(
-        folder, folder / "change.html", dated, tuple(steps), tuple(rows), series.legend, chosen, estimated,
+        folder, folder / "change.html", dated, tuple(steps), tuple(rows), options, series.legend, chosen, estimated,
         tuple(warnings),
     )  # fmt: skip
-    write_json(folder / "change.json", made.to_json())
-    write_text(made.page, change_page(made, options))
+    write_json(folder / "change.json", made.content())
+    write_text(made.page, change_page(made))
     observer.progress("done", 1.0)
     return made
 

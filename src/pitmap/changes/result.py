@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pitmap.accuracy.sampling.sample import SampleEstimate
-from pitmap.changes.classes import Roles
+from pitmap.changes.classes import KINDS, Roles
 from pitmap.changes.files import StepFiles
 from pitmap.changes.registration import Registration
 from pitmap.changes.verdicts import MineChange
@@ -117,8 +117,8 @@ class Step:
         return {word: words.count(word) for word in dict.fromkeys(words)}
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        files = {k: str(getattr(self.files, k)) for k in ("kinds", "transitions", "layers", "matrix")}
+        """Plain values; files by their names."""
+        files = {k: getattr(self.files, k).name for k in ("kinds", "transitions", "layers", "matrix")}
         rest = {k: v for k, v in asdict(self).items() if k not in ("files", "mines")}
         return {**rest, "verdicts": self.verdicts(), "mines": [m.to_json() for m in self.mines], "files": files}
 
@@ -133,6 +133,7 @@ class Change:
         maps: The maps, earliest first.
         steps: From each to the next.
         timeline: Hectares of every mine on every date.
+        options: How they were compared.
         legend: The classes.
         roles: Which of them are what.
         estimate: Areas of the kinds of change with intervals, None without a sample.
@@ -144,13 +145,18 @@ class Change:
     maps: tuple[Dated, ...]
     steps: tuple[Step, ...]
     timeline: tuple[Mapping[str, Any], ...]
+    options: ChangeOptions
     legend: Legend
     roles: Roles
     estimate: SampleEstimate | None
     warnings: tuple[str, ...]
 
     def summary(self) -> str:
-        """A line a step: hectares gained, lost and restored, and mines by verdict; then the page."""
+        """What ``sentences`` say; then the page."""
+        return "\n".join([*self.sentences(), f"Report: {self.page}"])
+
+    def sentences(self) -> list[str]:
+        """One a step: hectares gained, lost and restored, and mines by verdict."""
         lines = []
         for step in self.steps:
             k = step.kinds_ha
@@ -159,21 +165,27 @@ class Change:
                 f"{step.before} to {step.after}: {k['GAINED']:.1f} ha became mine, {k['LOST'] + k['RESTORED']:.1f} ha "
                 f"no longer are mine or dump, {k['RESTORED']:.1f} ha of them restored to vegetation; {words}."
             )
-        return "\n".join([*lines, f"Report: {self.page}"])
+        return lines
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: maps, registration, steps, time line and rules."""
+        """Plain values: where the files lie, and ``content``."""
+        return {"folder": str(self.folder), "page": str(self.page), **self.content()}
+
+    def content(self) -> dict[str, Any]:
+        """Maps, registration, steps, time line and rules, the same wherever the files lie."""
         return {
-            "folder": str(self.folder),
-            "page": str(self.page),
             "maps": [
                 {
-                    "map": str(m.path), "date": m.date or None, "image": None if m.image is None else str(m.image),
+                    "map": m.path.name, "label": m.label, "date": m.date or None,
+                    "image": None if m.image is None else m.image.name,
                     "registration": None if m.registration is None else m.registration.to_json(),
                 }
                 for m in self.maps
             ],
             "classes": self.legend.to_json(),
+            "kinds": KINDS.to_json(),
+            "minimum_mapping_unit_m2": self.options.minimum_mapping_unit_m2,
+            "tolerance_pixels": self.options.tolerance_pixels,
             "roles": asdict(self.roles),
             "steps": [step.to_json() for step in self.steps],
             "timeline": [dict(row) for row in self.timeline],

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pitmap import review_queue
+from pitmap.changes.record import read_change
 from pitmap.deliver.layers import MAP_OPACITY, Entry, Folder, raster, vectors, view
 from pitmap.errors import PitmapError
 from pitmap.observer import SILENT, Observer
 from pitmap.qgis.project import Project
 from pitmap.qgis.saving import is_saved, save
+from pitmap.raster.reading import describe
 from pitmap.samples.dataset import SampleFiles
 from pitmap.study.scenes import Scene
 from pitmap.study.study import Study
@@ -66,6 +68,9 @@ def _contents(study: Study, observer: Observer) -> Folder:
         else:
             inner = [Folder(scene.name, layers) for scene, layers in zip(scenes, of_scenes, strict=True)]
             members.append(Folder(site, tuple(inner)))
+    for name in reversed(study.series):
+        if changed := _changes(study, name):
+            members.insert(0, Folder(f"change of {name}", changed))
     audit = study.results.audit.with_suffix(".gpkg")
     if audited := tuple(vectors(audit, ("reference", "mapped"), "{}", visible=False)):
         members.insert(0, Folder("audit of mines", audited))
@@ -95,6 +100,26 @@ def _scene_layers(study: Study, scene: Scene, queues: list[Path], observer: Obse
             layers.append(raster(name, path, scene.info.grid, visible=visible, opacity=opacity))
     layers.append(raster(scene.image.stem, scene.image, scene.info.grid, scene.band_indices))
     return tuple(layers)
+
+
+def _changes(study: Study, name: str) -> tuple[Folder | Entry, ...]:
+    """What changed between the dates of a place, the latest step first; only mines of that are visible."""
+    described = study.results.change(name)
+    content = read_change(described)
+    if content is None:
+        return ()
+    made: list[Folder] = []
+    for k, step in enumerate(reversed(content["steps"])):
+        files = {key: described.parent / file for key, file in step["files"].items()}
+        layers = [
+            *vectors(files["layers"], ("mines_change",), "mines, what became of them", visible=k == 0),
+            *vectors(files["layers"], ("transitions",), "ground that changed", visible=False),
+        ]
+        for title, kind in (("kind of change", "kinds"), ("from class to class", "transitions")):
+            if files[kind].exists():
+                layers.append(raster(title, files[kind], describe(files[kind]).grid, visible=False))
+        made.append(Folder(f"{step['before']} to {step['after']}", tuple(layers)))
+    return made[0].members if len(made) == 1 else tuple(made)
 
 
 def _points(study: Study, scene: Scene, observer: Observer) -> Iterator[Entry]:

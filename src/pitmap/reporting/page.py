@@ -16,10 +16,12 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from pitmap import __version__
 from pitmap.accuracy.census.record import StudyRecord
 from pitmap.accuracy.sampling.estimation import FEW_POINTS
+from pitmap.changes.record import read_change
 from pitmap.errors import ProjectError
 from pitmap.files import write_text
 from pitmap.networks.model_card import ModelCard, read_card
 from pitmap.reporting import content, formats
+from pitmap.reporting.change_section import change_section
 from pitmap.reporting.language import Language
 from pitmap.reporting.mine_pictures import Gallery, describe_mines, gallery
 from pitmap.reporting.mine_table import MineTable
@@ -39,6 +41,9 @@ SCENES_IN_FULL = 6
 SCENES_ON_SHEET = 12
 
 SPLITS_DRAWN = 6
+
+CHANGED_MINES = 30
+"""Mines in the tables of change: the largest; the page of the comparison has more."""
 
 LARGE, SMALL = 900, 320
 """Longest side of the pictures in pixels."""
@@ -159,6 +164,7 @@ def _context(project: Study, model_path: Path) -> dict[str, Any]:
     best_epoch = None if card.training is None else card.training.best_epoch
     history = _history(curves_file)
     estimate, other_map = content.estimate(results)
+    compared = {place: read_change(results.change(place)) for place in project.series}
     statement = _statement(project, mine_tables, estimate)
     return {
         "s": statement,
@@ -191,6 +197,12 @@ def _context(project: Study, model_path: Path) -> dict[str, Any]:
         "few_points": None if estimate is None else content.few_points(estimate),
         "estimate_of_other_map": other_map,
         "audit": content.audit(results),
+        "changes": [
+            change_section(found, results.change(place).parent, CHANGED_MINES, place)
+            for place, found in compared.items()
+            if found is not None
+        ],
+        "change_missing": [place for place, found in compared.items() if found is None],
         "made": made,
         "other_model": figures["model"]["sha256"] != card.sha256,
     }

@@ -171,6 +171,7 @@ def check_names(project: Study, scenes: list[Scene]) -> list[str]:
         path := resolve(project.folder, project.accuracy.reference)
     ):
         problems.append(f"[accuracy] reference = {project.accuracy.reference!r} does not exist.{nearest_file(path)}")
+    problems += _series(project, scenes)
     problems += _unknown_names(project)
     keys = project.legend.keys
     problems += [
@@ -202,6 +203,42 @@ def check_names(project: Study, scenes: list[Scene]) -> list[str]:
         problems.append(f"split = \"blocks\" needs georeferenced images, and {bare.image.name} "
                         f"{lack_of_place(bare.info.grid.local_crs)}. "
                         'Use split = "groups".')  # fmt: skip
+    return problems
+
+
+def _series(project: Study, scenes: list[Scene]) -> list[str]:
+    """What is wrong with ``[change]``."""
+    problems: list[str] = []
+    change, keys, begun = project.change, project.legend.keys, []
+    for names in change.series:
+        where = f"[change] series {names}"
+        for name in names:
+            if not any(name in (s.name, s.site.name) for s in scenes):
+                known = dict.fromkeys([*(s.name for s in scenes), *(s.site.name for s in scenes)])
+                problems.append(f"{where}: there is no image {name!r}.{suggestion(name, known)}")
+        chosen = [s for s in scenes if s.name in names or s.site.name in names]
+        if len(chosen) < 2:
+            problems.append(f"{where}: {len(chosen)} image(s). A comparison needs two dates or more.")
+        problems += [
+            f"{where}: the image {s.image.name} {lack_of_place(s.info.grid.local_crs)}, so nothing can be laid over it."
+            for s in chosen
+            if s.info.grid.crs is None
+        ]
+        begun.append({s.name for s in chosen})
+    if any(one & other for one, other in combinations(begun, 2)):
+        problems.append("[change] series: an image belongs to two of the places. Name it in one.")
+    if change.series and not project.mine_classes:
+        problems.append("[change]: no class of the legend is one of mines. Name the classes with [mapping] mines.")
+    if change.points is not None and not exists(path := resolve(project.folder, change.points)):
+        problems.append(f"[change] points = {change.points!r} does not exist.{nearest_file(path)}")
+    if change.points is not None and any(len(names) > 2 for names in begun):
+        problems.append("[change] points are a sample of one step: name two images in series.")
+    for field in ("waste", "vegetation"):
+        problems += [
+            f"[change] {field}: the legend has no class {key!r}.{suggestion(key, keys)}"
+            for key in getattr(change, field) or []
+            if key not in keys
+        ]
     return problems
 
 

@@ -90,6 +90,15 @@ class Results:
         return self.folder / "audit.json"
 
     @property
+    def changes(self) -> Path:
+        """Folder of what changed between dates, with a folder for each place."""
+        return self.folder / "change"
+
+    def change(self, place: str) -> Path:
+        """What changed at a place, see ``changes.result``."""
+        return self.changes / place / "change.json"
+
+    @property
     def report(self) -> Path:
         """The page that is signed and its annex: one HTML file that opens offline."""
         return self.folder / "report.html"

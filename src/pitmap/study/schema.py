@@ -374,6 +374,39 @@ class ReportSection(Section):
     """Hectares, such as those of a licence: the page says how likely the mines cover more. Default: none."""
 
 
+class ChangeSection(Section):
+    """``[change]``: what changed between images of one place, which ``pitmap run`` compares after mapping them.
+
+    What is compared, and how, is that of ``pitmap change``. Mines below ``[mapping] minimum_mapping_unit_m2`` are none.
+    """
+
+    often = ("series",)
+
+    series: list[Annotated[list[str], Field(min_length=1)]] = Field([], examples=[[["west2021", "west2023"]]])
+    """Places, each as a list of its images on two dates or more: names of images as in the results; the name of a site
+    stands for all its images. They are put in the order of their dates; where one has none, as they are listed."""
+    shift: Literal["stop", "accept", "align"] = "stop"
+    """Where images are not in register to half a pixel: the place is not compared, it is all the same, or later maps
+    are moved by the shift."""
+    tolerance: int = Field(1, ge=0)
+    """Pixels by which a border may move without being a change."""
+    waste: list[str] | None = Field(None, examples=[["WDA"]])
+    """Keys of waste dumps. Default: the classes whose name says so."""
+    vegetation: list[str] | None = Field(None, examples=[["VEG"]])
+    """Keys of vegetation. Default: the classes whose name says so."""
+    points: str | None = Field(None, examples=["change-points.gpkg"])
+    """Labelled points of ``pitmap design results/change/PLACE/change.tif``, of one place on two dates: areas of change
+    with intervals come from them. Default: none."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ChangeSection:
+        if self.points is not None and len(self.series) != 1:
+            raise ValueError("points are of one place: name one in series")
+        if any(len(set(names)) < len(names) for names in self.series):
+            raise ValueError("series names an image twice")
+        return self
+
+
 class CompareSection(Section):
     """``[compare]``: what ``pitmap compare`` compares."""
 

@@ -17,6 +17,7 @@ from pitmap.study.results import Results
 from pitmap.study.scenes import Scene, scenes_of
 from pitmap.study.schema import (
     AccuracySection,
+    ChangeSection,
     ClassSection,
     CompareSection,
     MappingSection,
@@ -40,6 +41,7 @@ class Study(Section):
     mapping: MappingSection = MappingSection()
     accuracy: AccuracySection = AccuracySection()
     report: ReportSection = ReportSection()
+    change: ChangeSection = ChangeSection()
     compare: CompareSection = CompareSection()
     _path: Path = PrivateAttr(Path("pitmap.toml"))
     _scenes: list[Scene] = PrivateAttr([])
@@ -80,6 +82,17 @@ class Study(Section):
     def scenes(self) -> list[Scene]:
         """All images of all sites, in the order of the file, globs sorted by name."""
         return self._scenes
+
+    @property
+    def series(self) -> dict[str, list[Scene]]:
+        """The images of each place of ``[change] series``, by its name: that of their site, else of the first image."""
+        found: dict[str, list[Scene]] = {}
+        for names in self.change.series:
+            scenes = [s for name in names for s in self._scenes if s.name == name]
+            scenes += [s for name in names for s in self._scenes if s.site.name == name and s not in scenes]
+            sites = {s.site.name for s in scenes}
+            found[sites.pop() if len(sites) == 1 else scenes[0].name] = scenes
+        return found
 
     @property
     def samples_settings(self) -> SamplesSection:

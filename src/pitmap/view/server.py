@@ -9,6 +9,7 @@ import re
 import threading
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cached_property, lru_cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,8 +20,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pitmap.errors import OutputError, PitmapError
+from pitmap.legend import Legend
 from pitmap.observer import logger
-from pitmap.view.scenes import Viewed
+from pitmap.view.scenes import Viewed, ViewedLayer
 from pitmap.view.tiles import load, mines_geojson, thumbnail, tile
 
 LOOPBACK = "127.0.0.1"
@@ -100,7 +102,7 @@ class ViewServer(ThreadingHTTPServer):
         first = next(iter(self.viewed.scenes.values()))
         if first.mines is not None:
             with contextlib.suppress(Exception):  # said where the page asks for them
-                mines_geojson(first.mines)
+                mines_geojson(first.mines, first.table)
         load()
 
     @cached_property
@@ -111,16 +113,26 @@ class ViewServer(ThreadingHTTPServer):
             {
                 "name": s.name, "date": s.date, "bounds": s.bounds,
                 "mines": None if s.mines is None else str(s.mines.stat().st_mtime_ns),
-                "layers": [{"name": layer.name, "title": layer.title} for layer in s.layers.values()],
+                "layers": [_told(layer) for layer in s.layers.values()],
+                "timeline": None if s.timeline is None else asdict(s.timeline),
             }
             for s in viewed.scenes.values()
         ]  # fmt: skip
-        classes = [{"key": c.key, "name": c.name, "colour": c.colour} for c in viewed.legend]
-        content = {"title": viewed.title, "scenes": scenes, "classes": classes, "report": viewed.report}
+        content = {"title": viewed.title, "scenes": scenes, "classes": _classes(viewed.legend), "report": viewed.report}
         return json.dumps(content, ensure_ascii=False).encode()
 
     def _tile(self, scene: str, layer: str, z: int, x: int, y: int) -> bytes | None:
         return tile(self.viewed.scenes[scene].layers[layer], self.viewed.legend, z, x, y)
+
+
+def _told(layer: ViewedLayer) -> dict[str, Any]:
+    """What the page needs to know of a layer."""
+    own = None if layer.legend is None else _classes(layer.legend)
+    return {"name": layer.name, "title": layer.title, "classes": own, "listed": layer.listed}
+
+
+def _classes(legend: Legend) -> list[dict[str, str]]:
+    return [{"key": c.key, "name": c.name, "colour": c.colour} for c in legend]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -163,10 +175,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(found, "image/png", keep=True)
 
     def mines(self, scene: str) -> None:
-        path = self.server.viewed.scenes[scene].mines
-        if path is None:
+        shown = self.server.viewed.scenes[scene]
+        if shown.mines is None:
             raise KeyError(scene)
-        self._send(mines_geojson(path), "application/geo+json", keep=True)  # its address holds the time of its change
+        # Its address holds the time of its change.
+        self._send(mines_geojson(shown.mines, shown.table), "application/geo+json", keep=True)
 
     def thumbnail(self, scene: str, layer: str, mine: str) -> None:
         viewed = self.server.viewed

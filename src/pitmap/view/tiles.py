@@ -88,7 +88,7 @@ def thumbnail(scene: ViewedScene, layer: ViewedLayer, legend: Legend, mine: int)
     Raises:
         ImageError: The raster cannot be read.
     """
-    outlines = {} if scene.mines is None else _boxes(mines_geojson(scene.mines))
+    outlines = {} if scene.mines is None else _boxes(mines_geojson(scene.mines, scene.table), scene.number)
     if (box := outlines.get(mine)) is None:
         return None
     west, south, east, north = box
@@ -101,10 +101,10 @@ def thumbnail(scene: ViewedScene, layer: ViewedLayer, legend: Legend, mine: int)
     return _png(_painted(found, layer, legend))
 
 
-def mines_geojson(path: Path) -> bytes:
+def mines_geojson(path: Path, table: str = "mines") -> bytes:
     """The mines of a GeoPackage as GeoJSON in longitude and latitude, made once for each state of the file."""
     with _one_at_a_time:
-        return _geojson(path, path.stat().st_mtime_ns)
+        return _geojson(path, table, path.stat().st_mtime_ns)
 
 
 _one_at_a_time = threading.Lock()
@@ -112,13 +112,13 @@ _one_at_a_time = threading.Lock()
 
 
 @lru_cache(maxsize=16)
-def _geojson(path: Path, _changed: int) -> bytes:
+def _geojson(path: Path, table: str, _changed: int) -> bytes:
     # Without tables of geopandas, whose import would take longer than all of this.
     import shapely
     from pyogrio import raw
     from pyproj import Transformer
 
-    about, _, wkb, columns = raw.read(path, layer="mines")
+    about, _, wkb, columns = raw.read(path, layer=table)
     to_degrees = Transformer.from_crs(about["crs"], 4326, always_xy=True)
 
     def degrees(xy: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -143,12 +143,12 @@ def _plain(value: Any) -> Any:
 
 
 @lru_cache(maxsize=16)
-def _boxes(geojson: bytes) -> dict[int, tuple[float, float, float, float]]:
+def _boxes(geojson: bytes, number: str) -> dict[int, tuple[float, float, float, float]]:
     import shapely
     from shapely.geometry import shape
 
     features = json.loads(geojson)["features"]
-    return {int(f["properties"]["id"]): shapely.bounds(shape(f["geometry"])).tolist() for f in features}
+    return {int(f["properties"][number]): shapely.bounds(shape(f["geometry"])).tolist() for f in features}
 
 
 @contextmanager
@@ -171,7 +171,7 @@ def _painted(found: ImageData, layer: ViewedLayer, legend: Legend) -> NDArray[np
     shown = np.asarray(found.mask) > 0
     if layer.kind == "codes":
         table = np.zeros((256, 4), np.uint8)
-        for code, colour in legend.colour_table().items():
+        for code, colour in (layer.legend or legend).colour_table().items():
             table[code] = colour
         rgba = table[np.where(shown, values[0], 0).astype(np.uint8)]
     elif layer.kind == "confidence":

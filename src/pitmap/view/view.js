@@ -14,7 +14,7 @@ function text(tag, content) {
 function choices(study) {
   const found = [];
   for (const scene of study.scenes) {
-    for (const layer of scene.layers) {
+    for (const layer of scene.layers.filter((one) => one.listed)) {
       const where = study.scenes.length > 1 ? [scene.date, scene.name] : [];
       found.push({ scene, layer, title: [layer.title, ...where.filter(Boolean)].join(" · ") });
     }
@@ -48,10 +48,18 @@ function style(choice, outlines) {
 }
 
 function facts(properties, scene) {
+  const number = properties.id ?? properties.mine;
   const box = document.createElement("div");
-  box.append(text("strong", `No. ${properties.id}`));
+  box.append(text("strong", `No. ${number}`));
   const table = document.createElement("table");
+  const hectares = (value) => (value === undefined || value === null ? undefined : `${value} ha`);
   const rows = [
+    ["What became of it", properties.verdict && [properties.verdict, properties.relation].filter(Boolean).join(", ")],
+    ["Before", hectares(properties.before_ha)],
+    ["After", hectares(properties.after_ha)],
+    ["Gained", hectares(properties.gained_ha)],
+    ["Lost", hectares(properties.lost_ha)],
+    ["Restored", hectares(properties.restored_ha)],
     ["Class", properties.name ?? properties.class],
     ["Area", properties.area_ha === undefined ? undefined : `${properties.area_ha} ha`],
     ["Perimeter", properties.perimeter_m === undefined ? undefined : `${Math.round(properties.perimeter_m)} m`],
@@ -64,26 +72,46 @@ function facts(properties, scene) {
     row.append(text("th", name), text("td", String(value)));
   }
   box.append(table);
-  if (scene.layers.some((layer) => layer.name === "image")) {
+  for (const layer of scene.layers.filter((one) => one.name === "image" || !one.listed)) {
     const picture = document.createElement("img");
-    picture.src = `/thumbnails/${encodeURIComponent(scene.name)}/image/${properties.id}.png`;
-    picture.alt = `Image round mine ${properties.id}`;
+    picture.src = `/thumbnails/${encodeURIComponent(scene.name)}/${layer.name}/${number}.png`;
+    picture.alt = `Image round mine ${number}${layer.listed ? "" : ", " + layer.title}`;
+    if (!layer.listed) box.append(text("small", layer.title));
     box.append(picture);
   }
+  if (scene.timeline?.hectares[number]) box.append(history(scene.timeline, number));
   return box;
+}
+
+// Hectares on every date, with a bar each.
+function history(timeline, number) {
+  const table = document.createElement("table");
+  table.className = "history";
+  table.createCaption().textContent = "Time line";
+  const values = timeline.hectares[number], most = Math.max(...values, 1e-9);
+  timeline.labels.forEach((label, index) => {
+    const row = table.insertRow(), bar = document.createElement("i"), cell = document.createElement("td");
+    bar.style.width = `${(6 * values[index]) / most}em`;
+    cell.className = "bar";
+    cell.append(bar);
+    row.append(text("th", label), cell, text("td", `${values[index]} ha`));
+  });
+  return table;
 }
 
 async function start() {
   const study = await (await fetch("/study.json")).json();
   document.title = `${study.title} – pitmap`;
   element("title").textContent = study.title;
-  for (const one of study.classes) {
-    const item = text("li", one.name);
-    const patch = document.createElement("i");
-    patch.style.background = one.colour;
-    item.prepend(patch);
-    element("legend").append(item);
-  }
+  const explain = (layer) => {
+    element("legend").replaceChildren(...(layer.classes ?? study.classes).map((one) => {
+      const item = text("li", one.name);
+      const patch = document.createElement("i");
+      patch.style.background = one.colour;
+      item.prepend(patch);
+      return item;
+    }));
+  };
   const all = choices(study);
   for (const select of [element("left"), element("right")]) {
     all.forEach((choice, index) => select.append(new Option(choice.title, String(index))));
@@ -126,7 +154,11 @@ async function start() {
   element("swipe").addEventListener("input", swipe);
   swipe();
 
-  const show = (map, side) => map.setStyle(style(chosen(side), outlines()), { diff: false });
+  const show = (map, side) => {
+    map.setStyle(style(chosen(side), outlines()), { diff: false });
+    explain((["left", "right"].map((one) => chosen(one).layer).find((layer) => layer.classes)) ?? {});
+  };
+  explain(chosen("right").layer);
   element("left").addEventListener("change", () => show(under, "left"));
   element("right").addEventListener("change", () => show(over, "right"));
   element("outlines").addEventListener("change", () => { show(under, "left"); show(over, "right"); });
