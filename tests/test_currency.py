@@ -37,7 +37,8 @@ OTHER_SITE: dict[str, Any] = {
 }  # fmt: skip
 OTHER_SAMPLES: dict[str, Any] = {
     "patch": 96, "stride": 16, "split": "random", "block_m": 200.0, "buffer_m": 50.0, "validation": 0.3, "test": 0.3,
-    "test_sites": ["a"], "minimum_per_class": 3,
+    "test_sites": ["a"], "minimum_per_class": 3, "test_dates": ["2022-07-19"],
+    "validation_dates": ["2023-03-01"], "leave_out": "date",
 }  # fmt: skip
 OTHER_MAPPING: dict[str, Any] = {
     "halo": 16, "test_time_augmentation": True, "probabilities": True, "precision": "bf16", "engine": "a.b:c",
