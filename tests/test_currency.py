@@ -272,7 +272,7 @@ def test_every_option_is_in_one_of_the_lists():
     options = {f.name for f in dataclasses.fields(MapOptions)}
     assert options == OTHER_OPTIONS.keys() | FREE_OPTIONS | {"masks", "extent"}
     assert {f.name for f in dataclasses.fields(Training)} == {
-        "network", "options", "recipe", "seed", *("device", "devices", "workers")
+        "network", "options", "recipe", "seed", "seeds", *("device", "devices", "workers")
     }  # fmt: skip
 
 
@@ -373,7 +373,7 @@ def test_every_field_of_a_recipe_counts_for_the_model(field: str):
 def test_network_options_and_seed_count_for_the_model_and_the_machine_does_not():
     samples: Any = SimpleNamespace(record=SimpleNamespace(fingerprint="f"))
     plain = Training("unet", {}, RECIPES["robust"], 0)
-    for own in ({"network": "segnet"}, {"options": {"a": 1}}, {"seed": 1}):
+    for own in ({"network": "segnet"}, {"options": {"a": 1}}, {"seed": 1}, {"seeds": 3}):
         assert dataclasses.replace(plain, **own).key(samples) != plain.key(samples)
     for own in ({"device": "cuda"}, {"devices": 2}, {"workers": 4}):
         assert dataclasses.replace(plain, **own).key(samples) == plain.key(samples)
