@@ -7,6 +7,7 @@ import geopandas as gpd
 import numpy as np
 import pyogrio
 import pytest
+import shapely
 from affine import Affine
 from pyproj import CRS, Geod
 from shapely.geometry import Polygon
@@ -266,3 +267,36 @@ def test_simpler_outlines_have_the_perimeter_of_the_mine_and_the_area_of_its_pix
     assert 100 * abs(change.largest_change) == pytest.approx(after["outline_change_pct"].abs().max())
     assert "simplified by 8 m" in simple.summary()
     assert simple.to_json()["simplification"]["tolerance_m"] == 8.0
+
+
+def test_polygons_of_all_classes_cover_the_ground_and_share_their_borders(tmp_path):
+    """A disc of a mine, half of it in a lake, on vegetation; a corner has no data."""
+    row, col = np.mgrid[:90, :120]
+    codes = np.full((90, 120), 6, np.uint8)
+    codes[:, 70:] = 2
+    codes[np.hypot(row - 40.2, col - 70.3) < 25] = 1
+    codes[:10, :10] = 0
+    where = Grid(CRS.from_epsg(32633), Affine(4, 0, 500_000, 0, -4, 5_600_000), 90, 120)
+    write_cog(tmp_path / "map.tif", codes, where, codes_layout(DEFAULT_LEGEND))
+    stairs = extract_mines(tmp_path / "map.tif", tmp_path / "stairs.gpkg", all_classes=True)
+    simple = extract_mines(tmp_path / "map.tif", tmp_path / "simple.gpkg", all_classes=True, simplify_m=8.0)
+    assert [name for name, _ in pyogrio.list_layers(simple.path)][:1] == ["land_cover"]
+    for made in (stairs, simple):
+        polygons = np.asarray(made.table.geometry.array, dtype=object)
+        assert set(made.table["class"]) == {"OPM", "WAT", "VEG"}
+        assert made.pixels == (codes > 0).sum()
+        # Without gaps and overlaps: the mapped ground is a rectangle less a corner, whatever the borders inside.
+        ground = shapely.union_all(polygons)
+        assert ground.area == pytest.approx(shapely.area(polygons).sum(), rel=1e-9)
+        assert not ground.interiors
+    by_class = stairs.table.groupby("class")["pixels"].sum()
+    assert by_class.to_dict() == {DEFAULT_LEGEND[c].key: int((codes == c).sum()) for c in (1, 2, 6)}
+    assert stairs.simplification is None
+    assert shapely.coverage_is_valid(np.asarray(simple.table.geometry.array, dtype=object))
+    area = shapely.area(np.asarray(simple.table.geometry.array, dtype=object))
+    for key, change in simple.simplification.by_class.items():
+        own = (simple.table["class"] == key).to_numpy()
+        assert change == pytest.approx(area[own].sum() / (by_class[key] * 16) - 1, abs=1e-5)
+    assert f"OPM {simple.simplification.by_class['OPM']:+.2%}" in simple.summary()
+    assert simple.to_json()["land_cover"][0]["id"] == 1
+    assert "land-cover polygon(s)" in stairs.summary()

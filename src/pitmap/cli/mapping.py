@@ -327,7 +327,12 @@ def mines(
         Path | None, typer.Option(help="The map's confidence; default: MAP with -confidence added to its name.")
     ] = None,
     classes: MineClassOption = None,
-    minimum_m2: Annotated[float, typer.Option(help="Leave out smaller mine polygons.")] = 1000.0,
+    all_classes: Annotated[
+        bool, typer.Option("--all-classes", help="Polygons of all classes, in a layer land_cover.")
+    ] = False,
+    minimum_m2: Annotated[
+        float | None, typer.Option(help="Leave out smaller polygons; default: 1000, with --all-classes 0.")
+    ] = None,
     simplify_m: SimplifyOption = None,
     project: Annotated[
         Path | None, typer.Option("--project", "-p", help="Project that the map is of: says what its mines are.")
@@ -337,7 +342,10 @@ def mines(
     """Write the mine polygons of a map that is there: hectares, perimeter and mean confidence of each.
 
     Example: pitmap mines map.tif mines.gpkg --minimum-m2 5000
+    Example: pitmap mines map.tif land-cover.gpkg --all-classes --simplify 8
     """
+    if all_classes and classes:
+        raise typer.BadParameter("--mine-class and --all-classes are two choices")
     from pitmap.mapping.mines import extract_mines
 
     study = None if project is None else pitmap.load_study(project)
@@ -347,8 +355,9 @@ def mines(
             map_file,
             out,
             classes=tuple(classes or (study.mine_classes if study else ())) or None,
-            minimum_mapping_unit_m2=minimum_m2,
+            minimum_mapping_unit_m2=(0.0 if all_classes else 1000.0) if minimum_m2 is None else minimum_m2,
             simplify_m=simplify_m if simplify_m is not None or study is None else study.mapping.simplify_m,
+            all_classes=all_classes,
             confidence=confidence or (beside if beside.exists() else None),
             legend=study.legend if study else None,
             observer=observer,

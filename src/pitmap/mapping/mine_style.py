@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pitmap.legend import LandCoverClass
 from pitmap.qgis.forms import form, rounded
-from pitmap.qgis.vector import Naming, by_category, labels, outline, vector_style
+from pitmap.qgis.vector import Naming, by_category, filled, labels, outline, vector_style
 
 NAMES = {
     "id": "No.", "class": "class", "name": "land cover", "pixels": "pixels", "area_m2": "area (m²)",
@@ -18,12 +18,13 @@ NAMES = {
 DECIMALS = {"area_m2": 0, "area_ha": 2, "perimeter_m": 0, "outline_change_pct": 2, "confidence": 2}
 
 
-def mine_style(classes: Sequence[LandCoverClass], columns: Sequence[str]) -> str:
+def mine_style(classes: Sequence[LandCoverClass], columns: Sequence[str], *, covering: bool = False) -> str:
     """QGIS style (QML) of a layer of mines.
 
     Args:
         classes: The classes that are mines.
         columns: Fields of the layer, of those of ``extract_mines`` at least ``id``, ``class``, ``name``, ``pixels``.
+        covering: Whether they cover the ground: then they are filled, and have no labels.
     """
     size = "format_number(\"area_ha\", 1) || ' ha'" if "area_ha" in columns else "\"pixels\" || ' pixels'"
     title = f"'No. ' || \"id\" || ' · ' || {size}"
@@ -34,12 +35,12 @@ def mine_style(classes: Sequence[LandCoverClass], columns: Sequence[str]) -> str
         rows.append('mean confidence [% format_number(100 * "confidence", 0) %] %')
     tip = "<br>".join([f"<b>[% {title} %]</b>", '[% "name" %]', *rows])
     return vector_style(
-        by_category("class", [(c.key, c.name, outline(c.colour)) for c in classes]),
+        by_category("class", [(c.key, c.name, (filled if covering else outline)(c.colour)) for c in classes]),
         form=form(
             columns,
             {name: rounded(decimals) for name, decimals in DECIMALS.items() if name in columns},
             names={name: alias for name, alias in NAMES.items() if name in columns and name != alias},
         ),
         naming=Naming(title, tip),
-        labelled=labels(title),
+        labelled=None if covering else labels(title),
     )

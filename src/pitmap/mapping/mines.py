@@ -31,7 +31,8 @@ from pitmap.vectors import read_frame
 if TYPE_CHECKING:
     import geopandas as gpd
 
-LAYER = "mines"
+LAYER, LAND_COVER = "mines", "land_cover"
+"""Layers of mines, and of polygons of all classes."""
 
 STEP = "mine polygons"
 
@@ -52,6 +53,7 @@ class Mines:
         area_ha: Their area on the ellipsoid, None without a CRS.
         pixels: Their pixels.
         simplification: What simpler outlines changed, None where they follow the pixels.
+        layer: ``mines``, or ``land_cover`` for polygons of all classes.
     """
 
     path: Path
@@ -59,28 +61,30 @@ class Mines:
     area_ha: float | None
     pixels: int
     simplification: Simplification | None = None
+    layer: str = LAYER
 
     @cached_property
     def table(self) -> gpd.GeoDataFrame:
         """The layer, in the order of ``id``, read from the file when it is first asked for."""
-        return read_frame(self.path, LAYER)
+        return read_frame(self.path, self.layer)
 
     def summary(self) -> str:
         """One line for the screen."""
         amount = f"{self.pixels} pixels" if self.area_ha is None else f"{self.area_ha:.1f} ha"
         more = "" if self.simplification is None else f" {self.simplification.sentence()}"
-        return f"{self.count} mine polygon(s), {amount}, in {self.path}.{more}"
+        what = "mine polygon(s)" if self.layer == LAYER else "land-cover polygon(s)"
+        return f"{self.count} {what}, {amount}, in {self.path}.{more}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: the file, its totals, and a row a mine without its outline."""
-        rows = read_frame(self.path, LAYER, geometry=False).to_dict("records")
+        rows = read_frame(self.path, self.layer, geometry=False).to_dict("records")
         return {
             "path": str(self.path),
             "count": self.count,
             "area_ha": self.area_ha,
             "pixels": self.pixels,
             "simplification": None if self.simplification is None else asdict(self.simplification),
-            "mines": [
+            self.layer: [
                 {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in row.items()}
                 for row in rows
             ],
@@ -98,6 +102,7 @@ def extract_mines(
     legend: Legend | None = None,
     attributes: Mapping[str, str] | None = None,
     simplify_m: float | None = None,
+    all_classes: bool = False,
     observer: Observer = SILENT,
 ) -> Mines:
     """Write the polygons of the mine classes of a map to the layer ``mines`` of a GeoPackage.
@@ -126,6 +131,8 @@ def extract_mines(
         legend: The map's classes, by default those stored in it.
         attributes: Further columns, each with one value for all polygons; by default ``image``, where the map names it.
         simplify_m: Tolerance in metres (pixels without a CRS), see ``simplify.simplified``; None keeps the stairs.
+        all_classes: Polygons of all classes, in the layer ``land_cover``: they share their borders, simplified or not,
+            and cover the mapped ground without gaps where no smaller ones are left out.
         observer: Told of the progress.
 
     Returns:
@@ -138,7 +145,10 @@ def extract_mines(
     """
     map_path, out_gpkg = Path(map_path), Path(out_gpkg)
     legend = map_legend(map_path, legend)
+    if all_classes:
+        classes = legend.keys
     chosen = {c.code: c for c in mine_classes(map_path, legend, classes)}
+    name = LAND_COVER if all_classes else LAYER
     if not chosen:
         raise LabelError(
             f"None of the classes of {map_path} is called a pit, mine or quarry: {', '.join(legend.keys)}.",
@@ -159,14 +169,14 @@ def extract_mines(
         found = _regions(info, sorted(chosen), sure, observer)
         known = _shelved(found, shelf, info.grid, minimum_mapping_unit_m2, minimum_mapping_unit_pixels)
         if simplify_m is not None:
-            shelf, simplification = simplify_shelf(shelf, Shelf(simpler), known, simplify_m, info.grid)
+            shelf, simplification = simplify_shelf(shelf, Shelf(simpler), known, simplify_m, info.grid, chosen)
         layer = _batches(known, shelf, chosen, attributes, info.grid, scale, observer)
         fields = _fields(info.grid, confidence is not None, simplify_m is not None, attributes)
-        style = mine_style(list(chosen.values()), fields)
-        write_layers(out_gpkg, {LAYER: layer}, {LAYER: style}, {LAYER: "Polygon"})
+        style = mine_style(list(chosen.values()), fields, covering=all_classes)
+        write_layers(out_gpkg, {name: layer}, {name: style}, {name: "Polygon"})
     observer.progress(STEP, 1.0)
     area_ha = None if info.grid.crs is None else float(known["area_m2"].sum()) / 10_000
-    return Mines(out_gpkg, len(shelf), area_ha, int(known["pixels"].sum()), simplification)
+    return Mines(out_gpkg, len(shelf), area_ha, int(known["pixels"].sum()), simplification, name)
 
 
 def _regions(info: RasterInfo, codes: Sequence[int], confidence: Path | None, observer: Observer) -> Iterator[Regions]:
