@@ -62,6 +62,7 @@ def validator():
 
 
 def test_the_catalogue_is_valid_and_finds_its_files_wherever_it_lies(study, validator, tmp_path):
+    (study.results.models / "unet-seed0.int8.safetensors").write_bytes(b"another form of a model, and none of its own")
     made = write_stac(study)
     assert (made.images, made.maps, made.models) == (2, 1, 1)
     moved = tmp_path / "elsewhere"

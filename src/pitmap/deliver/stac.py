@@ -20,6 +20,7 @@ from pitmap.acquisition import Acquisition, acquisition
 from pitmap.deliver.stac_items import FILE, AssetLinks, identifier_of, image_item, interval, map_item, model_item
 from pitmap.errors import OutputError, PitmapError, ProjectError
 from pitmap.files import make_folder
+from pitmap.mapping.engines.int8_file import SUFFIX as INT8
 from pitmap.networks.model_card import read_card
 from pitmap.observer import SILENT, Observer
 from pitmap.stored import read_json
@@ -89,7 +90,7 @@ def write_stac(study: Study, folder: str | Path | None = None, observer: Observe
         images.append(image_item(scene, taken[scene.name], links))
         if study.results.map(scene.name).map.exists():
             maps.append(map_item(study, scene, taken[scene.name], links, images[-1].id))
-    files = sorted(study.results.models.glob("*.safetensors"))
+    files = sorted(path for path in study.results.models.glob("*.safetensors") if not path.name.endswith(INT8))
     models = [model_item(study, path, read_card(path), list(taken.values()), links) for path in files]
     items = [*images, *maps, *models]
     title = study.project.name or study.folder.resolve().name
