@@ -219,7 +219,9 @@ MINES = Description(
         Parameter(
             "CONFIDENCE", RASTER, "Its confidence; default: the file beside it", "--confidence", optional=True
         ),
-        _SMALLEST,
+        Parameter(
+            "MINIMUM_M2", NUMBER, "Leave out smaller polygons (m²); default: 1000", "--minimum-m2", optional=True
+        ),
         _SIMPLIFY,
         _MINE_CLASSES,
         _project("Project that says which classes are mines"),

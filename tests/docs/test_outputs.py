@@ -26,6 +26,7 @@ def test_every_path_of_a_study_has_its_place_and_its_meaning():
         "results/runs",
         "results/comparison",
         "results/stac",
+        "results/change",
     }
     of_runs = {"results/run.json", "results/ground.npz"}  # in the folder of a run
     of_others = {"results/audit.json"}  # read by the report where somebody has written it

@@ -509,10 +509,12 @@ import rasterio.shutil
 from mapping import small_network
 from mapping.conftest import utm_grid
 from pitmap.errors import OutputError
+from pitmap.mapping import prediction
 from pitmap.mapping.prediction import MapOptions, map_image
 from pitmap.observer import Observer
 
-job, model, image, folder = sys.argv[1], *map(Path, sys.argv[2:])
+job, model, image, folder = sys.argv[1], *map(Path, sys.argv[2:5])
+prediction.WORTH_KEEPING_S = float(sys.argv[5]) if sys.argv[5:] else prediction.WORTH_KEEPING_S
 options = MapOptions(tile=32, device="cpu", confidence=folder / "c.tif", probabilities=folder / "p.tif")
 
 def child(work):
@@ -614,14 +616,16 @@ def test_killed_at_any_moment_the_map_is_that_of_an_unbroken_run(
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("limit", [2_000, 60_000])
-def test_a_full_disk_leaves_nothing_but_finished_tiles(limit: int, tmp_path: Path, small: tuple[Path, Path]):
+@pytest.mark.parametrize(("limit", "worth_keeping_s"), [(2_000, 0), (60_000, 0), (60_000, 60)])
+def test_a_full_disk_leaves_nothing_but_finished_tiles_that_took_long(
+    limit: int, worth_keeping_s: int, tmp_path: Path, small: tuple[Path, Path]
+):
     # The first limit stops at the first part, the second when the probabilities are put together.
     (tmp_path / "full").mkdir()
-    result = in_subprocess(limit, *small, tmp_path / "full")
+    result = in_subprocess(limit, *small, tmp_path / "full", worth_keeping_s)
     assert result["status"] == 0
     partial = tmp_path / "full" / ".map.tif.partial"
-    parts = [partial / f"{i:06d}.npz" for i in range(16)] if limit == 60_000 else []
+    parts = [partial / f"{i:06d}.npz" for i in range(16)] if (limit, worth_keeping_s) == (60_000, 0) else []
     left = [Path(p) for p in result["left"]]
     assert [p for p in left if p.suffix == ".npz"] == parts
     assert [p for p in left if p.is_file() and p not in parts] == ([partial / ".parts.key.json"] if parts else [])

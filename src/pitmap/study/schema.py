@@ -71,7 +71,7 @@ OWN = r"[\w.]+:\w+"
 """``package.module:name``."""
 
 SPLIT = Extensible("split", ("blocks", "sites", "groups", "random"))
-ENGINE = Extensible("mapping engine", ("auto", "torch", "compiled", "openvino"))
+ENGINE = Extensible("mapping engine", ("auto", "torch", "compiled", "openvino", "onnxruntime"))
 NETWORK = Extensible("network")
 SCHEDULE = Extensible("schedule", ("constant", "cosine"))
 LOSS = Extensible("loss", ("cross_entropy", "dice_cross_entropy", "focal"))
@@ -345,7 +345,7 @@ class MappingSection(Section):
     ``int8`` needs the int8 form that ``pitmap export`` writes beside the model."""
     engine: Annotated[str, ENGINE] = "auto"
     """What runs the network: ``auto`` (OpenVINO on a processor where the scene is large, else PyTorch), ``torch``,
-    ``compiled``, ``openvino``, or one's own as ``package.module:name``."""
+    ``compiled``, ``openvino``, ``onnxruntime``, or one's own as ``package.module:name``."""
     mines: list[str] | None = Field(None, examples=[["OPM"]])
     """Keys of the classes that become mine polygons. Default: OPM, or the class whose name says pit or mine."""
     minimum_mapping_unit_m2: float = Field(1000.0, ge=0)
