@@ -326,7 +326,7 @@ def _map_image(
     mean, std = statistics_for(card, image_path, reading, options.nodata)
     operations = facts.demand.operations * info.grid.height * info.grid.width
     engine_name = choice.engine_for(options, operations)
-    tile = options.tile or choose_tile(facts.demand, len(card.bands), stride, halo, device, precision, info.grid.shape)
+    tile = options.tile or choose_tile(facts.demand, len(card.bands), stride, halo, device, precision)
     batch = options.batch or choose_batch(device)
     int8 = (int8_path(model_path).absolute(), card.sha256) if precision == "int8" else None
     record = None if int8 is None else read_int8(*int8).record

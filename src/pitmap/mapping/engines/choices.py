@@ -21,13 +21,14 @@ MEMORY_SHARE = {"cuda": 0.7}
 ELSEWHERE = 0.25
 """Share of the memory of a machine that others work on, too."""
 
-MOST_MEMORY = 3 * 2**30
-"""Bytes that a pass may take on a processor, however much there is, where a scene then is one tile without a halo."""
+MOST_MEMORY = 2 * 2**30
+"""Bytes that the maps of a pass may take on a processor, however much there is: one large tile costs as much time as
+four with their halos, and three times the memory."""
 
 LARGEST_TILE = 2048
 """Longest side of a tile: beyond, the halo costs a few per cent, and reading and writing have less to run beside."""
 
-HEAVY, HEAVY_MEMORY = 1e5, 2 * 2**30
+HEAVY = 1e5
 """Multiplications a pixel from which on a scene takes many minutes, so that its tiles may take so many bytes."""
 
 ENOUGH_HALOS, ENOUGH_MEMORY = 14, 160 * 2**20
@@ -134,14 +135,12 @@ def choose_tile(
     halo: int,
     device: str,
     precision: Precision,
-    shape: tuple[int, int] | None = None,
 ) -> int:
     """The longest side of a tile, whatever else is in the memory at the moment.
 
     The larger a tile, the less is its halo. What memory lets it be, the work that a killed run may lose, and
-    ``LARGEST_TILE`` bound it; for a heavy network on a processor a scene within these bounds is one tile, without a
-    halo. Light networks have smaller tiles there: their halo costs little, and so much memory takes its time to get. A
-    tile is four halos at least, below which it is mostly halo.
+    ``LARGEST_TILE`` bound it. On a processor light networks have smaller tiles: their halo costs little, and so much
+    memory takes its time to get. A tile is four halos at least, below which it is mostly halo.
 
     Args:
         needs: Of the network.
@@ -150,7 +149,6 @@ def choose_tile(
         halo: Pixels thrown away at inner edges.
         device: Where the network works.
         precision: What it computes in.
-        shape: Rows and columns of the scene; None for one larger than every tile.
     """
     bytes_a_pixel = SPARE * (BYTES_A_VALUE[precision] * needs.values + (2 + 4) * bands)
 
@@ -159,14 +157,9 @@ def choose_tile(
         return min(int(pixels**0.5), LARGEST_TILE) // stride * stride
 
     room = MEMORY_SHARE.get(device_kind(device), ELSEWHERE) * memory_bytes(device)
-    if device_kind(device) != "cpu":
-        tile = side(room if device_kind(device) == "cuda" else min(room, MOST_MEMORY))
-    else:
-        most, heavy = side(min(room, MOST_MEMORY)), needs.operations >= HEAVY
-        whole = heavy and shape is not None and round_up(max(shape), stride) <= most
-        light = max(ENOUGH_HALOS * halo, side(min(room, ENOUGH_MEMORY)))
-        several = side(min(room, HEAVY_MEMORY)) if heavy else min(most, light)
-        tile = most if whole else several
+    tile = side(room if device_kind(device) == "cuda" else min(room, MOST_MEMORY))
+    if device_kind(device) == "cpu" and needs.operations < HEAVY:
+        tile = min(tile, max(ENOUGH_HALOS * halo, side(min(room, ENOUGH_MEMORY))))
     return max(tile, round_up(4 * halo, stride) or stride)
 
 
