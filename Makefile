@@ -1,9 +1,12 @@
 # Everything needs only python3 with venv and pip. `make demo` and `make test` set up a fresh machine.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+CONSTRAINTS ?= --constraint constraints.txt
+PYTHONS ?= python3.11 python3.12 python3.13
+BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test check docs docs-runs verify bench plugin install install-test install-check install-docs clean
+.PHONY: demo test check matrix docs docs-runs verify bench plugin install install-test install-check install-docs clean
 
 demo: install
 	$(BIN)/pitmap demo demo
@@ -15,6 +18,11 @@ check: install-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The tests under every Python that is promised, and with the newest versions of all dependencies, each in a place of its own.
+matrix:
+	for python in $(PYTHONS); do $(MAKE) test PYTHON=$$python VENV=.venv-$$(basename $$python) || exit 1; done
+	$(MAKE) test VENV=.venv-newest CONSTRAINTS=
 
 # The pages that are made from the code, then the site of the documentation in site/, which asks no other server.
 docs: install-docs
@@ -37,27 +45,27 @@ plugin:
 bench: install-test
 	$(BIN)/python -m benchmarks
 
-install: .venv/installed
-install-test: .venv/installed-test
-install-check: .venv/installed-check
-install-docs: .venv/installed-docs
+install: $(VENV)/installed
+install-test: $(VENV)/installed-test
+install-check: $(VENV)/installed-check
+install-docs: $(VENV)/installed-docs
 
-.venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check $(CONSTRAINTS) --editable .
 	touch $@
 
-.venv/installed-test: .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check $(CONSTRAINTS) --editable ".[test]"
 	touch $@
 
-.venv/installed-check: .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test,check]"
+$(VENV)/installed-check: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check $(CONSTRAINTS) --editable ".[test,check]"
 	touch $@
 
-.venv/installed-docs: .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[docs]"
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check $(CONSTRAINTS) --editable ".[docs]"
 	touch $@
 
 clean:
-	rm -rf .venv demo build site src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* demo build site src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
