@@ -181,7 +181,7 @@ def command(model: Path, image: Path, out: Path, options: list[str], cache: Path
     """Seconds of the whole process, and its report. What an earlier one made is removed."""
     environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
     for old in [*out.parent.glob(f"{out.name}*"), *out.parent.glob(f".{out.name}*")]:
-        old.unlink()
+        shutil.rmtree(old) if old.is_dir() else old.unlink()  # a killed run leaves a folder
     line = [sys.executable, "-m", "pitmap", "map", model, image, out.with_suffix(".tif"), "--json", *options]
     start = time.perf_counter()
     done = subprocess.run(list(map(str, line)), capture_output=True, text=True, check=False, env=environment)
