@@ -108,9 +108,9 @@ def test_every_algorithm_of_the_plugin_runs_on_the_demo(demo, results):
     part, whole = describe(demo / "site1" / "image.tif").grid, describe(out / "image.tif").grid
     row, col = (round(float(v)) for v in whole.pixel_positions(*part.pixel_centres(np.array(0), np.array(0))))
     with rasterio.open(out / "image.tif") as image, rasterio.open(demo / "site1" / "image.tif") as expected:
-        found = image.read(window=Window(col, row, part.width, part.height)).astype(int)
+        pixels = image.read(window=Window(col, row, part.width, part.height)).astype(int)
         # Where it begins elsewhere, places between the nodes of the orthorectification differ by hundredths of a pixel.
-        assert np.quantile(np.abs(found - expected.read()), 0.99) < 50  # reflectance of 0.005
+        assert np.quantile(np.abs(pixels - expected.read()), 0.99) < 50  # reflectance of 0.005
     assert found["map"]["COUNT"] >= found["mines"]["COUNT"] > 0
     assert found["map"]["AREA_HA"] >= found["mines"]["AREA_HA"] > 10
     assert (out / "map.qgz").exists()

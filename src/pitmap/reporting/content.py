@@ -350,7 +350,7 @@ def provenance(
     """How everything was made: settings, versions, checksums and commands."""
     training = {} if card.training is None else card.training.to_json()
     recipe = training.pop("recipe", None)
-    for duplicate in ("split", "key"):
+    for duplicate in ("ground", "split", "key"):
         training.pop(duplicate, None)
     maps = []
     for scene in scenes:
