@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -186,7 +187,7 @@ def label_points(points: Path) -> None:
     """Fill in the field ``reference`` of a sample, as an interpreter would: the map's class, one in twenty another."""
     import sqlite3
 
-    with sqlite3.connect(points) as database:
+    with closing(sqlite3.connect(points)) as database, database:
         # The triggers of the spatial index call functions that only GDAL brings along; no outline changes.
         triggers = database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'points'")
         for (name,) in triggers.fetchall():

@@ -1,6 +1,7 @@
 import csv
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import geopandas as gpd
@@ -112,7 +113,7 @@ def test_layers_hold_the_ground_that_changed_in_one_piece(made):
     for row, m in zip(mines.itertuples(), made.steps[0].mines, strict=True):
         union = (m.before_ha + m.gained_ha) * 0.9996**2 * 1e4
         assert row.geometry.area == pytest.approx(union, rel=1e-5)
-    with sqlite3.connect(files.layers) as database:
+    with closing(sqlite3.connect(files.layers)) as database, database:
         assert database.execute("SELECT count(*) FROM layer_styles").fetchone() == (2,)
 
 
@@ -282,7 +283,7 @@ def test_areas_of_change_with_intervals_from_a_sample(tmp_path):
     truth = read_codes(kinds).copy()
     truth[10:30, 40:45] = SAME  # the mine did not grow quite so far
     row, col = grid().pixel_indices(table.geometry.x.to_numpy(), table.geometry.y.to_numpy())
-    with sqlite3.connect(points) as database:
+    with closing(sqlite3.connect(points)) as database, database:
         database.create_function("ST_IsEmpty", 1, lambda _: 0)
         for name in ("ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):
             database.create_function(name, 1, lambda _: 0.0)

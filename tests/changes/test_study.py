@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 
 import geopandas as gpd
 import numpy as np
@@ -94,7 +95,7 @@ def test_points_of_the_change_give_areas_and_unlabelled_ones_are_said(tmp_path):
     assert is_compared(study, PLACE)
     table = gpd.read_file(points, layer="points")
     row, col = grid().pixel_indices(table.geometry.x.to_numpy(), table.geometry.y.to_numpy())
-    with sqlite3.connect(points) as database:
+    with closing(sqlite3.connect(points)) as database, database:
         for name in [r[0] for r in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]:
             database.execute(f'DROP TRIGGER "{name}"')  # they call functions of SpatiaLite
         for number, code in zip(table["point_id"], read_codes(kinds)[row, col], strict=True):

@@ -13,6 +13,7 @@ import sqlite3
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -270,7 +271,7 @@ def _layers(path: Path) -> str:
 
 def _aliases(path: Path, layer: str) -> dict[str, str]:
     """Names of fields as QGIS shows them, of the style that is stored with a layer."""
-    with sqlite3.connect(path) as base:
+    with closing(sqlite3.connect(path)) as base, base:
         if not base.execute("SELECT 1 FROM sqlite_master WHERE name = 'layer_styles'").fetchone():
             return {}
         rows = base.execute("SELECT styleQML FROM layer_styles WHERE f_table_name = ?", (layer,)).fetchall()

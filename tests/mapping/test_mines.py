@@ -1,5 +1,6 @@
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -176,7 +177,7 @@ def test_regions_of_noise_keep_every_pixel_and_are_valid(tmp_path: Path):
 
 def test_the_layer_carries_the_legends_colour(tmp_path: Path):
     extract_mines(write_map(tmp_path / "map.tif", two_pits_and_a_dump(), UTM), tmp_path / "mines.gpkg")
-    with sqlite3.connect(tmp_path / "mines.gpkg") as database:
+    with closing(sqlite3.connect(tmp_path / "mines.gpkg")) as database, database:
         table, column, style, default = database.execute(
             "SELECT f_table_name, f_geometry_column, styleQML, useAsDefault FROM layer_styles"
         ).fetchone()

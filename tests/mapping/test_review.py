@@ -137,7 +137,7 @@ def test_limits(tmp_path: Path):
 
 def test_the_file_opens_in_qgis_with_a_form_and_says_what_it_was_made_from(tmp_path: Path):
     review(*write(tmp_path, *scene()), tmp_path / "queue.gpkg", OPTIONS)
-    with sqlite3.connect(tmp_path / "queue.gpkg") as database:
+    with closing(sqlite3.connect(tmp_path / "queue.gpkg")) as database, database:
         ((qml, default),) = database.execute("SELECT styleQML, useAsDefault FROM layer_styles").fetchall()
         settings = dict(database.execute("SELECT key, value FROM review_settings").fetchall())
     assert default == 1

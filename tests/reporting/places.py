@@ -1,6 +1,7 @@
 """A place with a map that misses part of a pit, and a labelled sample of the map."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def make_place(folder: Path, tags: dict[str, str] | None = None) -> Path:
     )
     extract_mines(folder / "valley.tif", folder / "valley.gpkg")
     drawn = design(folder / "valley.tif", folder / "points.gpkg", DesignOptions(points=500, floor=50))
-    with sqlite3.connect(folder / "points.gpkg") as database:
+    with closing(sqlite3.connect(folder / "points.gpkg")) as database, database:
         for name in [r[0] for r in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]:
             database.execute(f'DROP TRIGGER "{name}"')  # they call functions of SpatiaLite
         for number, (row, col) in enumerate(zip(drawn.rows, drawn.cols, strict=True), start=1):

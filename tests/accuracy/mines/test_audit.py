@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 
 import geopandas as gpd
 import numpy as np
@@ -212,7 +213,7 @@ def test_files(tmp_path):
     assert list(layers[1]["verdict"]) == ["true", "false"]
     assert layers[0].crs == UTM
     assert layers[0]["size"][0] == "1 ha to 10 ha"
-    with sqlite3.connect(tmp_path / "audit.gpkg") as database:
+    with closing(sqlite3.connect(tmp_path / "audit.gpkg")) as database, database:
         styles = dict(database.execute("SELECT f_table_name, styleQML FROM layer_styles").fetchall())
     database.close()
     assert 'attr="verdict"' in styles["reference"]

@@ -5,6 +5,7 @@ import json
 import re
 import sqlite3
 import zipfile
+from contextlib import closing
 from xml.etree import ElementTree
 
 import geopandas as gpd
@@ -219,7 +220,7 @@ def test_files_for_the_interpreter(tmp_path, codes):
 def test_the_style_blinds_the_interpreter(tmp_path, codes):
     out = tmp_path / "points.gpkg"
     design(write_map(tmp_path, codes), out, DesignOptions(points=60, floor=10))
-    with sqlite3.connect(out) as database:
+    with closing(sqlite3.connect(out)) as database, database:
         table, geometry, qml, default = database.execute(
             "SELECT f_table_name, f_geometry_column, styleQML, useAsDefault FROM layer_styles"
         ).fetchone()
