@@ -43,6 +43,10 @@ MineClassOption = Annotated[
     list[str] | None, typer.Option("--mine-class", help="Key of a class of mines; may be repeated.")
 ]
 
+ConfidenceOption = Annotated[
+    Path | None, typer.Option(help="The map's confidence; default: MAP with -confidence added to its name.")
+]
+
 SimplifyOption = Annotated[
     float | None, typer.Option("--simplify", help="Metres; simpler outlines of mines: twice a pixel ends stairs.")
 ]
@@ -323,9 +327,7 @@ def export(
 def mines(
     map_file: Annotated[Path, typer.Argument(metavar="MAP", help="A map of `pitmap map` or `pitmap run`.")],
     out: Annotated[Path, typer.Argument(metavar="MINES", help="The polygons, a .gpkg.")],
-    confidence: Annotated[
-        Path | None, typer.Option(help="The map's confidence; default: MAP with -confidence added to its name.")
-    ] = None,
+    confidence: ConfidenceOption = None,
     classes: MineClassOption = None,
     all_classes: Annotated[
         bool, typer.Option("--all-classes", help="Polygons of all classes, in a layer land_cover.")
@@ -368,9 +370,7 @@ def mines(
 def review(
     map_file: Annotated[Path, typer.Argument(metavar="MAP", help="A map of `pitmap map` or `pitmap run`.")],
     out: Annotated[Path, typer.Argument(metavar="QUEUE", help="The queue, a .gpkg.")],
-    confidence: Annotated[
-        Path | None, typer.Option(help="The map's confidence; default: MAP with -confidence added to its name.")
-    ] = None,
+    confidence: ConfidenceOption = None,
     classes: MineClassOption = None,
     below: Annotated[float, typer.Option(help="Ground is doubtful where the confidence is below this.")] = 0.7,
     minimum_m2: Annotated[float, typer.Option(help="Leave out smaller polygons.")] = 1000.0,

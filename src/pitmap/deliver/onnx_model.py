@@ -28,7 +28,7 @@ from pitmap.mapping.tiles import TilePlan, round_up
 from pitmap.networks.fusion import fuse
 from pitmap.networks.model_card import ModelCard
 from pitmap.networks.model_file import load_model
-from pitmap.networks.normalise import gain_and_bias
+from pitmap.networks.normalise import gain_and_bias, normalise
 from pitmap.networks.reach import tile_geometry
 from pitmap.networks.trimming import plain
 from pitmap.observer import SILENT, Observer
@@ -135,17 +135,17 @@ class OnnxGraph(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self.temperature, self.stride, self.void = network, temperature, stride, void
-        self.register_buffer("gain", gain[:, None, None])
-        self.register_buffer("bias", bias[:, None, None])
+        self.register_buffer("gain", gain)
+        self.register_buffer("bias", bias)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Float32 (N, bands, H, W) to probabilities (N, classes, H, W)."""
         height, width = pixels.shape[-2], pixels.shape[-1]
-        unknown = torch.isnan(pixels).to(torch.float32).amax(1, keepdim=True) > 0
+        unknown = torch.isnan(pixels).to(torch.float32).amax(1) > 0
         if self.void.value is not None:
             held = (pixels == self.void.value).to(torch.float32)
-            unknown = unknown | ((held.amax(1, keepdim=True) if self.void.any_band else held.amin(1, keepdim=True)) > 0)
-        x = torch.where(unknown, torch.zeros_like(pixels), torch.addcmul(self.bias, pixels, self.gain))
+            unknown = unknown | ((held.amax(1) if self.void.any_band else held.amin(1)) > 0)
+        x = normalise(pixels, ~unknown, self.gain, self.bias)
         x = F.pad(x, (0, -width % self.stride, 0, -height % self.stride))
         logits: Tensor = self.network(x)[..., :height, :width]
         return (logits / self.temperature).softmax(1)

@@ -79,7 +79,7 @@ def trim(network: nn.Module, bands: int, stride: int) -> TrimmedNetwork:
         _insert(graph, [(nodes[source], nodes[target]) for source, target in plan.edges])
         graph.lint()
         module.recompile()
-    except (_CannotFollowError, fx.proxy.TraceError, TypeError, ValueError, RuntimeError, NotImplementedError):
+    except _NOT_FOLLOWED:
         return TrimmedNetwork(network, CutPlan(stride))
     return TrimmedNetwork(module, plan)
 
@@ -93,7 +93,7 @@ def plain(network: nn.Module) -> nn.Module:
         graph = graph_of(network)
         _prepare(graph)
         graph.lint()
-    except (_CannotFollowError, fx.proxy.TraceError, TypeError, ValueError, RuntimeError, NotImplementedError):
+    except _NOT_FOLLOWED:
         return network
     return fx.GraphModule(network, graph)
 
@@ -195,6 +195,12 @@ def unpool(x: Tensor, place: Tensor) -> Tensor:
 
 class _CannotFollowError(Exception):
     """A node does something that has no place in a plan."""
+
+
+_NOT_FOLLOWED = (
+    _CannotFollowError, fx.proxy.TraceError, TypeError, ValueError, RuntimeError, NotImplementedError,
+)  # fmt: skip
+"""What shows that a network cannot be followed, and is taken as it is."""
 
 
 def _plan(
